@@ -1,0 +1,26 @@
+"""cdraw: a neural image codec in which one file holds every quality.
+
+>>> from convdraw_codec import Codec, truncate
+>>> data = Codec().compress("picture.png")          # doctest: +SKIP
+>>> Codec().decompress(truncate(data, steps=6))     # doctest: +SKIP
+
+``truncate``, ``inspect`` and the exceptions need neither a model nor torch; ``Codec`` loads both.
+"""
+
+from typing import TYPE_CHECKING
+
+from .bitstream import CdrError, Header, TruncatedError, inspect, truncate
+
+if TYPE_CHECKING:
+    from .codec import Codec
+
+__all__ = ["CdrError", "Codec", "Header", "TruncatedError", "inspect", "truncate"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name == "Codec":  # torch takes seconds to import: only on demand
+        from .codec import Codec
+
+        return Codec
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,87 @@
+"""Latents <-> bytes: range coding with constriction under stored integer tables.
+
+A distribution is a row of 32 frequencies that sum to 2**24: the latents -15..15, then an escape. Latent maps
+are coded one after another; within a map, positions are grouped by row (raster order within a group), since
+one call of the coder per distribution is what makes it fast. Escaped latents follow their map as plain bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import constriction
+import numpy as np
+
+PRECISION = 24
+LARGEST = 15  # largest magnitude with a symbol of its own
+ESCAPE = 2 * LARGEST + 1
+SYMBOLS = ESCAPE + 1
+_RAW = constriction.stream.model.Uniform(256)
+_RAW_OFFSET = 128
+
+
+class LatentCoder:
+    """Codes whole latents under a table of frequencies.
+
+    frequencies: (rows, 32) whole numbers >= 1, each row summing to 2**24; at most 256 rows.
+    """
+
+    def __init__(self, frequencies: np.ndarray):
+        frequencies = np.asarray(frequencies, dtype=np.int64)
+        if (frequencies.ndim != 2 or frequencies.shape[1] != SYMBOLS or not 1 <= len(frequencies) <= 256
+                or (frequencies < 1).any() or (frequencies.sum(1) != 1 << PRECISION).any()):
+            raise ValueError(f"a frequency table has up to 256 rows of {SYMBOLS} positive numbers that sum to 2**{PRECISION}")
+        self.frequencies = frequencies
+        # constriction gives every symbol 1 and shares out the rest: with frequency - 1 nothing is left to round
+        self._models = [constriction.stream.model.Categorical((row - 1).astype(np.float64), perfect=False)
+                        for row in frequencies]
+
+    @staticmethod
+    def _groups(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """(row, positions in raster order) for every row that occurs in a map."""
+        flat = rows.reshape(-1)
+        order = np.argsort(flat, kind="stable")
+        counts = np.bincount(flat)
+        ends = np.cumsum(counts)
+        for row in np.flatnonzero(counts):
+            yield int(row), order[ends[row] - counts[row]:ends[row]]
+
+    def encode(self, latents: np.ndarray, rows: np.ndarray) -> bytes:
+        """Latents (maps, H, W), whole numbers of magnitude <= 127, and the row of each (uint8) -> bytes."""
+        coder = constriction.stream.queue.RangeEncoder()
+        for latent_map, row_map in zip(latents.astype(np.int32), rows, strict=True):
+            flat = latent_map.reshape(-1)
+            symbols = np.where(np.abs(flat) > LARGEST, ESCAPE, flat + LARGEST).astype(np.int32)
+            for row, positions in self._groups(row_map):
+                coder.encode(symbols[positions], self._models[row])
+            escaped = flat[symbols == ESCAPE]
+            if len(escaped):
+                coder.encode((escaped + _RAW_OFFSET).astype(np.int32), _RAW)
+        # big-endian words: what may be left out at the end are zero bytes, which the decoder supplies
+        return coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
+
+    def decode(self, data: bytes, rows: np.ndarray) -> np.ndarray:
+        """The inverse of ``encode``: latents as int32, shaped like ``rows``."""
+        words = np.frombuffer(data + b"\0" * (-len(data) % 4), dtype=">u4").astype(np.uint32)
+        coder = constriction.stream.queue.RangeDecoder(words)
+        latents = np.empty(rows.shape, dtype=np.int32)
+        for latent_map, row_map in zip(latents, rows, strict=True):
+            flat = latent_map.reshape(-1)
+            for row, positions in self._groups(row_map):
+                flat[positions] = coder.decode(self._models[row], len(positions))
+            escaped = flat == ESCAPE
+            flat -= LARGEST
+            count = int(escaped.sum())
+            if count:
+                flat[escaped] = coder.decode(_RAW, count) - _RAW_OFFSET
+        return latents
+
+    def sample(self, rows: np.ndarray, seed: int, step: int) -> np.ndarray:
+        """Latents drawn from the prior: int32, shaped like ``rows``; the same on every machine."""
+        raw = np.random.Philox(key=seed, counter=[0, 0, 0, step]).random_raw(rows.size)
+        uniform = (raw >> np.uint64(64 - PRECISION)).astype(np.int64)
+        cumulative = self.frequencies.cumsum(1)
+        latents = np.empty(rows.size, dtype=np.int32)
+        for row, positions in self._groups(rows):
+            latents[positions] = np.searchsorted(cumulative[row], uniform[positions], side="right") - LARGEST
+        return latents.reshape(rows.shape)

@@ -1,0 +1,176 @@
+"""Exact integer arithmetic for the decoder, trainable with straight-through gradients.
+
+Everything between a file and its pixels is a whole number held in a float32 tensor. A convolution
+multiplies int8 weights with small integer activations; its sums stay below 2**24, where float32 is
+exact in any order of summation, so every kernel, thread count and device returns the same integer.
+Between convolutions there are only operations whose result IEEE 754 fixes (one add, one multiply,
+round half to even, clamp, compare) and look-ups in stored tables.
+
+The same code trains: rounding passes gradients straight through, and weights are quantised on the
+fly from float parameters. ``freeze`` fixes them for good; a frozen model is what a file refers to.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SUM_LIMIT = 2**24  # float32 holds every integer up to here
+UNIT = 128  # LSTM states, gates and their inputs count in 1/128
+GATE_LIMIT = 1023  # gate inputs and cells are clamped to +-1023/128
+EMBEDDING_UNIT = 32  # rectified activations count in 1/32 ...
+EMBEDDING_LIMIT = 127  # ... from 0 to 127
+
+
+class _StraightThroughRound(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.round(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+def round_through(x: Tensor) -> Tensor:
+    """Round half to even; the gradient passes as if nothing had happened."""
+    return _StraightThroughRound.apply(x) if x.requires_grad else torch.round(x)
+
+
+def rectify(x: Tensor) -> Tensor:
+    """Real pre-activation -> integer 0..127 in units of 1/32."""
+    return round_through((x * EMBEDDING_UNIT).clamp(0, EMBEDDING_LIMIT))
+
+
+def convolve_float32(x: Tensor, weight: Tensor, padding: int) -> Tensor:
+    """Exact while no sum reaches 2**24, whatever the kernel."""
+    return F.conv2d(x, weight, padding=padding)
+
+
+def convolve_int8(x: Tensor, weight: Tensor, padding: int) -> Tensor:
+    """The same integers from an int8 matrix product over the unfolded input."""
+    outputs, inputs, kernel, _ = weight.shape
+    batch, _, height, width = x.shape
+    columns = x.to(torch.int8)
+    if kernel > 1:
+        padded = F.pad(columns, (padding,) * 4)
+        columns = torch.cat([padded[:, :, dy:dy + height, dx:dx + width]
+                             for dy in range(kernel) for dx in range(kernel)], dim=1)
+    columns = columns.permute(0, 2, 3, 1).reshape(-1, columns.shape[1])
+    matrix = weight.to(torch.int8).permute(2, 3, 1, 0).reshape(-1, outputs)
+    total = torch._int_mm(columns, matrix)
+    return total.reshape(batch, height, width, outputs).permute(0, 3, 1, 2).float()
+
+
+CONVOLUTIONS = {"float32": convolve_float32, "int8": convolve_int8}
+
+
+class IntegerConv(nn.Module):
+    """A convolution of integer activations with int8 weights.
+
+    ``forward`` takes integers of magnitude at most ``input_limit`` (float32, shape (B, C, H, W)),
+    each worth ``input_unit``, and returns real numbers: the exact integer sum times one float32
+    multiplier per output channel.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, input_unit: float, input_limit: int,
+                 bias: bool = True, zero: bool = False):
+        super().__init__()
+        self.input_unit, self.input_limit = input_unit, input_limit
+        self.padding = kernel // 2
+        fan_in = inputs * kernel * kernel
+        bound = 0.0 if zero else math.sqrt(3 / fan_in)
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.frozen: tuple[Tensor, Tensor, Tensor | None] | None = None
+        self.convolve = convolve_float32
+
+    def quantised(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Integer weights in -127..127, float32 multiplier per output channel, integer bias.
+
+        The scale is the smallest for which the weights fit int8 and no sum can reach 2**24.
+        """
+        weight = self.weight.float()
+        terms = weight[0].numel()
+        magnitude = weight.detach().abs().flatten(1)
+        room = (0.9 * SUM_LIMIT) / self.input_limit - 0.5 * terms
+        scale = torch.maximum(magnitude.amax(1) / 127, magnitude.sum(1) / room).clamp_min(1e-8)
+        integers = round_through(weight / scale[:, None, None, None])
+        multiplier = scale * self.input_unit
+        bias = None
+        if self.bias is not None:
+            limit = 0.09 * SUM_LIMIT
+            bias = round_through((self.bias.float() / multiplier).clamp(-limit, limit))
+        return integers, multiplier, bias
+
+    def largest_sum(self) -> float:
+        """The largest magnitude that any of the sums can reach, whatever the input."""
+        weight, _, bias = self.frozen or self.quantised()
+        largest = weight.abs().flatten(1).sum(1, dtype=torch.float64) * self.input_limit
+        return float((largest if bias is None else largest + bias.abs()).max())
+
+    def freeze(self, weight: Tensor, multiplier: Tensor, bias: Tensor | None, convolution: str) -> None:
+        """Use these integers from now on, in place of the trainable parameters, by that convolution path."""
+        self.convolve = CONVOLUTIONS[convolution]
+        self.frozen = (weight.float().contiguous(memory_format=torch.channels_last), multiplier.float(),
+                       None if bias is None else bias.float())
+        self.weight = self.bias = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, multiplier, bias = self.frozen or self.quantised()
+        total = self.convolve(x, weight, self.padding).float()
+        if bias is not None:
+            total = total + bias[:, None, None]
+        return total * multiplier[:, None, None]
+
+
+def sigmoid_units(index: Tensor, table: Tensor | None) -> Tensor:
+    """Logistic function of index/128, in units of 1/128 (0..128)."""
+    if table is not None:
+        return table[(index + GATE_LIMIT).to(torch.int32)]
+    return round_through(UNIT * torch.sigmoid(index / UNIT))
+
+
+def tanh_units(index: Tensor, table: Tensor | None) -> Tensor:
+    """Hyperbolic tangent of index/128, in units of 1/128 (-127..127)."""
+    if table is not None:
+        return table[(index + GATE_LIMIT).to(torch.int32)]
+    return round_through((UNIT * torch.tanh(index / UNIT)).clamp(-(UNIT - 1), UNIT - 1))
+
+
+def gate_tables() -> tuple[Tensor, Tensor]:
+    """The stored look-up tables of the logistic function and of tanh: index -1023..1023, in 1/128."""
+    grid = range(-GATE_LIMIT, GATE_LIMIT + 1)
+    logistic = [round(UNIT / (1 + math.exp(-i / UNIT))) for i in grid]
+    tanh = [max(1 - UNIT, min(UNIT - 1, round(UNIT * math.tanh(i / UNIT)))) for i in grid]
+    return torch.tensor(logistic, dtype=torch.float32), torch.tensor(tanh, dtype=torch.float32)
+
+
+class IntegerConvLSTM(nn.Module):
+    """A convolutional LSTM whose state (h, c) holds integers in units of 1/128."""
+
+    def __init__(self, inputs: int, state: int, kernel: int):
+        super().__init__()
+        self.state = state
+        self.gates_from_input = IntegerConv(inputs, 4 * state, kernel, input_unit=1 / EMBEDDING_UNIT,
+                                            input_limit=EMBEDDING_LIMIT)
+        self.gates_from_state = IntegerConv(state, 4 * state, kernel, input_unit=1 / UNIT,
+                                            input_limit=UNIT - 1, bias=False)
+        with torch.no_grad():
+            self.gates_from_input.bias[state:2 * state] = 1.0  # remember by default
+        self.tables: tuple[Tensor | None, Tensor | None] = (None, None)
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (B, inputs, H, W) integers 0..127; h, c: (B, state, H, W). Returns the new h and c."""
+        logistic, tanh = self.tables
+        gates = self.gates_from_input(x) + self.gates_from_state(h)
+        index = round_through((gates * UNIT).clamp(-GATE_LIMIT, GATE_LIMIT))
+        admit, keep, emit, candidate = index.chunk(4, dim=1)
+        admit, keep, emit = (sigmoid_units(gate, logistic) for gate in (admit, keep, emit))
+        candidate = tanh_units(candidate, tanh)
+        c = round_through(((keep * c + admit * candidate) / UNIT).clamp(-GATE_LIMIT, GATE_LIMIT))
+        h = round_through((emit * tanh_units(c, tanh) / UNIT))
+        return h.clamp(1 - UNIT, UNIT - 1), c

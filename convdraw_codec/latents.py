@@ -1,0 +1,144 @@
+"""Discretised latents: nested cells, and three families of priors with 64 stored scales each.
+
+A coefficient that was always zero so far is quantised with a dead zone: latent k = 0 for |u| < 1 (u counts in
+cells), and sign(u) floor(|u|) beyond, reconstructed in the middle of the cell, at sign(k) (|k| + 1/2). A
+significant one is refined around its last reconstruction: k = round(u). When the quantiser shrinks by exactly
+3, the dead zone of the old pass splits into k = -2..2 and every other cell into k = -1, 0, 1: all cells nest.
+
+The families follow from that (F is the logistic distribution function of scale s):
+
+- FIRST: the coefficient was never sent before. Bins of F with the dead zone, unbounded.
+- ZERO: sent before, zero so far. As FIRST, cut off at +-3 cells.
+- REFINE: significant. An exponential slope of rate s over -1.5..1.5, falling away from zero: latents are
+  oriented by the sign of the coefficient.
+
+ZERO and REFINE leave a little mass outside, for what other layers wrote over the coefficient meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+FAMILIES = 3
+FIRST, ZERO, REFINE = range(FAMILIES)
+SCALES = 64
+REFINEMENT = 3  # ratio of successive quantisers of a coefficient
+LATENT_LIMIT = 63  # largest magnitude of a latent
+SMALLEST = (0.1, 0.1, 0.02)  # scale 0 of each family ...
+LARGEST = (32.0, 8.0, 4.0)  # ... and scale 63, log-spaced between
+LEAK = (0.0, 0.02, 0.005)  # mass outside the nested cells, for ZERO relative to that off zero
+LEAK_SCALE = 0.7
+
+
+def scale_of(index: Tensor, family: int) -> Tensor:
+    """Scale index (real, 0..63) -> scale in cells."""
+    low, high = math.log(SMALLEST[family]), math.log(LARGEST[family])
+    return torch.exp(low + (high - low) / (SCALES - 1) * index)
+
+
+def index_of(scale: float, family: int) -> float:
+    """Scale in cells -> scale index (real, clamped to 0..63)."""
+    low, high = math.log(SMALLEST[family]), math.log(LARGEST[family])
+    return min(max((math.log(scale) - low) / (high - low) * (SCALES - 1), 0.0), SCALES - 1.0)
+
+
+def compand(u: Tensor) -> Tensor:
+    """Halve the dead zone, so that rounding the result gives the latent of a coefficient that was zero."""
+    return u - u.clamp(-1, 1) / 2
+
+
+def expand(s: Tensor) -> Tensor:
+    """The inverse of ``compand``."""
+    return s + s.clamp(-0.5, 0.5)
+
+
+def _logistic_mass(low: Tensor, high: Tensor, inverse: Tensor | float) -> Tensor:
+    """Mass of the logistic distribution between low <= high."""
+    # by symmetry: work where the logistic function does not saturate
+    mirrored = low + high > 0
+    low, high = torch.where(mirrored, -high, low), torch.where(mirrored, -low, high)
+    return torch.sigmoid(high * inverse) - torch.sigmoid(low * inverse)
+
+
+def _mass_from_zero(latent: Tensor, index: Tensor, family: int) -> Tensor:
+    """Mass of the unit bin around ``latent`` (real, companded) for FIRST and ZERO."""
+    inverse = 1 / scale_of(index, family)
+    low, high = expand(latent - 0.5), expand(latent + 0.5)
+    if family == FIRST:
+        return _logistic_mass(low, high, inverse)
+    outside = _logistic_mass(low, high, 1 / LEAK_SCALE)
+    total = 1 - 2 * torch.sigmoid(-REFINEMENT * inverse)
+    inside = _logistic_mass(low.clamp(-REFINEMENT, REFINEMENT), high.clamp(-REFINEMENT, REFINEMENT), inverse) / total
+    leak = LEAK[ZERO] * (1 - (1 - 2 * torch.sigmoid(-inverse)) / total)
+    return (1 - leak) * inside + leak * outside
+
+
+def _mass_of_refinement(latent: Tensor, index: Tensor) -> Tensor:
+    """Mass of the unit bin around ``latent`` (real, oriented) for REFINE."""
+    slope, edge = scale_of(index, REFINE), REFINEMENT / 2
+    low, high = (latent - 0.5).clamp(-edge, edge), (latent + 0.5).clamp(-edge, edge)
+    total = -torch.expm1(-2 * edge * slope)
+    inside = (torch.exp(-slope * (low + edge)) - torch.exp(-slope * (high + edge))) / total
+    outside = _logistic_mass(latent - 0.5, latent + 0.5, 1 / LEAK_SCALE)
+    return (1 - LEAK[REFINE]) * inside + LEAK[REFINE] * outside
+
+
+def probability(latent: Tensor, index: Tensor, family: int) -> Tensor:
+    """Mass of the unit bin around ``latent``: a whole number, or companded (FIRST, ZERO) and real.
+
+    index: real scale index, 0..63. For REFINE the latent is oriented by the coefficient's sign.
+    """
+    return _mass_of_refinement(latent, index) if family == REFINE else _mass_from_zero(latent, index, family)
+
+
+def bits(latent: Tensor, index: Tensor, sign: Tensor | None) -> Tensor:
+    """Cost of latents in bits. sign: of each coefficient so far (-1, 0, 1), or None on its first visit."""
+    latent, index = latent.float(), index.float()
+    if sign is None:
+        mass = probability(latent, index, FIRST)
+    else:
+        mass = torch.where(sign == 0, probability(latent, index, ZERO), probability(latent * sign, index, REFINE))
+    return -torch.log2(mass.clamp_min(2.0**-24))
+
+
+def companded_mean(mean: Tensor, sign: Tensor | None) -> Tensor:
+    """Posterior mean in cells -> the real number whose rounding is the latent."""
+    return compand(mean) if sign is None else torch.where(sign == 0, compand(mean), mean)
+
+
+def half_cells(latent: Tensor, sign: Tensor | None) -> Tensor:
+    """Whole latents -> what they add to the coefficient, a whole number of half cells."""
+    dead_zone = latent.sign() if sign is None else latent.sign() * (sign == 0)
+    return 2 * latent + dead_zone
+
+
+def orient(latent: Tensor, sign: Tensor | None) -> Tensor:
+    """Latents <-> the symbols that are coded: a refinement counts away from zero. Its own inverse."""
+    return latent if sign is None else torch.where(sign == 0, latent, latent * sign)
+
+
+def table_row(index: Tensor, sign: Tensor | None) -> Tensor:
+    """Row of the stored table for each latent: 64 family + scale index."""
+    if sign is None:
+        return index + SCALES * FIRST
+    return index + SCALES * torch.where(sign == 0, float(ZERO), float(REFINE))
+
+
+def frequency_table(symbols: int, precision: int) -> Tensor:
+    """The table to store, (192, symbols) int64, rows summing to 2**precision.
+
+    Symbol i stands for the latent i - (symbols // 2 - 1); the last one is the escape. Every symbol has at
+    least frequency 1, and what rounding leaves goes to the likeliest.
+    """
+    largest = symbols // 2 - 1
+    latent = torch.arange(-largest, largest + 1, dtype=torch.float64)
+    index = torch.arange(SCALES, dtype=torch.float64)[:, None]
+    mass = torch.cat([probability(latent, index, family).expand(SCALES, -1) for family in range(FAMILIES)])
+    mass = torch.cat([mass, (1 - mass.sum(1, keepdim=True)).clamp_min(0)], dim=1)
+    total = 1 << precision
+    frequencies = (mass * (total - 2 * symbols)).floor().long().clamp_min(1)
+    frequencies[torch.arange(len(frequencies)), frequencies.argmax(1)] += total - frequencies.sum(1)
+    return frequencies

@@ -1,0 +1,135 @@
+"""Model files: a trained ConvDRAW <-> safetensors.
+
+The decoder is stored as the integers with which it computes (int8 weights, float32 multipliers, int32 biases)
+together with its look-up tables; the encoder as float16. The fingerprint that a .cdr file carries is a hash of
+everything that decides what a file decodes to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .bitstream import FINGERPRINT_BYTES
+from .draw import CANVAS_UNIT, Config, ConvDRAW
+from .entropy import PRECISION, SYMBOLS, LatentCoder
+from .integer import SUM_LIMIT, IntegerConvLSTM, gate_tables
+from .latents import frequency_table
+
+FORMAT = "cdraw model 1"
+DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
+
+
+class ModelError(ValueError):
+    """A model file that cannot be used; the message is one sentence for the user."""
+
+
+def check_sums(model: ConvDRAW) -> None:
+    """Raise ModelError if any sum of any convolution could reach 2**24, whatever the input."""
+    for name, convolution in model.integer_convolutions():
+        largest = convolution.largest_sum()
+        if not largest < SUM_LIMIT:
+            raise ModelError(f"the sums of {name} can reach {largest:.0f}, and 2**24 is where exactness ends")
+
+
+def fingerprint(config: Config, tensors: dict[str, Tensor]) -> str:
+    """16 hexadecimal digits over the configuration and all tensors of the decoder."""
+    digest = hashlib.sha256(json.dumps(asdict(config) | {"name": ""}, sort_keys=True).encode())
+    for name in sorted(tensors):
+        if not name.startswith(ENCODER):
+            array = tensors[name].contiguous().numpy()
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()[:2 * FINGERPRINT_BYTES]
+
+
+def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
+    """Write a trained model. Raises ModelError, and writes nothing, if it could leave the exact range."""
+    check_sums(model)
+    tensors: dict[str, Tensor] = {}
+    with torch.no_grad():
+        exact = []
+        for name, convolution in model.integer_convolutions():
+            weight, multiplier, bias = convolution.quantised()
+            exact.append(name)
+            tensors[f"{DECODER}{name}.weight"] = weight.to(torch.int8)
+            tensors[f"{DECODER}{name}.multiplier"] = multiplier.float()
+            if bias is not None:
+                tensors[f"{DECODER}{name}.bias"] = bias.to(torch.int32)
+        tensors[f"{DECODER}initial_canvas"] = (model.initial_canvas * CANVAS_UNIT).round().to(torch.int32)
+        for name, parameter in model.named_parameters():
+            if name.rpartition(".")[0] not in exact and name != "initial_canvas":
+                tensors[f"{ENCODER}{name}"] = parameter.to(torch.float16)
+    logistic, tanh = gate_tables()
+    tensors[f"{TABLES}logistic"], tensors[f"{TABLES}tanh"] = logistic.to(torch.int16), tanh.to(torch.int16)
+    tensors[f"{TABLES}frequencies"] = frequency_table(SYMBOLS, PRECISION).to(torch.int32)
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"format": FORMAT, "config": json.dumps(asdict(model.config))}
+    temporary = Path(path).with_name(Path(path).name + ".tmp")
+    try:
+        save_file(tensors, temporary, metadata)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_model(path: str | PathLike[str], convolution: str = "float32") -> tuple[ConvDRAW, LatentCoder, str]:
+    """Read a model file: the frozen model, its latent coder, its fingerprint.
+
+    Raises ModelError if the file is no model of this format or could leave the exact range, OSError if it
+    cannot be read.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ModelError(f"{path} is not a cdraw model of this version")
+            config = Config.from_dict(json.loads(metadata["config"]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path} is not a cdraw model: {error}") from error
+    try:
+        model = ConvDRAW(config)
+        freeze(model, tensors, convolution)
+        coder = LatentCoder(tensors[f"{TABLES}frequencies"].numpy())
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path} does not hold what its configuration promises: {error}") from error
+    return model.eval().requires_grad_(False), coder, fingerprint(config, tensors)
+
+
+def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "float32") -> None:
+    """Put the stored integers and tables into a model. Raises ValueError or KeyError where they do not fit."""
+
+    def take(name: str, dtype: torch.dtype, shape: torch.Size | tuple[int, ...]) -> Tensor:
+        tensor = tensors[name]
+        if tensor.dtype != dtype or tensor.shape != torch.Size(shape):
+            raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, not {dtype} {tuple(shape)}")
+        if dtype.is_floating_point and not tensor.isfinite().all():
+            raise ValueError(f"{name} is not finite")
+        return tensor
+
+    exact = dict(model.integer_convolutions())
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.rpartition(".")[0] not in exact and name != "initial_canvas":
+                parameter.copy_(take(f"{ENCODER}{name}", torch.float16, parameter.shape))
+        canvas = take(f"{DECODER}initial_canvas", torch.int32, model.initial_canvas.shape)
+        model.initial_canvas.copy_(canvas / CANVAS_UNIT)
+    for name, module in exact.items():
+        weight = take(f"{DECODER}{name}.weight", torch.int8, module.weight.shape)
+        multiplier = take(f"{DECODER}{name}.multiplier", torch.float32, weight.shape[:1])
+        bias = None if module.bias is None else take(f"{DECODER}{name}.bias", torch.int32, weight.shape[:1])
+        module.freeze(weight, multiplier, bias, convolution)
+    check_sums(model)
+    size = gate_tables()[0].shape
+    tables = (take(f"{TABLES}logistic", torch.int16, size).float(), take(f"{TABLES}tanh", torch.int16, size).float())
+    for module in model.modules():
+        if isinstance(module, IntegerConvLSTM):
+            module.tables = tables

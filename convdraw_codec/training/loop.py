@@ -1,0 +1,238 @@
+"""The training loop: stages, checkpoints, averaged weights, validation, recovery from jumps.
+
+The same code runs on CPU and CUDA, with bfloat16 convolutions where the machine has them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import tomllib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..draw import Config, ConvDRAW
+from .objective import Objective, rollout
+from .photographs import centre_crops, find_photographs, load, random_crops
+
+JUMP = 2.0  # a loss this many times its running mean is a jump (the paper's section 4)
+LOG_EVERY = 50  # iterations
+
+
+@dataclass(frozen=True)
+class Stage:
+    """latents: "noisy" or "rounded" (see ``objective.rollout``). megapixels: pictures seen, in all.
+
+    The learning rate rises over ``warm_up`` megapixels and then falls linearly to ``final_learning_rate``.
+    """
+
+    latents: str
+    megapixels: float
+    learning_rate: float
+    final_learning_rate: float
+    warm_up: float = 0.0
+
+    def rate_at(self, megapixels: float) -> float:
+        if megapixels < self.warm_up:
+            return self.learning_rate * (0.05 + 0.95 * megapixels / self.warm_up)
+        share = (megapixels - self.warm_up) / max(self.megapixels - self.warm_up, 1e-9)
+        return self.learning_rate + (self.final_learning_rate - self.learning_rate) * min(share, 1.0)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that ``train`` needs besides photographs; read from TOML by ``load_config``."""
+
+    model: Config
+    crop: int
+    batch: int
+    seed: int
+    strength: float
+    complete: float
+    gradient_limit: float
+    average: float
+    stages: tuple[Stage, ...]
+
+
+def load_config(path: Path) -> TrainingConfig:
+    """Read a TOML file with the tables [model] and [training]. Raises ValueError with a plain sentence."""
+    try:
+        data = tomllib.loads(path.read_text())
+        training = dict(data["training"])
+        stages = tuple(Stage(**stage) for stage in training.pop("stages"))
+        return TrainingConfig(model=Config.from_dict(data["model"]), stages=stages, **training)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no training configuration: {error}") from error
+
+
+def choose_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Trainer:
+    """Model, averaged weights, optimiser and position in the schedule; saved and restored as one file."""
+
+    def __init__(self, config: TrainingConfig, device: torch.device):
+        torch.manual_seed(config.seed)
+        self.config, self.device = config, device
+        self.model = ConvDRAW(config.model).to(device, memory_format=torch.channels_last)
+        self.objective = Objective(self.model, config.strength, device)
+        self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=1e-3, betas=(0.9, 0.99), fused=True)
+        self.stage, self.stage_megapixels, self.iteration, self.megapixels = 0, 0.0, 0, 0.0
+        self.running_loss = math.nan
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def step(self, image: Tensor) -> float | None:
+        """One update on a batch. None where the loss jumped: the weights are then the last good ones."""
+        stage, config = self.config.stages[self.stage], self.config
+        image = image.to(self.device)
+        batch, steps = len(image), len(config.model.steps)
+        stored = torch.randint(1, steps + 1, (batch,), device=self.device)
+        stored[:round(batch * config.complete)] = steps
+        for group in self.optimiser.param_groups:
+            group["lr"] = stage.rate_at(self.stage_megapixels)
+        with self.autocast():
+            result = rollout(self.model, image, stored, stage.latents == "noisy")
+        loss = self.objective.loss(result, stored)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_limit)
+        value = loss.item()
+        seen = image.numel() / 3e6
+        self.iteration += 1
+        self.megapixels += seen
+        self.stage_megapixels += seen
+        if not math.isfinite(value + norm.item()) or value > JUMP * self.running_loss:
+            return None
+        self.optimiser.step()
+        self.running_loss = value if math.isnan(self.running_loss) else 0.99 * self.running_loss + 0.01 * value
+        with torch.no_grad():
+            decay = min(config.average, (1 + self.iteration) / (10 + self.iteration))
+            parameters = dict(self.model.named_parameters())
+            torch._foreach_lerp_([self.average[n] for n in parameters], list(parameters.values()), 1 - decay)
+        return value
+
+    def averaged_model(self) -> ConvDRAW:
+        """A copy of the model with the averaged weights."""
+        model = ConvDRAW(self.config.model).to(self.device, memory_format=torch.channels_last)
+        model.load_state_dict(self.average)
+        return model
+
+    def validate(self, crops: list[Tensor]) -> tuple[Tensor, Tensor, float]:
+        """Averaged weights on held-out crops, rounded latents: mean bpp and PSNR at each prefix, mean log cost."""
+        model = self.averaged_model()
+        rates, qualities, costs = [], [], []
+        with torch.no_grad(), self.autocast():
+            for crop in crops:
+                image = crop.to(self.device)
+                stored = torch.full((len(image),), len(model.steps), device=self.device)
+                result = rollout(model, image, stored, noisy=False)
+                rates.append(result.rate.cumsum(0).mean(1))
+                qualities.append((10 * torch.log10(255**2 / result.distortion.clamp_min(1e-9))).mean(1))
+                costs.append(self.objective.costs(result).mean(1))
+        cost = torch.stack(costs).mean(0).log2().mean()
+        return torch.stack(rates).mean(0), torch.stack(qualities).mean(0), float(cost)
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to go on, as safetensors, through a temporary file."""
+        tensors = {f"model.{n}": p.detach().contiguous() for n, p in self.model.named_parameters()}
+        tensors |= {f"average.{n}": p.contiguous() for n, p in self.average.items()}
+        for name, parameter in self.model.named_parameters():
+            state = self.optimiser.state.get(parameter, {})
+            tensors |= {f"{key}.{name}": value.contiguous() for key, value in state.items()}
+        tensors["running"] = self.objective.running
+        position = {"stage": self.stage, "stage_megapixels": self.stage_megapixels, "iteration": self.iteration,
+                    "megapixels": self.megapixels, "running_loss": self.running_loss}
+        temporary = path.with_name(path.name + ".tmp")
+        save_file({k: v.cpu() for k, v in tensors.items()}, temporary, {"position": json.dumps(position)})
+        temporary.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Go on from ``save``. A file without optimiser state restarts the optimiser."""
+        with safe_open(path, "pt") as file:
+            position = json.loads(file.metadata()["position"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        vars(self).update(position)
+        self.objective.running = tensors["running"].to(self.device)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(tensors[f"model.{name}"])
+                self.average[name].copy_(tensors[f"average.{name}"])
+                state = {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+                         if f"{key}.{name}" in tensors}
+                if state:
+                    self.optimiser.state[parameter] = {
+                        key: value if key == "step" and self.device.type == "cpu" else
+                        value.to(self.device).to(memory_format=torch.channels_last) if value.dim() == 4 else
+                        value.to(self.device) for key, value in state.items()}
+
+
+def train(config: TrainingConfig, folders: list[Path], checkpoint: Path, report: Callable[[str], None], *,
+          checkpoint_minutes: float = 5.0, on_checkpoint: Callable[[Trainer], None] | None = None) -> Trainer:
+    """Train on the photographs below ``folders`` until all stages are done; resume if ``checkpoint`` exists.
+
+    Progress goes to ``report``, a line at a time, and validations to ``checkpoint`` + ".jsonl".
+    """
+    trainer = Trainer(config, choose_device())
+    if checkpoint.exists():
+        trainer.restore(checkpoint)
+        report(f"resuming at {trainer.megapixels:.1f} Mpx, stage {trainer.stage + 1}")
+    training_files, held_out_files = find_photographs(folders)
+    if not training_files:
+        raise ValueError(f"no photographs below {', '.join(map(str, folders))}")
+    with ThreadPoolExecutor() as pool:
+        photographs = list(pool.map(load, training_files))
+        held_out = list(pool.map(load, held_out_files))
+    validation = centre_crops(held_out, min(256, config.crop * 2))
+    report(f"{len(photographs)} photographs to train on, {len(validation)} to validate, on {trainer.device}")
+    crops = random_crops(photographs, config.crop, config.batch, config.seed + trainer.iteration)
+    good = checkpoint.with_name(checkpoint.name + ".good")
+    trainer.save(good)
+    since, seconds, saved = trainer.megapixels, time.monotonic(), time.monotonic()
+
+    def conclude() -> None:
+        rate, quality, cost = trainer.validate(validation)
+        record = {"megapixels": round(trainer.megapixels, 3), "stage": trainer.stage, "cost": cost,
+                  "bpp": [round(v, 5) for v in rate.tolist()], "psnr": [round(v, 3) for v in quality.tolist()]}
+        with checkpoint.with_name(checkpoint.name + ".jsonl").open("a") as log:
+            log.write(json.dumps(record) + "\n")
+        points = "  ".join(f"{q:.2f} dB @ {r:.3f}" for r, q in zip(rate.tolist(), quality.tolist(), strict=True))
+        report(f"validation at {trainer.megapixels:.1f} Mpx: cost {cost:.4f}  {points}")
+        trainer.save(checkpoint)
+        if on_checkpoint:
+            on_checkpoint(trainer)
+
+    while trainer.stage < len(config.stages):
+        stage = config.stages[trainer.stage]
+        if trainer.stage_megapixels >= stage.megapixels:
+            trainer.stage, trainer.stage_megapixels = trainer.stage + 1, 0.0
+            conclude()
+            continue
+        if trainer.step(next(crops)) is None:
+            megapixels, iteration = trainer.megapixels, trainer.iteration
+            trainer.restore(good)
+            report(f"the loss jumped at {megapixels:.1f} Mpx: back to the weights at {trainer.megapixels:.1f} Mpx")
+            trainer.megapixels, trainer.iteration = megapixels, iteration
+        elif trainer.iteration % LOG_EVERY == 0:
+            speed = (trainer.megapixels - since) / (time.monotonic() - seconds)
+            since, seconds = trainer.megapixels, time.monotonic()
+            report(f"{trainer.megapixels:8.1f} Mpx  stage {trainer.stage + 1} ({stage.latents})  "
+                   f"loss {trainer.running_loss:.4f}  {speed:.3f} Mpx/s")
+        if trainer.iteration % (10 * LOG_EVERY) == 0:
+            trainer.save(good)
+        if time.monotonic() - saved > 60 * checkpoint_minutes:
+            conclude()
+            saved = time.monotonic()
+    good.unlink(missing_ok=True)
+    return trainer

@@ -9,12 +9,14 @@
 
 from typing import TYPE_CHECKING
 
-from .bitstream import CdrError, Header, TruncatedError, inspect, truncate
+from .bitstream import Header, inspect, truncate
+from .errors import CdrawError, CdrError, ConfigError, ImageError, ModelError, TruncatedError
 
 if TYPE_CHECKING:
     from .codec import Codec
 
-__all__ = ["CdrError", "Codec", "Header", "TruncatedError", "inspect", "truncate"]
+__all__ = ["CdrError", "CdrawError", "Codec", "ConfigError", "Header", "ImageError", "ModelError", "TruncatedError",
+           "inspect", "truncate"]
 __version__ = "0.1.0"
 
 

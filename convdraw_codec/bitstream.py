@@ -10,23 +10,13 @@ import zlib
 from dataclasses import dataclass, replace
 from os import PathLike
 
+from .errors import CdrError, TruncatedError
+
 MAGIC = b"\xcdCDR"
 VERSION = 1
 MODES = ("RGB", "L")
 LARGEST_SIDE = 65535
 FINGERPRINT_BYTES = 8
-
-
-class CdrError(ValueError):
-    """A file that cannot be decoded as asked; the message is one sentence for the user."""
-
-
-class TruncatedError(CdrError):
-    """A file that ends early. ``steps``: how many of its steps are whole."""
-
-    def __init__(self, message: str, steps: int):
-        super().__init__(message)
-        self.steps = steps
 
 
 @dataclass(frozen=True)
@@ -142,7 +132,7 @@ def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None
         if not whole:
             raise TruncatedError(f"{problem}, so nothing can be decoded", 0)
         if not allow_truncated:
-            raise TruncatedError(f"{problem}; --allow-truncated decodes the {whole} whole steps before", whole)
+            raise TruncatedError(problem, whole)
     return replace(header, steps=len(segments)), segments
 
 

@@ -15,9 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from . import bitstream
-from .bitstream import CdrError, Header
+from .bitstream import Header
 from .draw import CANVAS_UNIT, DecoderState
-from .images import ImageError, ImageLike, from_planes, open_image, to_planes
+from .errors import CdrError, ImageError
+from .images import ImageLike, from_planes, open_image, to_planes
 from .latents import LATENT_LIMIT, companded_mean, half_cells, orient, table_row
 from .model_file import load_model
 
@@ -79,7 +80,7 @@ class Codec:
         return bitstream.write(header, segments)
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
-        """What decoding will show after 1, 2, ... ``steps`` stored steps (prior-mean fill), by the encoder's own run."""
+        """What decoding will show after 1, 2, ... ``steps`` stored steps (prior-mean fill), from the encoder's run."""
         picture = open_image(image)
         for t, (_, state) in enumerate(self._encode(picture, steps)):
             yield self._picture(self._finish(state, t + 1, "mean", 0), *picture.size, picture.mode)

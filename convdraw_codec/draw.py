@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .integer import (EMBEDDING_LIMIT, EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectify, round_through)
+from .errors import ConfigError
+from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectify, round_through
 from .latents import FIRST, LATENT_LIMIT, REFINE, REFINEMENT, SCALES, ZERO, index_of
 
 CANVAS_UNIT = 16  # the canvas counts in 1/16 of a pixel level
@@ -67,7 +68,7 @@ class Config:
     steps: tuple[Step, ...]
 
     @classmethod
-    def from_dict(cls, data: dict) -> "Config":
+    def from_dict(cls, data: dict) -> Config:
         return cls(data["name"], tuple(Layer(**layer) for layer in data["layers"]),
                    tuple(Step(**step) for step in data["steps"]))
 
@@ -209,10 +210,10 @@ class ConvDRAW(nn.Module):
             chosen = range(step.first, step.last)
             earlier = {sent.get((step.layer, i), 0.0) for i in chosen}
             if len(earlier) != 1 or not 0 <= step.first < step.last <= len(basis):
-                raise ValueError(f"{step}: its coefficients do not exist, or were not all sent by the same steps before")
+                raise ConfigError(f"{step}: its coefficients do not exist, or differ in the last quantiser they were sent with")
             before = earlier.pop()
             if before not in (0, REFINEMENT * step.quantiser):
-                raise ValueError(f"{step}: a refinement divides the quantiser, {before}, by {REFINEMENT}")
+                raise ConfigError(f"{step}: a refinement divides the quantiser, {before}, by {REFINEMENT}")
             sent.update({(step.layer, i): step.quantiser for i in chosen})
             coarser = config.layers[step.layer - 1].state if step.layer else 0
             self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, before > 0,

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import constriction
 import numpy as np
 
 PRECISION = 24
 LARGEST = 15  # largest magnitude with a symbol of its own
 ESCAPE = 2 * LARGEST + 1
 SYMBOLS = ESCAPE + 1
-_RAW = constriction.stream.model.Uniform(256)
 _RAW_OFFSET = 128
 
 
@@ -27,14 +25,18 @@ class LatentCoder:
     """
 
     def __init__(self, frequencies: np.ndarray):
+        import constriction  # here, since training needs the constants above but no coder
+
         frequencies = np.asarray(frequencies, dtype=np.int64)
         if (frequencies.ndim != 2 or frequencies.shape[1] != SYMBOLS or not 1 <= len(frequencies) <= 256
                 or (frequencies < 1).any() or (frequencies.sum(1) != 1 << PRECISION).any()):
-            raise ValueError(f"a frequency table has up to 256 rows of {SYMBOLS} positive numbers that sum to 2**{PRECISION}")
+            raise ValueError(f"a table has up to 256 rows of {SYMBOLS} positive numbers that sum to 2**{PRECISION}")
         self.frequencies = frequencies
         # constriction gives every symbol 1 and shares out the rest: with frequency - 1 nothing is left to round
         self._models = [constriction.stream.model.Categorical((row - 1).astype(np.float64), perfect=False)
                         for row in frequencies]
+        self._raw = constriction.stream.model.Uniform(256)
+        self._queue = constriction.stream.queue
 
     @staticmethod
     def _groups(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -48,7 +50,7 @@ class LatentCoder:
 
     def encode(self, latents: np.ndarray, rows: np.ndarray) -> bytes:
         """Latents (maps, H, W), whole numbers of magnitude <= 127, and the row of each (uint8) -> bytes."""
-        coder = constriction.stream.queue.RangeEncoder()
+        coder = self._queue.RangeEncoder()
         for latent_map, row_map in zip(latents.astype(np.int32), rows, strict=True):
             flat = latent_map.reshape(-1)
             symbols = np.where(np.abs(flat) > LARGEST, ESCAPE, flat + LARGEST).astype(np.int32)
@@ -56,14 +58,14 @@ class LatentCoder:
                 coder.encode(symbols[positions], self._models[row])
             escaped = flat[symbols == ESCAPE]
             if len(escaped):
-                coder.encode((escaped + _RAW_OFFSET).astype(np.int32), _RAW)
+                coder.encode((escaped + _RAW_OFFSET).astype(np.int32), self._raw)
         # big-endian words: what may be left out at the end are zero bytes, which the decoder supplies
         return coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
 
     def decode(self, data: bytes, rows: np.ndarray) -> np.ndarray:
         """The inverse of ``encode``: latents as int32, shaped like ``rows``."""
         words = np.frombuffer(data + b"\0" * (-len(data) % 4), dtype=">u4").astype(np.uint32)
-        coder = constriction.stream.queue.RangeDecoder(words)
+        coder = self._queue.RangeDecoder(words)
         latents = np.empty(rows.shape, dtype=np.int32)
         for latent_map, row_map in zip(latents, rows, strict=True):
             flat = latent_map.reshape(-1)
@@ -73,7 +75,7 @@ class LatentCoder:
             flat -= LARGEST
             count = int(escaped.sum())
             if count:
-                flat[escaped] = coder.decode(_RAW, count) - _RAW_OFFSET
+                flat[escaped] = coder.decode(self._raw, count) - _RAW_OFFSET
         return latents
 
     def sample(self, rows: np.ndarray, seed: int, step: int) -> np.ndarray:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from os import PathLike
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .bitstream import LARGEST_SIDE
+from .errors import ImageError
 
 ImageLike: TypeAlias = "Image.Image | np.ndarray | str | PathLike[str]"
 
@@ -21,10 +22,6 @@ _COLOUR = {"RGB": "", "RGBX": "", "P": "", "RGBA": "the alpha channel", "RGBa": 
            "PA": "the alpha channel", "CMYK": "the separation into CMYK", "YCbCr": "", "LAB": "", "HSV": ""}
 
 
-class ImageError(ValueError):
-    """A picture that cannot be compressed; the message is one sentence for the user."""
-
-
 def open_image(image: ImageLike) -> Image.Image:
     """A Pillow image of mode "RGB" or "L" from a Pillow image, an array or a path.
 
@@ -32,13 +29,18 @@ def open_image(image: ImageLike) -> Image.Image:
     loses. Raises ImageError for what is no picture, OSError for a path that cannot be read.
     """
     if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or not (image.ndim == 2 or image.ndim == 3 and image.shape[2] == 3):
+        if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
             raise ImageError(f"an array must be uint8 of shape (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
         return _checked(Image.fromarray(np.ascontiguousarray(image)) if image.size else image)
     if isinstance(image, Image.Image):
         return _checked(_convert(image))
+    return read_image(image)
+
+
+def read_image(source: str | PathLike[str] | BinaryIO) -> Image.Image:
+    """A Pillow image of mode "RGB" or "L" from a path or an open file; errors as ``open_image``."""
     try:
-        with Image.open(image) as opened:
+        with Image.open(source) as opened:
             return _checked(_convert(opened))
     except UnidentifiedImageError as error:
         raise ImageError("it is no picture that Pillow can read") from error

@@ -52,7 +52,7 @@ def convolve_float32(x: Tensor, weight: Tensor, padding: int) -> Tensor:
 
 def convolve_int8(x: Tensor, weight: Tensor, padding: int) -> Tensor:
     """The same integers from an int8 matrix product over the unfolded input."""
-    outputs, inputs, kernel, _ = weight.shape
+    outputs, _, kernel, _ = weight.shape
     batch, _, height, width = x.shape
     columns = x.to(torch.int8)
     if kernel > 1:
@@ -110,7 +110,7 @@ class IntegerConv(nn.Module):
         """The largest magnitude that any of the sums can reach, whatever the input."""
         weight, _, bias = self.frozen or self.quantised()
         largest = weight.abs().flatten(1).sum(1, dtype=torch.float64) * self.input_limit
-        return float((largest if bias is None else largest + bias.abs()).max())
+        return (largest if bias is None else largest + bias.abs()).max().item()
 
     def freeze(self, weight: Tensor, multiplier: Tensor, bias: Tensor | None, convolution: str) -> None:
         """Use these integers from now on, in place of the trainable parameters, by that convolution path."""
@@ -172,5 +172,5 @@ class IntegerConvLSTM(nn.Module):
         admit, keep, emit = (sigmoid_units(gate, logistic) for gate in (admit, keep, emit))
         candidate = tanh_units(candidate, tanh)
         c = round_through(((keep * c + admit * candidate) / UNIT).clamp(-GATE_LIMIT, GATE_LIMIT))
-        h = round_through((emit * tanh_units(c, tanh) / UNIT))
+        h = round_through(emit * tanh_units(c, tanh) / UNIT)
         return h.clamp(1 - UNIT, UNIT - 1), c

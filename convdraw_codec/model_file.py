@@ -21,15 +21,12 @@ from torch import Tensor
 from .bitstream import FINGERPRINT_BYTES
 from .draw import CANVAS_UNIT, Config, ConvDRAW
 from .entropy import PRECISION, SYMBOLS, LatentCoder
+from .errors import ModelError
 from .integer import SUM_LIMIT, IntegerConvLSTM, gate_tables
 from .latents import frequency_table
 
 FORMAT = "cdraw model 1"
 DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
-
-
-class ModelError(ValueError):
-    """A model file that cannot be used; the message is one sentence for the user."""
 
 
 def check_sums(model: ConvDRAW) -> None:
@@ -92,7 +89,7 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> tuple
             if metadata.get("format") != FORMAT:
                 raise ModelError(f"{path} is not a cdraw model of this version")
             config = Config.from_dict(json.loads(metadata["config"]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ModelError(f"{path} is not a cdraw model: {error}") from error
     try:

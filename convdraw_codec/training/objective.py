@@ -16,6 +16,9 @@ from ..draw import ConvDRAW
 from ..latents import LATENT_LIMIT, bits, companded_mean, half_cells
 
 
+TIE_WIDTH = 0.4  # of a cell: where the noisy stage rounds at random
+
+
 @dataclass
 class Rollout:
     """Per step and picture, (T, B): bits per pixel sent in the step, MSE (0..255 units) of the canvas after it."""
@@ -24,12 +27,22 @@ class Rollout:
     distortion: Tensor
 
 
+def _towards(target: Tensor) -> tuple[Tensor, Tensor]:
+    """The whole number below, and the odds of the one above: they pass from 0 to 1 around the tie.
+
+    Rounding with these odds has the exact expected rate, and its expected reconstruction has a true gradient.
+    Neither uniform noise nor straight-through rounding does: noise makes every refinement look uniform, and
+    straight-through gradients push coefficients out of the dead zone.
+    """
+    below = target.detach().floor()
+    return below, ((target - below - 0.5) / TIE_WIDTH + 0.5).clamp(0, 1)
+
+
 def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noisy: bool) -> Rollout:
     """Run all steps on pictures (B, 3, H, W) in 0..255; steps from ``stored`` (B,) on send nothing.
 
-    The decoder always sees rounded latents: noise in place of rounding would make every refinement look
-    uniform. With ``noisy`` the rate is measured at mean + U(-1/2, 1/2), which gives the encoder a smooth
-    gradient; without, at the rounded latents.
+    ``noisy``: the encoder rounds at random near a tie, so that rate and distortion are smooth in its mean.
+    Otherwise it rounds to nearest, as in coding, and gets no gradient: prior and decoder alone are trained.
     """
     batch, _, height, width = image.shape
     state = model.start(batch, height, width)
@@ -41,12 +54,19 @@ def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noisy: bool) -> Roll
         sign = model.sign(t, state)
         mean = model.posterior(t, image, memory, state)
         live = (t < stored).to(mean.dtype)[:, None, None, None]
-        target = companded_mean(mean, sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
-        latents = target.detach().round() * live
-        measured = target + torch.rand_like(target) - 0.5 if noisy else target + (latents - target).detach()
-        rate = (bits(measured, index, sign) * live).sum((1, 2, 3)) / (height * width)
-        added = 2 * mean * live  # straight through: the value of what is sent, the gradient of the mean
-        added = added + (half_cells(latents, sign) - added).detach()
+        target = companded_mean(mean, sign).clamp(-LATENT_LIMIT, LATENT_LIMIT - 1)
+        if noisy:
+            below, odds = _towards(target)
+            above = below + 1
+            latents = torch.where(torch.rand_like(odds) < odds, above, below) * live
+            cost = odds * bits(above, index, sign) + (1 - odds) * bits(below, index, sign)
+            jump = half_cells(above, sign) - half_cells(below, sign)
+            added = half_cells(latents, sign) + (odds - odds.detach()) * jump * live
+        else:
+            latents = target.detach().round() * live
+            cost = bits(latents, index, sign)
+            added = half_cells(latents, sign)
+        rate = (cost * live).sum((1, 2, 3)) / (height * width)
         state = model.draw(t, state, seen, added)
         rates.append(rate)
         distortions.append((image - state.canvas).square().mean((1, 2, 3)))
@@ -82,7 +102,7 @@ class Objective:
 
     def loss(self, result: Rollout, stored: Tensor) -> Tensor:
         """Scalar; near 1 when nothing changes."""
-        steps, batch = result.rate.shape
+        steps = len(result.rate)
         complete = stored == steps
         costs = self.costs(result)
         with torch.no_grad():

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..errors import ConfigError
+
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm"}
 HELD_OUT = 20  # every 20th photograph validates
 
@@ -40,7 +42,7 @@ def random_crops(photographs: list[np.ndarray], size: int, batch: int, seed: int
     rng = np.random.default_rng(seed)
     usable = [p for p in photographs if min(p.shape[:2]) >= size]
     if not usable:
-        raise ValueError(f"no photograph has {size} pixels on each side: choose a smaller crop")
+        raise ConfigError(f"no photograph has {size} pixels on each side")
     area = np.array([p.shape[0] * p.shape[1] for p in usable], dtype=np.float64)
     share = area / area.sum()
 

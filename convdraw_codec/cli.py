@@ -1,0 +1,274 @@
+"""The command line: arguments, progress and messages, nothing else.
+
+Pictures and data go to files or standard output, all chatter to standard error. Exit codes: 0 done, 1 failed
+with one sentence, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__, bitstream
+from .errors import CdrawError, TruncatedError
+from .outputs import STANDARD, write_output
+
+if TYPE_CHECKING:
+    from .codec import Codec
+
+INPUT = click.argument("input", metavar="INPUT")
+OUTPUT = click.option("-o", "--output", metavar="OUTPUT", help="File to write; - is standard output.")
+FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")
+STEPS = click.IntRange(1, 255)
+MODEL = click.option("--model", type=click.Path(dir_okay=False), help="Model file in place of the bundled one.")
+THREADS = click.option("--threads", type=click.IntRange(1), help="Processor threads; default: all cores.")
+
+
+class Failure(click.ClickException):
+    """One sentence on standard error, exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"cdraw: error: {self.message}", err=True)
+
+
+class Chatter:
+    """What goes to standard error: nothing when quiet, more when verbose."""
+
+    def __init__(self, verbose: int, quiet: bool):
+        self.verbose, self.quiet = verbose, quiet
+
+    def say(self, message: str, level: int = 0) -> None:
+        if not self.quiet and self.verbose >= level:
+            click.echo(message, err=True)
+
+    @contextmanager
+    def progress(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
+        """A progress bar on a terminal; yields a function to call with the number of each finished step."""
+        hidden = self.quiet or not sys.stderr.isatty()
+        with click.progressbar(length=steps, label=label, file=sys.stderr, hidden=hidden) as bar:
+            yield lambda step: bar.update(1)
+
+
+def chatter_options(command: Callable) -> Callable:
+    """Add -v and --quiet, and hand the command a Chatter."""
+
+    @click.option("-v", "--verbose", count=True, help="Say more.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+    @wraps(command)
+    def with_chatter(verbose: int, quiet: bool, **arguments: Any) -> Any:
+        return command(chatter=Chatter(verbose, quiet), **arguments)
+
+    return with_chatter
+
+
+def name_of(source: str) -> str:
+    return "standard input" if source == STANDARD else source
+
+
+@contextmanager
+def failing(action: str, source: str) -> Iterator[None]:
+    """Turn what can go wrong with a file into one sentence that names it."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Failure(f"cannot {action} {error.filename or name_of(source)}: {reason}") from error
+    except TruncatedError as error:
+        advice = f"; --allow-truncated decodes the {error.steps} whole steps before" if error.steps else ""
+        raise Failure(f"cannot {action} {name_of(source)}: {error}{advice}") from error
+    except CdrawError as error:
+        raise Failure(f"cannot {action} {name_of(source)}: {error}") from error
+    except MemoryError as error:
+        raise Failure(f"cannot {action} {name_of(source)}: not enough memory") from error
+
+
+def read_input(source: str) -> bytes:
+    return sys.stdin.buffer.read() if source == STANDARD else Path(source).read_bytes()
+
+
+def choose_output(source: str, output: str | None, suffix: str, force: bool) -> str:
+    """The output's name: as given, or the input's with another suffix. Refuses to overwrite without --force."""
+    if output is None:
+        output = STANDARD if source == STANDARD else str(Path(source).with_suffix(suffix))
+    if output != STANDARD and not force and os.path.lexists(output):
+        raise Failure(f"{output} exists; --force overwrites it")
+    return output
+
+
+def save(output: str, data: bytes) -> None:
+    with failing("write", output):
+        write_output(output, data)
+
+
+def load_codec(model: str | None, threads: int | None) -> Codec:
+    """The codec, with torch imported only now."""
+    import torch
+
+    from .codec import Codec
+
+    if threads:
+        torch.set_num_threads(threads)
+    with failing("load the model", model or "that comes with cdraw"):
+        return Codec(model)
+
+
+def size_summary(data: bytes, header: bitstream.Header) -> str:
+    rate = 8 * len(data) / (header.width * header.height)
+    return f"{len(data):,} bytes ({rate:.3f} bpp, {header.steps} of {header.total_steps} steps)"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="cdraw")
+def main() -> None:
+    """A neural image codec in which one file holds every quality."""
+
+
+@main.command()
+@INPUT
+@OUTPUT
+@click.option("--steps", type=STEPS, help="Steps to store; fewer is smaller. Default: all.")
+@FORCE
+@MODEL
+@THREADS
+@chatter_options
+def compress(input: str, output: str | None, steps: int | None, force: bool, model: str | None, threads: int | None,
+             chatter: Chatter) -> None:
+    """Compress the picture INPUT (- is standard input) to a .cdr file."""
+    output = choose_output(input, output, ".cdr", force)
+    with failing("read", input):
+        content = read_input(input)
+    codec = load_codec(model, threads)
+    if steps is not None and steps > codec.total_steps:
+        raise click.UsageError(f"--steps: this model has {codec.total_steps} steps.")
+    from .images import read_image
+
+    with failing("compress", input), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        with chatter.progress("Compressing", steps or codec.total_steps) as on_step:
+            data = codec.compress(read_image(io.BytesIO(content)), steps, on_step=on_step)
+    for warning in caught:
+        chatter.say(f"{name_of(input)}: {warning.message}")
+    save(output, data)
+    chatter.say(f"Compressed to {size_summary(data, bitstream.parse_header(data))}")
+
+
+@main.command()
+@INPUT
+@OUTPUT
+@click.option("--steps", type=STEPS, help="Use only the first so many steps.")
+@click.option("--fill", type=click.Choice(["mean", "sample"]), default="mean", show_default=True,
+              help="What stands in for steps that are not stored: the prior's mean, or a sample from it.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the sample.")
+@click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
+@FORCE
+@MODEL
+@THREADS
+@chatter_options
+def decompress(input: str, output: str | None, steps: int | None, fill: Any, seed: int, allow_truncated: bool,
+               force: bool, model: str | None, threads: int | None, chatter: Chatter) -> None:
+    """Decompress the .cdr file INPUT (- is standard input) to a picture.
+
+    The suffix of OUTPUT chooses the format; standard output gets PNG.
+    """
+    output = choose_output(input, output, ".png", force)
+    picture_format = format_of(output)
+    with failing("decode", input):
+        data = read_input(input)
+        header, segments = bitstream.read(data, allow_truncated=allow_truncated, steps=steps)
+    if len(segments) < (steps or bitstream.parse_header(data).steps):
+        chatter.say(f"{name_of(input)} ends early: decoding its {len(segments)} whole steps")
+    codec = load_codec(model, threads)
+    with failing("decode", input), chatter.progress("Decompressing", header.steps) as on_step:
+        picture = codec.decompress(data, header.steps, fill, seed, allow_truncated=allow_truncated, on_step=on_step)
+    encoded = io.BytesIO()
+    with failing("write", output):
+        picture.save(encoded, picture_format)
+    save(output, encoded.getvalue())
+    chatter.say(f"Decompressed {header.width}x{header.height} {header.mode} "
+                f"from {header.steps} of {header.total_steps} steps")
+
+
+def format_of(output: str) -> str:
+    """The Pillow format that the suffix of the output names."""
+    if output == STANDARD:
+        return "PNG"
+    from PIL import Image
+
+    Image.init()
+    suffix = Path(output).suffix.lower()
+    name = Image.registered_extensions().get(suffix)
+    if name is None or name not in Image.SAVE:
+        raise click.UsageError(f"--output: no picture format is known by the suffix {suffix!r}; use .png.")
+    return name
+
+
+@main.command()
+@INPUT
+@chatter_options
+def info(input: str, chatter: Chatter) -> None:
+    """Say what the .cdr file INPUT holds; with -v, the bytes of each step."""
+    with failing("read", input):
+        data = read_input(input)
+        header, segments = bitstream.read(data)
+    click.echo(f"{name_of(input)}: {header.width}x{header.height} {header.mode}, {size_summary(data, header)}, "
+               f"model {header.model}")
+    if chatter.verbose:
+        for step in range(1, len(segments) + 1):
+            click.echo(f"step {step:3d}: {len(segments[step - 1]):10,} bytes; a file with the steps up to here has "
+                       f"{len(bitstream.truncate(data, step)):,}")
+
+
+@main.command()
+@INPUT
+@OUTPUT
+@click.option("--steps", type=STEPS, required=True, help="Steps to keep.")
+@FORCE
+@chatter_options
+def truncate(input: str, output: str | None, steps: int, force: bool, chatter: Chatter) -> None:
+    """Cut the .cdr file INPUT to fewer steps. Needs no model and takes no time."""
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    output = choose_output(input, output, ".cdr", force)
+    with failing("cut", input):
+        data = bitstream.truncate(read_input(input), steps)
+    save(output, data)
+    chatter.say(f"Cut to {size_summary(data, bitstream.parse_header(data))}")
+
+
+@main.command()
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...",
+                type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help="Model file to write (.safetensors).")
+@click.option("--config", default="photo", show_default=True,
+              help="Name of a configuration that comes with cdraw, or a TOML file.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
+              help="Time between checkpoints.")
+@THREADS
+@chatter_options
+def train(folders: tuple[Path, ...], output: Path, config: str, minutes: float, threads: int | None,
+          chatter: Chatter) -> None:
+    """Train a model on the photographs below each FOLDER.
+
+    A checkpoint, OUTPUT with .ckpt added, and the model so far are written every few minutes; the same command
+    goes on from there.
+    """
+    import torch
+
+    from .training.loop import find_config, load_config
+    from .training.loop import train as run
+
+    if threads:
+        torch.set_num_threads(threads)
+    with failing("train on", config):
+        run(load_config(find_config(config)), list(folders), output, chatter.say, checkpoint_minutes=minutes)
+    chatter.say(f"Wrote {output}")

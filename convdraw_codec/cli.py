@@ -105,7 +105,7 @@ def choose_output(source: str, output: str | None, suffix: str, force: bool) -> 
 
 
 def save(output: str, data: bytes) -> None:
-    with failing("write", output):
+    with failing("write", "standard output" if output == STANDARD else output):
         write_output(output, data)
 
 

@@ -210,7 +210,7 @@ class ConvDRAW(nn.Module):
             chosen = range(step.first, step.last)
             earlier = {sent.get((step.layer, i), 0.0) for i in chosen}
             if len(earlier) != 1 or not 0 <= step.first < step.last <= len(basis):
-                raise ConfigError(f"{step}: its coefficients do not exist, or differ in the last quantiser they were sent with")
+                raise ConfigError(f"{step}: its coefficients do not exist, or were not sent alike before")
             before = earlier.pop()
             if before not in (0, REFINEMENT * step.quantiser):
                 raise ConfigError(f"{step}: a refinement divides the quantiser, {before}, by {REFINEMENT}")

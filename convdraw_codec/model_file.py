@@ -11,11 +11,10 @@ import hashlib
 import json
 from dataclasses import asdict
 from os import PathLike
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .bitstream import FINGERPRINT_BYTES
@@ -24,6 +23,7 @@ from .entropy import PRECISION, SYMBOLS, LatentCoder
 from .errors import ModelError
 from .integer import SUM_LIMIT, IntegerConvLSTM, gate_tables
 from .latents import frequency_table
+from .outputs import write_output
 
 FORMAT = "cdraw model 1"
 DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
@@ -69,12 +69,7 @@ def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
     tensors[f"{TABLES}frequencies"] = frequency_table(SYMBOLS, PRECISION).to(torch.int32)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "config": json.dumps(asdict(model.config))}
-    temporary = Path(path).with_name(Path(path).name + ".tmp")
-    try:
-        save_file(tensors, temporary, metadata)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_output(str(path), save(tensors, metadata))
 
 
 def load_model(path: str | PathLike[str], convolution: str = "float32") -> tuple[ConvDRAW, LatentCoder, str]:

@@ -19,12 +19,13 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ..draw import Config, ConvDRAW
 from ..errors import ConfigError
 from ..model_file import save_model
+from ..outputs import write_output
 from .objective import Objective, rollout
 from .photographs import centre_crops, find_photographs, load, random_crops
 
@@ -167,7 +168,7 @@ class Trainer:
         return torch.stack(rates).mean(0), torch.stack(qualities).mean(0), float(cost)
 
     def save(self, path: Path) -> None:
-        """Write everything needed to go on, as safetensors, through a temporary file."""
+        """Write everything needed to go on, as safetensors; a file is whole or not there."""
         tensors = {f"model.{n}": p.detach().contiguous() for n, p in self.model.named_parameters()}
         tensors |= {f"average.{n}": p.contiguous() for n, p in self.average.items()}
         for name, parameter in self.model.named_parameters():
@@ -176,9 +177,7 @@ class Trainer:
         tensors["running"] = self.objective.running
         position = {"stage": self.stage, "stage_megapixels": self.stage_megapixels, "iteration": self.iteration,
                     "megapixels": self.megapixels, "running_loss": self.running_loss}
-        temporary = path.with_name(path.name + ".tmp")
-        save_file({k: v.cpu() for k, v in tensors.items()}, temporary, {"position": json.dumps(position)})
-        temporary.replace(path)
+        write_output(str(path), save({k: v.cpu() for k, v in tensors.items()}, {"position": json.dumps(position)}))
 
     def restore(self, path: Path) -> None:
         """Go on from ``save``. A file without optimiser state restarts the optimiser."""

@@ -15,7 +15,6 @@ from torch import Tensor
 from ..draw import ConvDRAW
 from ..latents import LATENT_LIMIT, bits, companded_mean, half_cells
 
-
 TIE_WIDTH = 0.4  # of a cell: where the noisy stage rounds at random
 
 

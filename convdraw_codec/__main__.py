@@ -1,0 +1,5 @@
+"""``python -m convdraw_codec`` is ``cdraw``."""
+
+from .cli import main
+
+main(prog_name="cdraw")

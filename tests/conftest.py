@@ -1,0 +1,38 @@
+"""Shared fixtures: the two codecs, and pictures made from formulas."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convdraw_codec import Codec
+
+from .tiny import TINY_MODEL
+
+EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Codec:
+    return Codec(TINY_MODEL)
+
+
+@pytest.fixture(scope="session")
+def photo() -> Codec:
+    return Codec()
+
+
+@pytest.fixture
+def example() -> Path:
+    """The photograph that ships with the project."""
+    return EXAMPLE
+
+
+def synthetic(height: int, width: int, seed: int = 0, grey: bool = False) -> np.ndarray:
+    """A picture with slopes, an edge and some noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    base = 120 + 60 * np.sin(x / 9 + seed) + 40 * np.cos(y / 7) + 50 * (x + y > (height + width) / 2)
+    planes = np.stack([base, base * 0.8 + 20, 255 - base], axis=-1) + rng.normal(0, 6, (height, width, 3))
+    pixels = planes.clip(0, 255).astype(np.uint8)
+    return pixels[..., 0] if grey else pixels

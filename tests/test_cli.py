@@ -1,0 +1,196 @@
+"""The command line: what a person sees, and what is left on disk when something is wrong."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from convdraw_codec import __version__, truncate
+from convdraw_codec.cli import main
+
+from .conftest import synthetic
+from .tiny import TINY_MODEL
+
+MODEL = ("--model", str(TINY_MODEL))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A folder to work in, with a picture and its compressed form."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(synthetic(24, 32)).save("in.png")
+    assert run("compress", "in.png", "-o", "in.cdr", *MODEL).exit_code == 0
+    return tmp_path
+
+
+def run(*arguments: str, input: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=input)
+
+
+def opened(file) -> Image.Image:
+    """The picture in a file, which is closed again."""
+    with Image.open(file) as image:
+        image.load()
+        return image.copy()
+
+
+def assert_fails(result: Result, *words: str, code: int = 1) -> None:
+    """One sentence on standard error that has the words, no traceback."""
+    assert result.exit_code == code, result.output
+    assert isinstance(result.exception, SystemExit)
+    message = result.stderr.strip().splitlines()[-1]
+    assert message.startswith("cdraw: error: " if code == 1 else "Error: ")
+    assert len(result.stderr.strip().splitlines()) == 1 or code == 2
+    for word in words:
+        assert word in message
+
+
+def test_there_and_back(folder):
+    result = run("compress", "in.png", "-o", "out.cdr", "--steps", "3", *MODEL)
+    size = Path("out.cdr").stat().st_size
+    assert result.stderr == f"Compressed to {size:,} bytes ({8 * size / 768:.3f} bpp, 3 of 7 steps)\n"
+    result = run("decompress", "out.cdr", "-o", "out.png", *MODEL)
+    assert result.stderr == "Decompressed 32x24 RGB from 3 of 7 steps\n"
+    assert result.stdout == ""
+    assert opened("out.png").size == (32, 24)
+
+
+def test_default_names_and_quiet(folder):
+    Path("in.cdr").unlink()
+    assert run("compress", "in.png", "-q", *MODEL).output == ""
+    Path("in.png").unlink()
+    assert run("decompress", "in.cdr", "-q", *MODEL).output == ""
+    assert opened("in.png").size == (32, 24)
+
+
+def test_pipes(folder):
+    packed = run("compress", "-", *MODEL, input=Path("in.png").read_bytes())
+    assert packed.stdout_bytes == Path("in.cdr").read_bytes()
+    cut = run("truncate", "-", "-o", "-", "--steps", "2", input=packed.stdout_bytes)
+    assert cut.stdout_bytes == truncate(packed.stdout_bytes, 2)
+    unpacked = run("decompress", "-", *MODEL, input=cut.stdout_bytes)
+    assert opened(io.BytesIO(unpacked.stdout_bytes)).size == (32, 24)
+    assert "from 2 of 7 steps" in unpacked.stderr
+
+
+def test_info(folder):
+    result = run("info", "in.cdr", "-v")
+    assert re.match(r"in\.cdr: 32x24 RGB, [\d,]+ bytes \(\d+\.\d{3} bpp, 7 of 7 steps\), model [0-9a-f]{16}\n",
+                    result.stdout)
+    assert len(result.stdout.splitlines()) == 8
+
+
+def test_truncate(folder):
+    result = run("truncate", "in.cdr", "-o", "cut.cdr", "--steps", "4")
+    assert Path("cut.cdr").read_bytes() == truncate(Path("in.cdr").read_bytes(), 4)
+    assert result.stderr.startswith("Cut to ")
+    assert_fails(run("truncate", "cut.cdr", "-o", "x.cdr", "--steps", "5"), "cut.cdr", "stores 4 steps")
+    assert_fails(run("truncate", "cut.cdr", "--steps", "2"), code=2)
+
+
+def test_steps_of_decompress_and_fill(folder):
+    run("decompress", "in.cdr", "-o", "a.png", "--steps", "2", *MODEL)
+    run("truncate", "in.cdr", "-o", "cut.cdr", "--steps", "2")
+    run("decompress", "cut.cdr", "-o", "b.png", *MODEL)
+    run("decompress", "cut.cdr", "-o", "c.png", "--fill", "sample", "--seed", "3", *MODEL)
+    a, b, c = (np.asarray(opened(f"{n}.png")) for n in "abc")
+    assert np.array_equal(a, b)
+    assert not np.array_equal(b, c)
+
+
+def test_nothing_is_overwritten_without_force(folder):
+    before = Path("in.cdr").read_bytes()
+    assert_fails(run("compress", "in.png", "-o", "in.cdr", "--steps", "1", *MODEL), "in.cdr exists", "--force")
+    assert Path("in.cdr").read_bytes() == before
+    assert run("compress", "in.png", "-o", "in.cdr", "--steps", "1", "--force", *MODEL).exit_code == 0
+    assert len(Path("in.cdr").read_bytes()) < len(before)
+
+
+def test_what_a_conversion_loses_is_said_in_one_line(folder):
+    Image.fromarray(synthetic(9, 9)).convert("RGBA").save("alpha.png")
+    result = run("compress", "alpha.png", *MODEL)
+    assert result.stderr.splitlines()[0] == "alpha.png: the alpha channel is not kept"
+
+
+def test_verbose_version_and_help(folder):
+    assert run("--version").stdout == f"cdraw, version {__version__}\n"
+    for command in main.commands:
+        assert run(command, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"", "it is empty"),
+    (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a .cdr file"),
+    ("cut header", "inside its header"),
+    ("cut", "ends inside step 7 of 7; --allow-truncated decodes the 6 whole steps before"),
+    ("flip header", "header is damaged"),
+    ("flip", "damaged (checksum mismatch)"),
+    ("tail", "bytes follow its last step"),
+])
+@pytest.mark.parametrize("command", ["decompress", "truncate", "info"])
+def test_damaged_files(folder, command, content, words):
+    good = Path("in.cdr").read_bytes()
+    flip = bytearray(good)
+    flip[10 if content == "flip header" else 60] ^= 4
+    data = {"cut header": good[:9], "cut": good[:-3], "tail": good + b"x"}.get(content, bytes(flip)) \
+        if isinstance(content, str) else content
+    Path("bad.cdr").write_bytes(data)
+    options = {"decompress": ("-o", "out.png", *MODEL), "truncate": ("-o", "out.png", "--steps", "7"), "info": ()}
+    assert_fails(run(command, "bad.cdr", *options[command]), "bad.cdr", words)
+    assert not Path("out.png").exists()
+
+
+def test_allow_truncated_says_how_many_steps(folder):
+    Path("cut.cdr").write_bytes(Path("in.cdr").read_bytes()[:-3])
+    result = run("decompress", "cut.cdr", "-o", "out.png", "--allow-truncated", *MODEL)
+    assert result.exit_code == 0
+    assert "cut.cdr ends early: decoding its 6 whole steps" in result.stderr
+    assert opened("out.png").size == (32, 24)
+
+
+def test_a_file_of_another_model(folder):
+    assert_fails(run("decompress", "in.cdr", "-o", "out.png"), "in.cdr", "decode it with the model that made it")
+    assert not Path("out.png").exists()
+
+
+def test_models_that_are_none(folder):
+    Path("m.safetensors").write_bytes(b"nothing of the kind")
+    for name in ("m.safetensors", "absent.safetensors"):
+        assert_fails(run("compress", "in.png", "-o", "x.cdr", "--model", name), name)
+    assert not Path("x.cdr").exists()
+
+
+def test_inputs_that_are_none(folder):
+    Path("text.png").write_text("hello")
+    assert_fails(run("compress", "text.png", "-o", "x.cdr", *MODEL), "text.png", "no picture")
+    assert_fails(run("compress", "absent.png", "-o", "x.cdr", *MODEL), "absent.png", "no such file")
+    assert_fails(run("decompress", "absent.cdr", "-o", "x.png", *MODEL), "absent.cdr", "no such file")
+    Path("half.png").write_bytes(Path("in.png").read_bytes()[:300])
+    assert_fails(run("compress", "half.png", "-o", "x.cdr", *MODEL), "half.png")
+    assert not list(folder.glob("x.*"))
+
+
+def test_usage_errors(folder):
+    assert_fails(run("compress", "in.png", "-o", "x.cdr", "--steps", "8", *MODEL), "has 7 steps", code=2)
+    assert_fails(run("compress", "in.png", "-o", "x.cdr", "--steps", "0", *MODEL), code=2)
+    assert_fails(run("decompress", "in.cdr", "-o", "x.what", *MODEL), "'.what'", code=2)
+
+
+def test_a_folder_that_cannot_be_written(folder):
+    assert_fails(run("compress", "in.png", "-o", "absent/x.cdr", *MODEL), "cannot write", "absent")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_on_standard_output(folder):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "convdraw_codec", "truncate", "in.cdr", "-o", "-", "--steps", "1"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert result.stderr == "cdraw: error: cannot write standard output: no space left on device\n"

@@ -1,0 +1,230 @@
+"""Codec: round trips, cuts, kinds of input, golden files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
+from convdraw_codec.bitstream import Header, write
+from convdraw_codec.images import open_image
+from convdraw_codec.integer import CONVOLUTIONS
+from convdraw_codec.latents import bits, companded_mean
+from convdraw_codec.model_file import save_model
+
+from .conftest import synthetic
+from .make_golden import DATA, digest
+from .tiny import TINY_MODEL, tiny_model
+
+SIZES = [(1, 1), (1, 7), (9, 1), (8, 8), (17, 23), (40, 31)]
+
+
+def psnr(a, b) -> float:
+    return float(10 * np.log10(255**2 / np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("grey", [False, True])
+def test_the_decoder_shows_what_the_encoder_predicted(tiny, size, grey):
+    array = synthetic(*size, grey=grey)
+    data = tiny.compress(array)
+    predicted = list(tiny.predict(array))
+    progressive = list(tiny.progressive(data))
+    assert len(predicted) == len(progressive) == tiny.total_steps
+    for steps, (a, b) in enumerate(zip(predicted, progressive, strict=True), 1):
+        assert a.size == b.size == size[::-1]
+        assert a.mode == b.mode == ("L" if grey else "RGB")
+        assert digest(a) == digest(b) == digest(tiny.decompress(data, steps))
+        assert truncate(data, steps) == tiny.compress(array, steps)
+        assert digest(tiny.decompress(truncate(data, steps))) == digest(a)
+
+
+def test_files_grow_and_pictures_improve_with_every_step(photo, example):
+    array = np.asarray(open_image(example))[:256, :256]
+    data = photo.compress(array)
+    sizes = [len(truncate(data, steps + 1)) for steps in range(photo.total_steps)]
+    quality = [psnr(picture, array) for picture in photo.progressive(data)]
+    assert all(np.diff(sizes) > 0)
+    assert all(np.diff(quality) > 0)
+    assert quality[-1] > 34
+
+
+def test_the_file_is_as_large_as_the_model_estimates(photo, example):
+    """Rounded latents under the differentiable prior of training, against real bytes."""
+    array = np.asarray(open_image(example))[:256, :256]
+    model, total = photo._model, 0.0
+    image = torch.from_numpy(array.copy()).permute(2, 0, 1).float()[None]
+    state, memory = model.start(1, 256, 256), model.start_encoder(1, 256, 256)
+    for t in range(photo.total_steps):
+        sign, index = model.sign(t, state), model.prior(t, state, model.look(t, state))
+        with torch.no_grad():
+            latents = companded_mean(model.posterior(t, image, [*memory], state), sign).round()
+        total += bits(latents, index, sign).sum().item() / 8
+        state = photo._encode_step(t, image, memory, state)[2]
+    data = photo.compress(array)
+    overhead = 32 + 6 * photo.total_steps
+    assert 0.99 * total < len(data) < 1.01 * total + overhead
+
+
+def test_every_convolution_path_gives_the_same_bytes_and_pixels():
+    array = synthetic(37, 50)
+    codecs = [Codec(TINY_MODEL, convolution=path) for path in CONVOLUTIONS]
+    files = {codec.compress(array) for codec in codecs}
+    assert len(files) == 1
+    data = files.pop()
+    assert len({digest(codec.decompress(data)) for codec in codecs}) == 1
+
+
+def test_a_sampled_fill_depends_on_its_seed(tiny):
+    data = tiny.compress(synthetic(32, 32), 2)
+    one, again, other = (digest(tiny.decompress(data, fill="sample", seed=s)) for s in (1, 1, 2))
+    assert one == again != other
+    full = tiny.compress(synthetic(32, 32))
+    assert digest(tiny.decompress(full, fill="sample")) == digest(tiny.decompress(full))
+
+
+def test_inputs_of_every_kind_give_the_same_file(tiny, tmp_path):
+    array = synthetic(20, 30)
+    image = Image.fromarray(array)
+    image.save(tmp_path / "p.png")
+    expected = tiny.compress(array)
+    for same in (image, tmp_path / "p.png", str(tmp_path / "p.png"), np.asfortranarray(array), array[:, ::-1][:, ::-1]):
+        assert tiny.compress(same) == expected
+    (tmp_path / "p.cdr").write_bytes(expected)
+    assert digest(tiny.decompress(tmp_path / "p.cdr")) == digest(tiny.decompress(expected))
+    assert inspect(tmp_path / "p.cdr") == tiny.inspect(expected) == Header(30, 20, "RGB", 7, 7, tiny.fingerprint)
+
+
+@pytest.mark.parametrize(("mode", "stored", "lost"), [("1", "L", ""), ("P", "RGB", ""), ("RGBA", "RGB", "alpha"),
+                                                      ("LA", "L", "alpha"), ("I;16", "L", "8 bits"),
+                                                      ("CMYK", "RGB", "CMYK"), ("YCbCr", "RGB", "")])
+def test_other_modes_are_converted_and_say_what_is_lost(tiny, recwarn, mode, stored, lost):
+    grey = Image.fromarray(synthetic(9, 9, grey=True))
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    assert tiny.inspect(tiny.compress(image, 1)).mode == stored
+    assert [str(w.message) for w in recwarn] == ([f"{recwarn[0].message}"] if lost else [])
+    assert not lost or lost in str(recwarn[0].message)
+
+
+def test_orientation_is_applied(tiny, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    Image.fromarray(synthetic(10, 20)).save(tmp_path / "p.jpg", exif=exif)
+    assert tiny.inspect(tiny.compress(tmp_path / "p.jpg", 1)).height == 20
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4), np.float32),
+                                 np.zeros((0, 4), np.uint8), np.zeros((1, 70000), np.uint8)])
+def test_arrays_that_are_no_pictures(tiny, bad):
+    with pytest.raises(ImageError):
+        tiny.compress(bad)
+
+
+def test_animations_are_refused(tiny, tmp_path):
+    frames = [Image.fromarray(synthetic(8, 8, seed)) for seed in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(ImageError, match="animated"):
+        tiny.compress(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize("steps", [0, 8, -1])
+def test_step_counts_out_of_range(tiny, steps):
+    with pytest.raises(ValueError, match="steps must be 1 to 7"):
+        tiny.compress(synthetic(8, 8), steps)
+
+
+def test_asking_for_more_steps_than_stored(tiny):
+    with pytest.raises(CdrError, match="stores 3 steps"):
+        tiny.decompress(tiny.compress(synthetic(8, 8), 3), steps=4)
+
+
+def test_a_file_of_another_model(tiny):
+    other = Header(8, 8, "RGB", 1, 7, "00" * 8)
+    for call in (tiny.decompress, tiny.progressive):
+        with pytest.raises(CdrError, match="made with model 0000000000000000"):
+            call(write(other, [b""]))
+
+
+def test_a_huge_header_allocates_nothing(tiny):
+    huge = Header(65535, 65535, "RGB", 1, 7, tiny.fingerprint)
+    with pytest.raises(CdrError, match="allowed"):
+        tiny.decompress(write(huge, [b""]))
+
+
+def test_truncated_files(tiny):
+    data = tiny.compress(synthetic(16, 16))
+    cut = data[:len(truncate(data, 3)) + 2]
+    with pytest.raises(TruncatedError) as caught:
+        tiny.decompress(cut)
+    assert caught.value.steps == 3
+    assert digest(tiny.decompress(cut, allow_truncated=True)) == digest(tiny.decompress(data, 3))
+    assert len(list(tiny.progressive(cut, allow_truncated=True))) == 3
+
+
+def test_autocast_and_other_settings_of_the_caller_do_not_matter(tiny):
+    array = synthetic(24, 24)
+    data, expected = tiny.compress(array), list(tiny.predict(array))[-1]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert digest(tiny.decompress(data)) == digest(expected)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert digest(tiny.decompress(data)) == digest(expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_steps_are_reported(tiny):
+    seen: list[int] = []
+    data = tiny.compress(synthetic(8, 8), 4, on_step=seen.append)
+    tiny.decompress(data, on_step=seen.append)
+    assert seen == [1, 2, 3, 4, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("codec", ["tiny", "photo"])
+def test_golden_files_decode_to_the_same_pixels(codec, request):
+    golden = json.loads((DATA / f"{codec}.json").read_text())
+    codec = request.getfixturevalue(codec)
+    for name, digests in golden.items():
+        data = (DATA / f"{name}.cdr").read_bytes()
+        pictures = {str(t): digest(picture) for t, picture in enumerate(codec.progressive(data), 1)}
+        assert pictures | {"sample": digest(codec.decompress(data, 1, fill="sample", seed=7))} == digests
+
+
+def test_a_model_that_could_leave_the_exact_range_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("convdraw_codec.integer.SUM_LIMIT", 2**40)  # the quantiser aims too high
+    model = tiny_model()
+    with torch.no_grad():
+        model.cores[0].decoder.gates_from_input.bias.fill_(1e9)
+    with pytest.raises(ModelError, match="2\\*\\*24"):
+        save_model(model, tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["not a model", "cut", "dtype", "shape", "nan", "missing", "range"])
+def test_bad_model_files_are_refused(tmp_path, damage):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    path = tmp_path / "m.safetensors"
+    with safe_open(TINY_MODEL, "pt") as file:
+        metadata, tensors = file.metadata(), {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    name = "decoder.steps.0.prior_index.weight"
+    if damage == "dtype":
+        tensors[name] = tensors[name].float()
+    elif damage == "shape":
+        tensors[name] = tensors[name][1:].contiguous()
+    elif damage == "nan":
+        tensors["decoder.steps.0.prior_index.multiplier"].fill_(float("nan"))
+    elif damage == "missing":
+        del tensors[name]
+    elif damage == "range":
+        tensors["decoder.steps.0.prior_index.bias"].fill_(2**24)
+    elif damage == "not a model":
+        metadata = {"format": "pt"}
+    save_file(tensors, path, metadata)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ModelError):
+        Codec(path)

@@ -1,0 +1,104 @@
+"""Range coding of latents, against an independent coder and against the entropy."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convdraw_codec.entropy import ESCAPE, LARGEST, PRECISION, SYMBOLS, LatentCoder
+from convdraw_codec.latents import frequency_table
+
+FREQUENCIES = frequency_table(SYMBOLS, PRECISION).numpy()
+CODER = LatentCoder(FREQUENCIES)
+
+
+def draw(seed: int, maps: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows at random, latents that mostly follow them."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(FREQUENCIES), (maps, height, width)).astype(np.uint8)
+    latents = CODER.sample(rows, seed, 0)
+    odd = rng.random(latents.shape) < 0.02
+    latents[odd] = rng.integers(-63, 64, odd.sum())
+    return latents, rows
+
+
+def decode_by_hand(data: bytes, rows: np.ndarray) -> np.ndarray:
+    """The range decoder of docs/format.md with Python's integers."""
+    words = iter(np.frombuffer(data + b"\0" * (-len(data) % 4), ">u4").tolist())
+    point = next(words, 0) << 32 | next(words, 0)
+    lower, span = 0, 2**64 - 1
+
+    def symbol(frequencies: list[int]) -> int:
+        nonlocal point, lower, span
+        scale = span >> PRECISION
+        quantile = ((point - lower) % 2**64) // scale
+        value = start = 0
+        while quantile >= start + frequencies[value]:
+            start += frequencies[value]
+            value += 1
+        frequency = frequencies[value]
+        lower, span = (lower + scale * start) % 2**64, scale * frequency
+        if span < 2**32:
+            lower, span = (lower << 32) % 2**64, span << 32
+            point = (point << 32) % 2**64 | next(words, 0)
+        return value
+
+    latents = np.zeros(rows.shape, dtype=np.int32)
+    for latent_map, row_map in zip(latents, rows, strict=True):
+        flat, row_flat = latent_map.reshape(-1), row_map.reshape(-1)
+        for row in sorted(set(row_flat.tolist())):
+            for position in np.flatnonzero(row_flat == row):
+                flat[position] = symbol(FREQUENCIES[row].tolist())
+        escaped = flat == ESCAPE
+        flat -= LARGEST
+        for position in np.flatnonzero(escaped):
+            flat[position] = symbol([2**16] * 256) - 128
+    return latents
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
+def test_round_trip(seed, maps, height, width):
+    latents, rows = draw(seed, maps, height, width)
+    assert np.array_equal(CODER.decode(CODER.encode(latents, rows), rows), latents)
+
+
+def test_an_independent_range_decoder_agrees():
+    latents, rows = draw(3, 5, 12, 17)
+    assert np.array_equal(decode_by_hand(CODER.encode(latents, rows), rows), latents)
+
+
+def test_size_is_the_entropy():
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, len(FREQUENCIES), (8, 100, 100)).astype(np.uint8)
+    latents = CODER.sample(rows, 1, 0)
+    frequency = FREQUENCIES[rows, np.minimum(latents + LARGEST, ESCAPE)]
+    ideal = -np.log2(frequency / 2.0**PRECISION).sum() / 8 + (np.abs(latents) > LARGEST).sum()
+    assert 0.999 * ideal < len(CODER.encode(latents, rows)) < 1.001 * ideal + 8
+
+
+def test_literal_bytes():
+    rows = np.array([[[20, 90, 150], [20, 90, 150]]], dtype=np.uint8)
+    latents = np.array([[[0, 1, -1], [-2, 0, 40]]])
+    assert CODER.encode(latents, rows).hex() == "3102d440e6ef6cdb"
+
+
+def test_samples_depend_on_seed_and_step_alone():
+    rows = np.full((2, 6, 6), 40, dtype=np.uint8)
+    first = CODER.sample(rows, 1, 2)
+    assert np.array_equal(first, CODER.sample(rows, 1, 2))
+    assert not np.array_equal(first, CODER.sample(rows, 2, 2))
+    assert not np.array_equal(first, CODER.sample(rows, 1, 3))
+
+
+def test_samples_follow_the_prior():
+    rows = np.full((1, 200, 200), 30, dtype=np.uint8)
+    counts = np.bincount(CODER.sample(rows, 5, 0).reshape(-1) + LARGEST, minlength=SYMBOLS) / rows.size
+    assert np.abs(counts - FREQUENCIES[30] / 2.0**PRECISION).max() < 0.01
+
+
+@pytest.mark.parametrize("table", [np.ones((4, SYMBOLS)), np.zeros((4, SYMBOLS)), np.ones((300, SYMBOLS)),
+                                   np.full((4, 2), 2**23)])
+def test_bad_tables_are_refused(table):
+    with pytest.raises(ValueError, match="a table has"):
+        LatentCoder(table)

@@ -1,0 +1,202 @@
+"""Training: what the objective measures, and that a run can stop, go on, recover and be used."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from convdraw_codec import Codec, ConfigError
+from convdraw_codec.cli import main
+from convdraw_codec.training.loop import Stage, Trainer, TrainingConfig, find_config, load_config, train
+from convdraw_codec.training.objective import Objective, rollout, tradeoffs
+from convdraw_codec.training.photographs import find_photographs, random_crops
+
+from .conftest import synthetic
+from .tiny import CONFIG, tiny_model
+
+SHORT = TrainingConfig(model=CONFIG, crop=16, batch=4, seed=1, strength=20.0, complete=0.5, gradient_limit=1.0,
+                       average=0.9, stages=(Stage("noisy", 0.01, 1e-3, 1e-3), Stage("rounded", 0.006, 1e-3, 1e-5)))
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for seed in range(22):
+        Image.fromarray(synthetic(40, 48, seed)).save(folder / f"{seed}.png")
+    return folder
+
+
+def batch(size: int = 4) -> torch.Tensor:
+    return torch.from_numpy(np.stack([synthetic(16, 16, s) for s in range(size)])).permute(0, 3, 1, 2).float()
+
+
+def test_steps_that_are_not_stored_cost_nothing():
+    stored = torch.tensor([1, 3, 7, 7])
+    with torch.no_grad():
+        result = rollout(tiny_model(), batch(), stored, noisy=False)
+    for picture, steps in enumerate(stored.tolist()):
+        assert (result.rate[:steps, picture] > 0).all()
+        assert (result.rate[steps:, picture] == 0).all()
+
+
+def test_the_noisy_stage_is_rounding_but_near_ties():
+    """Same expectations: the two differ by little, and only the noisy one moves the encoder."""
+    model, stored = tiny_model(), torch.full((4,), 7)
+    torch.manual_seed(0)
+    noisy, rounded = (rollout(model, batch(), stored, noisy=n) for n in (True, False))
+    assert torch.allclose(noisy.distortion[-1], rounded.distortion[-1], rtol=0.2)
+    rounded.distortion.sum().backward(retain_graph=True)
+    assert model.steps[0].analysis.weight.grad is None
+    (noisy.rate.sum() + noisy.distortion.sum()).backward()
+    assert model.steps[0].analysis.weight.grad.abs().sum() > 0
+
+
+def test_every_parameter_learns():
+    """On pictures of pure noise, where every coefficient is significant."""
+    model, stored = tiny_model(), torch.full((4,), 7)
+    objective = Objective(model, 20.0, torch.device("cpu"))
+    noise = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16))).float()
+    result = rollout(model, noise, stored, noisy=True)
+    objective.loss(result, stored).backward()
+    still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # nothing is known yet where a layer is visited for the first time
+    assert still == ["steps.0.history_embedding.weight", "steps.0.prior_state.weight", "steps.2.history_embedding.weight"]
+
+
+def test_lambda_rises_with_every_step():
+    values = tradeoffs(tiny_model(), 20.0)
+    assert (values.diff() > 0).all()
+    assert values[-1].item() == pytest.approx(20 / 12**2)
+
+
+def test_prefixes_count_alike():
+    """A loss over running means is 1 when nothing changes, whatever the prefixes cost."""
+    model, stored = tiny_model(), torch.full((4,), 7)
+    objective = Objective(model, 20.0, torch.device("cpu"))
+    with torch.no_grad():
+        result = rollout(model, batch(), stored, noisy=False)
+        losses = [objective.loss(result, stored).item() for _ in range(3)]
+    assert losses == pytest.approx([1, 1, 1])
+
+
+def test_a_run_makes_a_model_that_works(photographs, tmp_path):
+    lines: list[str] = []
+    train(SHORT, [photographs], tmp_path / "m.safetensors", lines.append)
+    assert any("validation" in line for line in lines)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.safetensors", "m.safetensors.ckpt", "m.safetensors.jsonl",
+                                                          "photographs"]
+    codec = Codec(tmp_path / "m.safetensors")
+    array = synthetic(30, 20)
+    pictures = [np.asarray(p, float) for p in codec.progressive(codec.compress(array))]
+    assert np.square(pictures[-1] - array).mean() < np.square(pictures[0] - array).mean()
+
+
+def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path):
+    """Saved and restored in the middle, a run ends with the same weights."""
+    crops = [batch() for _ in range(6)]
+
+    def run(stop: int | None) -> Trainer:
+        trainer = Trainer(SHORT, torch.device("cpu"))
+        for i, crop in enumerate(crops):
+            if i == stop:
+                trainer.save(tmp_path / "c.ckpt")
+                trainer = Trainer(replace(SHORT, seed=5), torch.device("cpu"))
+                trainer.restore(tmp_path / "c.ckpt")
+            torch.manual_seed(i)
+            assert trainer.step(crop) is not None
+        return trainer
+
+    whole, stopped = run(None), run(3)
+    assert stopped.iteration == whole.iteration == 6
+    for name, p in whole.model.named_parameters():
+        assert torch.equal(p, dict(stopped.model.named_parameters())[name]), name
+    for name, value in whole.average.items():
+        assert torch.equal(value, stopped.average[name])
+
+
+def test_a_jump_of_the_loss_is_refused():
+    trainer = Trainer(SHORT, torch.device("cpu"))
+    assert trainer.step(batch()) is not None
+    before = [p.clone() for p in trainer.model.parameters()]
+    trainer.running_loss = 1e-3
+    assert trainer.step(batch()) is None
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+
+
+def test_after_a_jump_the_run_goes_on_from_good_weights(photographs, tmp_path, monkeypatch):
+    step, calls = Trainer.step, []
+
+    def jump_once(self, image):
+        calls.append(self.iteration)
+        if len(calls) == 4:
+            with torch.no_grad():
+                self.model.initial_canvas.fill_(math.nan)
+        return step(self, image)
+
+    monkeypatch.setattr(Trainer, "step", jump_once)
+    lines: list[str] = []
+    train(SHORT, [photographs], tmp_path / "m.safetensors", lines.append)
+    assert sum("the loss jumped" in line for line in lines) == 1
+    Codec(tmp_path / "m.safetensors").compress(synthetic(16, 16))
+
+
+def test_every_twentieth_photograph_is_held_out(photographs):
+    used, held_out = find_photographs([photographs])
+    assert len(used), len(held_out) == (20, 2)
+    assert not set(used) & set(held_out)
+
+
+def test_crops_are_reproducible_and_in_range():
+    source = [synthetic(50, 60, s) for s in range(3)]
+    one, two = (random_crops(source, 16, 5, seed=3) for _ in range(2))
+    for _ in range(3):
+        a, b = next(one), next(two)
+        assert torch.equal(a, b)
+        assert a.shape == (5, 3, 16, 16)
+        assert a.min() >= 0
+        assert a.max() <= 255
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    stage = Stage("noisy", 10, 1.0, 0.1, warm_up=2)
+    rates = [stage.rate_at(m) for m in (0, 1, 2, 6, 10)]
+    assert rates == pytest.approx([0.05, 0.525, 1, 0.55, 0.1])
+
+
+def test_the_command(photographs, tmp_path):
+    config = tmp_path / "c.toml"
+    text = find_config("photo").read_text()
+    model = "layers = [{ stride = 4, state = 4, encoder_state = 4, embedding = 4, context = 4 }]\n" \
+            "steps = [{ layer = 0, quantiser = 40, first = 0, last = 48 }]\n"
+    text = text[:text.index("layers =")] + model + text[text.index("[training]"):]
+    for old, new in (("crop = 128", "crop = 16"), ("megapixels = 900", "megapixels = 0.01"),
+                     ("megapixels = 120", "megapixels = 0.01")):
+        assert old in text
+        text = text.replace(old, new)
+    config.write_text(text)
+    arguments = ["train", str(photographs), "-o", str(tmp_path / "m.safetensors"), "--config", str(config)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert Codec(tmp_path / "m.safetensors").total_steps == 1
+    config.write_text("[model]\n")
+    assert CliRunner().invoke(main, arguments).exit_code == 1
+
+
+@pytest.mark.parametrize("text", ["", "[model", "[model]\nname='x'\nlayers=[]\nsteps=[]\n[training]\nstages=[]\n"])
+def test_configurations_that_make_no_sense(tmp_path, text):
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="no training configuration"):
+        load_config(path)
+
+
+def test_no_photographs(tmp_path):
+    with pytest.raises(ConfigError, match="no photograph"):
+        train(SHORT, [tmp_path], tmp_path / "m.safetensors", print)
+    with pytest.raises(ConfigError, match="photo, "):
+        find_config("nothing")

@@ -1,0 +1,28 @@
+"""A tiny model for tests: two layers, seven steps, random weights. As an untrained model it is a transform codec."""
+
+from pathlib import Path
+
+import torch
+
+from convdraw_codec.draw import Config, ConvDRAW, Layer, Step
+
+CONFIG = Config(
+    "tiny",
+    (Layer(8, 6, 4, 5, 7), Layer(4, 5, 3, 4, 6)),
+    (Step(0, 108, 0, 20), Step(0, 108, 20, 48), Step(1, 108, 0, 12), Step(0, 36, 0, 48), Step(1, 36, 0, 12),
+     Step(1, 36, 12, 36), Step(0, 12, 0, 48)),
+)
+TINY_MODEL = Path(__file__).parent / "data" / "tiny.safetensors"
+
+
+def tiny_model(seed: int = 0) -> ConvDRAW:
+    """A trainable model whose every path matters: no weight is left at zero."""
+    torch.manual_seed(seed)
+    model = ConvDRAW(CONFIG)
+    with torch.no_grad():
+        for heads in model.steps:
+            heads.write.weight.uniform_(-0.4, 0.4)
+            heads.prior_index.weight.uniform_(-0.5, 0.5)
+            heads.prior_index.bias.add_(0.5)
+            heads.posterior.weight.uniform_(-0.1, 0.1)
+    return model

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -106,7 +107,7 @@ def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor]]:
     """
     colours = torch.tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=torch.float64)
     colours = colours / colours.norm(dim=1, keepdim=True)
-    result = []
+    result: list[tuple[Tensor, Tensor]] = []
     functions = _cosines(strides[-1])  # 1-D functions of the current layer, rows by frequency
     for level in reversed(range(len(strides))):
         stride = strides[level]
@@ -157,7 +158,6 @@ class StepHeads(nn.Module):
         super().__init__()
         latents, patch, kernel = step.last - step.first, 3 * layer.stride**2, layer.kernel
         self.latents, self.refines = latents, refines
-        embedded = {"input_unit": 1 / EMBEDDING_UNIT, "input_limit": EMBEDDING_LIMIT}
         # posterior (3): linear in the error patches, plus a correction from h^e
         # (both linear maps are kept near unit size, so that one learning rate suits all weights)
         self.cell = step.quantiser / math.sqrt(patch)
@@ -168,13 +168,19 @@ class StepHeads(nn.Module):
                                              input_limit=HISTORY_LIMIT)
         self.prior_state = IntegerConv(layer.state + coarser_state, layer.context, kernel, input_unit=1 / UNIT,
                                        input_limit=UNIT - 1, bias=False)
-        self.prior_context = IntegerConv(2 * layer.embedding, layer.context, kernel, **embedded)
-        self.prior_index = IntegerConv(layer.context, latents * (2 if refines else 1), 1, **embedded)
+        self.prior_context = IntegerConv(2 * layer.embedding, layer.context, kernel, input_unit=1 / EMBEDDING_UNIT,
+                                         input_limit=EMBEDDING_LIMIT)
+        self.prior_index = IntegerConv(layer.context, latents * (2 if refines else 1), 1,
+                                       input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT)
         # decoder input (6) and write (7)
         self.latent_embedding = IntegerConv(latents, layer.embedding, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT)
         self.write = IntegerConv(layer.state, patch, 1, input_unit=WRITE_LEVELS / UNIT, input_limit=UNIT - 1, zero=True)
         self.synthesis = IntegerConv(latents, patch, 1, input_unit=self.cell / 2, input_limit=HALF_CELLS_LIMIT,
                                      bias=False)
+        assert self.posterior.bias is not None
+        assert self.synthesis.weight is not None
+        assert self.prior_index.weight is not None
+        assert self.prior_index.bias is not None
         with torch.no_grad():
             self.analysis.weight.copy_((basis * math.sqrt(patch))[:, :, None, None])
             self.synthesis.weight.copy_((basis.T * math.sqrt(patch))[:, :, None, None])
@@ -219,6 +225,14 @@ class ConvDRAW(nn.Module):
             self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, before > 0,
                                         basis[step.first:step.last], deviation[step.first:step.last]))
 
+    def heads(self, t: int) -> StepHeads:
+        """The heads of step t, counted from 0."""
+        return cast(StepHeads, self.steps[t])
+
+    def core(self, t: int) -> LayerCores:
+        """The cores of the layer that step t visits."""
+        return cast(LayerCores, self.cores[self.config.steps[t].layer])
+
     def integer_convolutions(self) -> Iterator[tuple[str, IntegerConv]]:
         """All convolutions of the decoder, with their names."""
         return ((name, module) for name, module in self.named_modules() if isinstance(module, IntegerConv))
@@ -243,17 +257,17 @@ class ConvDRAW(nn.Module):
 
     def look(self, t: int, state: DecoderState) -> Tensor:
         """Embedding of the canvas r_{t-1} at the layer of step t, (B, embedding, H/s, W/s), 0..127."""
-        layer = self.config.steps[t].layer
+        stride = self.config.layers[self.config.steps[t].layer].stride
         levels = round_through((state.canvas - 128).clamp(-127, 127))
-        patches = F.pixel_unshuffle(levels, self.config.layers[layer].stride)
-        return rectify(self.cores[layer].canvas_embedding(patches.contiguous(memory_format=torch.channels_last)))
+        patches = F.pixel_unshuffle(levels, stride).contiguous(memory_format=torch.channels_last)
+        return rectify(self.core(t).canvas_embedding(patches))
 
     def prior(self, t: int, state: DecoderState, seen: Tensor) -> Tensor:
         """p_t = p(z_t | h^d_{t-1}) (4): index of each latent's scale, (B, latents, H/s, W/s), 0..63.
 
         Its family follows from ``sign``.
         """
-        step, heads = self.config.steps[t], self.steps[t]
+        step, heads = self.config.steps[t], self.heads(t)
         history = state.history[step.layer]
         known = rectify(heads.history_embedding(history.abs().clamp_max(HISTORY_LIMIT)))
         memory = state.h[step.layer]
@@ -271,14 +285,14 @@ class ConvDRAW(nn.Module):
     def sign(self, t: int, state: DecoderState) -> Tensor | None:
         """Sign so far of each coefficient of step t, (B, latents, H/s, W/s); None on their first visit."""
         step = self.config.steps[t]
-        return state.history[step.layer][:, step.first:step.last].sign() if self.steps[t].refines else None
+        return state.history[step.layer][:, step.first:step.last].sign() if self.heads(t).refines else None
 
     def draw(self, t: int, state: DecoderState, seen: Tensor, added: Tensor) -> DecoderState:
         """h^d_t (6) and r_t (7) from what the latents add, whole half cells (B, latents, H/s, W/s)."""
-        step, heads = self.config.steps[t], self.steps[t]
+        step, heads = self.config.steps[t], self.heads(t)
         layer, stride = step.layer, self.config.layers[step.layer].stride
         embedded = torch.cat([rectify(heads.latent_embedding(added)), seen], dim=1)
-        h, c = self.cores[layer].decoder(embedded, state.h[layer], state.c[layer])
+        h, c = self.core(t).decoder(embedded, state.h[layer], state.c[layer])
         patches = (round_through(heads.write(h) * CANVAS_UNIT)
                    + round_through(heads.synthesis(added) * CANVAS_UNIT)) / CANVAS_UNIT
         canvas = (state.canvas + F.pixel_shuffle(patches, stride)).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
@@ -302,8 +316,8 @@ class ConvDRAW(nn.Module):
 
     def posterior(self, t: int, image: Tensor, memory: list[tuple[Tensor, Tensor]], state: DecoderState) -> Tensor:
         """Mean of q_t (3), (B, latents, H/s, W/s), in cells; updates the encoder's ``memory`` (2) in place."""
-        step, heads = self.config.steps[t], self.steps[t]
-        cores, stride = self.cores[step.layer], self.config.layers[step.layer].stride
+        step, heads = self.config.steps[t], self.heads(t)
+        cores, stride = self.core(t), self.config.layers[step.layer].stride
         error = F.pixel_unshuffle(image - state.canvas, stride)  # (1)
         patches = torch.cat([F.pixel_unshuffle(image - 128, stride) / 64, error / 32], dim=1)
         h, c = memory[step.layer]

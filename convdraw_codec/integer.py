@@ -83,8 +83,9 @@ class IntegerConv(nn.Module):
         self.padding = kernel // 2
         fan_in = inputs * kernel * kernel
         bound = 0.0 if zero else math.sqrt(3 / fan_in)
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.shape = (outputs, inputs, kernel, kernel)
+        self.weight: nn.Parameter | None = nn.Parameter(torch.empty(self.shape).uniform_(-bound, bound))
+        self.bias: nn.Parameter | None = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.frozen: tuple[Tensor, Tensor, Tensor | None] | None = None
         self.convolve = convolve_float32
 
@@ -93,6 +94,9 @@ class IntegerConv(nn.Module):
 
         The scale is the smallest for which the weights fit int8 and no sum can reach 2**24.
         """
+        if self.frozen:
+            return self.frozen
+        assert self.weight is not None  # until frozen
         weight = self.weight.float()
         terms = weight[0].numel()
         magnitude = weight.detach().abs().flatten(1)
@@ -108,7 +112,7 @@ class IntegerConv(nn.Module):
 
     def largest_sum(self) -> float:
         """The largest magnitude that any of the sums can reach, whatever the input."""
-        weight, _, bias = self.frozen or self.quantised()
+        weight, _, bias = self.quantised()
         largest = weight.abs().flatten(1).sum(1, dtype=torch.float64) * self.input_limit
         return (largest if bias is None else largest + bias.abs()).max().item()
 
@@ -120,7 +124,7 @@ class IntegerConv(nn.Module):
         self.weight = self.bias = None
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, multiplier, bias = self.frozen or self.quantised()
+        weight, multiplier, bias = self.quantised()
         total = self.convolve(x, weight, self.padding).float()
         if bias is not None:
             total = total + bias[:, None, None]
@@ -159,6 +163,7 @@ class IntegerConvLSTM(nn.Module):
                                             input_limit=EMBEDDING_LIMIT)
         self.gates_from_state = IntegerConv(state, 4 * state, kernel, input_unit=1 / UNIT,
                                             input_limit=UNIT - 1, bias=False)
+        assert self.gates_from_input.bias is not None
         with torch.no_grad():
             self.gates_from_input.bias[state:2 * state] = 1.0  # remember by default
         self.tables: tuple[Tensor | None, Tensor | None] = (None, None)

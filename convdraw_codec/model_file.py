@@ -115,13 +115,13 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "floa
         canvas = take(f"{DECODER}initial_canvas", torch.int32, model.initial_canvas.shape)
         model.initial_canvas.copy_(canvas / CANVAS_UNIT)
     for name, module in exact.items():
-        weight = take(f"{DECODER}{name}.weight", torch.int8, module.weight.shape)
+        weight = take(f"{DECODER}{name}.weight", torch.int8, module.shape)
         multiplier = take(f"{DECODER}{name}.multiplier", torch.float32, weight.shape[:1])
         bias = None if module.bias is None else take(f"{DECODER}{name}.bias", torch.int32, weight.shape[:1])
         module.freeze(weight, multiplier, bias, convolution)
     check_sums(model)
     size = gate_tables()[0].shape
     tables = (take(f"{TABLES}logistic", torch.int16, size).float(), take(f"{TABLES}tanh", torch.int16, size).float())
-    for module in model.modules():
-        if isinstance(module, IntegerConvLSTM):
-            module.tables = tables
+    for recurrence in model.modules():
+        if isinstance(recurrence, IntegerConvLSTM):
+            recurrence.tables = tables

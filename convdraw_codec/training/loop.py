@@ -103,7 +103,7 @@ class Trainer:
     def __init__(self, config: TrainingConfig, device: torch.device):
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
-        self.model = ConvDRAW(config.model).to(device, memory_format=torch.channels_last)
+        self.model = self._new_model()
         self.objective = Objective(self.model, config.strength, device)
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         slow = [p for n, p in self.model.named_parameters() if any(part in n for part in SLOW)]
@@ -112,6 +112,10 @@ class Trainer:
                                           lr=1e-3, betas=(0.9, 0.99), fused=True)
         self.stage, self.stage_megapixels, self.iteration, self.megapixels = 0, 0.0, 0, 0.0
         self.running_loss = math.nan
+
+    def _new_model(self) -> ConvDRAW:
+        model = ConvDRAW(self.config.model).to(self.device)
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16)
@@ -148,7 +152,7 @@ class Trainer:
 
     def averaged_model(self) -> ConvDRAW:
         """A copy of the model with the averaged weights."""
-        model = ConvDRAW(self.config.model).to(self.device, memory_format=torch.channels_last)
+        model = self._new_model()
         model.load_state_dict(self.average)
         return model
 

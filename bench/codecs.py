@@ -64,10 +64,9 @@ JPEG2000 = Pillow("jpeg2000", "Pillow JPEG 2000, 9/7 wavelet, colour transform, 
                         for bpp in (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 2.5)))
 
 
-def chosen(names: tuple[str, ...]) -> list[Compared]:
-    """The codecs with those names, in a fixed order."""
-    known: dict[str, Callable[[], Compared]] = {"jpeg": lambda: JPEG, "jpeg2000": lambda: JPEG2000, "cdraw": Cdraw}
-    return [make() for name, make in known.items() if name in names]
+CODECS: dict[str, Callable[[], Compared]] = {"jpeg": lambda: JPEG, "jpeg2000": lambda: JPEG2000, "cdraw": Cdraw}
 
 
-NAMES = ("jpeg", "jpeg2000", "cdraw")
+def make(name: str) -> Compared:
+    """The codec with that name, one of ``CODECS``."""
+    return CODECS[name]()

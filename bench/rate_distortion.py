@@ -6,6 +6,7 @@ Writes one JSON file a codec in the schema of CompressAI, the Bjontegaard rates,
 from __future__ import annotations
 
 import json
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -13,8 +14,9 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from .codecs import NAMES, Compared, chosen
+from .codecs import CODECS, Compared, make
 from .metrics import bd_rate, decibels, ms_ssim, psnr
+from .parallel import WORKERS, map_images
 
 matplotlib.use("Agg")
 METRICS = {"psnr-rgb": psnr, "ms-ssim-rgb": ms_ssim}
@@ -27,19 +29,29 @@ def find_images(paths: tuple[Path, ...]) -> list[Path]:
     return [f for f in files if f.suffix.lower() in SUFFIXES]
 
 
-def measure(codec: Compared, images: list[Path]) -> dict:
+@cache
+def codec_named(name: str) -> Compared:
+    """One instance a process: a model takes a while to load."""
+    return make(name)
+
+
+def measure_image(name: str, path: Path) -> dict[str, list[float]]:
+    """bpp and every metric, a column each, at every setting of the codec."""
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    rows = [(8 * size / (image.width * image.height), *(metric(image, decoded) for metric in METRICS.values()))
+            for size, decoded in codec_named(name).points(image)]
+    return {key: [round(v, 6) for v in column]
+            for key, column in zip(("bpp", *METRICS), zip(*rows, strict=True), strict=True)}
+
+
+def measure(name: str, images: list[Path], workers: int) -> dict:
     """Results in CompressAI's schema, plus those of each image under "images"."""
-    per_image = {}
-    with click.progressbar(images, label=f"{codec.name:10s}") as bar:
-        for path in bar:
-            with Image.open(path) as opened:
-                image = opened.convert("RGB")
-            rows = [(8 * size / (image.width * image.height), *(metric(image, decoded) for metric in METRICS.values()))
-                    for size, decoded in codec.points(image)]
-            per_image[path.name] = {key: [round(v, 6) for v in column]
-                                    for key, column in zip(("bpp", *METRICS), zip(*rows, strict=True), strict=True)}
+    results = map_images(partial(measure_image, name), images, workers, f"{name:10s}")
+    per_image = {path.name: result for path, result in zip(images, results, strict=True)}
     mean = {key: np.mean([result[key] for result in per_image.values()], axis=0).round(6).tolist()
             for key in ("bpp", *METRICS)}
+    codec = codec_named(name)
     return {"name": codec.name, "description": codec.description, "results": mean, "images": per_image}
 
 
@@ -81,19 +93,23 @@ def plot(measured: dict[str, dict], path: Path) -> None:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--codecs", multiple=True, type=click.Choice(NAMES), default=NAMES, help="Repeat to choose several.")
+@click.option("--codecs", multiple=True, type=click.Choice(list(CODECS)), default=list(CODECS),
+              help="Repeat to choose several. Default: all.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results/rate-distortion"),
               show_default=True)
-def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path) -> None:
-    """Compare codecs on IMAGES, files or folders."""
+@WORKERS
+def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, workers: int) -> None:
+    """Compare codecs on IMAGES, files or folders. Codecs measured into OUT before are compared as well."""
     files = find_images(images)
     if not files:
         raise click.UsageError("no pictures there")
     out.mkdir(parents=True, exist_ok=True)
-    measured = {}
-    for codec in chosen(codecs):
-        measured[codec.name] = measure(codec, files)
-        (out / f"{codec.name}.json").write_text(json.dumps(measured[codec.name], indent=1) + "\n")
+    for name in codecs:
+        (out / f"{name}.json").write_text(json.dumps(measure(name, files, workers), indent=1) + "\n")
+    earlier = {name: out / f"{name}.json" for name in CODECS}
+    measured = {name: json.loads(path.read_text()) for name, path in earlier.items() if path.exists()}
+    if any(list(result["images"]) != [f.name for f in files] for result in measured.values()):
+        raise click.ClickException(f"{out} holds results of other images; give another --out")
     table = compare(measured)
     (out / "bd-rates.json").write_text(json.dumps(table, indent=1) + "\n")
     plot(measured, out / "rate-distortion.png")

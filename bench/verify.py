@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -22,6 +24,7 @@ from convdraw_codec.images import open_image, to_planes
 from convdraw_codec.training.objective import rollout
 
 from .metrics import psnr
+from .parallel import WORKERS, map_images
 from .rate_distortion import find_images
 
 
@@ -34,43 +37,65 @@ def estimate(codec: Codec, image: Image.Image) -> float:
     return result.rate.sum().item() * planes.shape[2] * planes.shape[3] / 8
 
 
+@cache
+def codec_from(model: str | None) -> Codec:
+    """One instance a process."""
+    return Codec(model)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one picture showed: failed promises; at each step count bytes and PSNR; payload, estimated payload."""
+
+    failures: list[str]
+    sizes: list[int]
+    quality: list[float]
+    payload: int
+    estimate: float
+
+
+def check_image(model: str | None, path: Path) -> Checked:
+    codec, image, failures = codec_from(model), open_image(path), []
+    data = codec.compress(image)
+    cuts = [truncate(data, steps + 1) for steps in range(codec.total_steps)]
+    pictures = list(codec.progressive(data))
+    for steps, (cut, picture, predicted) in enumerate(zip(cuts, pictures, codec.predict(image), strict=True), 1):
+        if picture.tobytes() != predicted.tobytes():
+            failures.append(f"{path.name}, {steps} steps: the decoded picture differs from the prediction")
+        if cut != codec.compress(image, steps):
+            failures.append(f"{path.name}: cut to {steps} steps differs from compressing with {steps}")
+    if codec.decompress(cuts[3]).tobytes() != pictures[3].tobytes():
+        failures.append(f"{path.name}: a cut file decodes to another picture than its whole file after as many steps")
+    sizes = [len(cut) for cut in cuts]
+    if (np.diff(sizes) <= 0).any():
+        failures.append(f"{path.name}: sizes do not grow with every step")
+    return Checked(failures, sizes, [psnr(image, p) for p in pictures], sum(map(len, read(data)[1])),
+                   estimate(codec, image))
+
+
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--model", type=click.Path(exists=True, dir_okay=False))
-def main(images: tuple[Path, ...], model: str | None) -> None:
+@WORKERS
+def main(images: tuple[Path, ...], model: str | None, workers: int) -> None:
     """Check every promise on IMAGES, files or folders."""
-    codec = Codec(model)
-    failures, sizes, payloads, estimates, qualities = [], [], [], [], []
-    with click.progressbar(find_images(images), file=sys.stderr) as bar:
-        for path in bar:
-            image = open_image(path)
-            data = codec.compress(image)
-            pictures = list(codec.progressive(data))
-            cuts = [truncate(data, steps + 1) for steps in range(codec.total_steps)]
-            predicted = [p.tobytes() for p in codec.predict(image)]
-            if predicted != [p.tobytes() for p in pictures]:
-                failures.append(f"{path.name}: decoded pictures differ from the encoder's prediction")
-            for steps, cut in enumerate(cuts, 1):
-                if cut != codec.compress(image, steps):
-                    failures.append(f"{path.name}: cut to {steps} steps differs from compressing with {steps}")
-            sizes.append([len(cut) for cut in cuts])
-            if (np.diff(sizes[-1]) <= 0).any():
-                failures.append(f"{path.name}: sizes do not grow with every step")
-            qualities.append([psnr(image, p) for p in pictures])
-            payloads.append(sum(map(len, read(data)[1])))
-            estimates.append(estimate(codec, image))
-    mean_quality = np.mean(qualities, axis=0)
-    if (np.diff(mean_quality) <= 0).any():
+    results = list(map_images(partial(check_image, model), find_images(images), workers, "verifying"))
+    failures = [failure for result in results for failure in result.failures]
+    steps = len(results[0].sizes)
+    quality = np.mean([r.quality for r in results], axis=0)
+    if (np.diff(quality) <= 0).any():
         failures.append("mean PSNR does not grow with every step")
-    ratio, overhead = sum(payloads) / sum(estimates), np.max(np.array(sizes)[:, -1] - payloads)
+    ratio = sum(r.payload for r in results) / sum(r.estimate for r in results)
     if not 0.99 <= ratio <= 1.01:
         failures.append(f"payload is {ratio:.4f} of the estimate")
-    if overhead > 32 + 6 * codec.total_steps:
+    overhead, allowed = max(r.sizes[-1] - r.payload for r in results), 32 + 6 * steps
+    if overhead > allowed:
         failures.append(f"overhead is {overhead} bytes")
-    print(json.dumps({"images": len(sizes), "steps": codec.total_steps, "payload over estimate": round(ratio, 5),
-                      "largest overhead in bytes": int(overhead), "allowed": 32 + 6 * codec.total_steps,
-                      "mean psnr": mean_quality.round(3).tolist(),
-                      "mean bytes": np.mean(sizes, axis=0).round(1).tolist(), "failures": failures}, indent=1))
+    print(json.dumps({"images": len(results), "steps": steps, "payload over estimate": round(ratio, 5),
+                      "largest overhead in bytes": overhead, "allowed overhead": allowed,
+                      "mean psnr": quality.round(3).tolist(),
+                      "mean bytes": np.mean([r.sizes for r in results], axis=0).round(1).tolist(),
+                      "failures": failures}, indent=1))
     sys.exit(bool(failures))
 
 

@@ -126,6 +126,13 @@ def size_summary(data: bytes, header: bitstream.Header) -> str:
     return f"{len(data):,} bytes ({rate:.3f} bpp, {header.steps} of {header.total_steps} steps)"
 
 
+def step_sizes(data: bytes) -> str:
+    """A line for each step: the bytes of its payload, and of a file cut after it."""
+    segments = bitstream.read(data)[1]
+    return "\n".join(f"step {step:3d}: {len(segment):10,} bytes; a file cut here has "
+                     f"{len(bitstream.truncate(data, step)):,}" for step, segment in enumerate(segments, 1))
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="cdraw")
 def main() -> None:
@@ -158,6 +165,7 @@ def compress(input: str, output: str | None, steps: int | None, force: bool, mod
     for warning in caught:
         chatter.say(f"{name_of(input)}: {warning.message}")
     save(output, data)
+    chatter.say(step_sizes(data), level=1)
     chatter.say(f"Compressed to {size_summary(data, bitstream.parse_header(data))}")
 
 
@@ -188,6 +196,7 @@ def decompress(input: str, output: str | None, steps: int | None, fill: Any, see
         chatter.say(f"{name_of(input)} ends early: decoding its {len(segments)} whole steps")
     codec = load_codec(model, threads)
     with failing("decode", input), chatter.progress("Decompressing", header.steps) as on_step:
+        chatter.say(f"{name_of(input)}: {size_summary(data, header)}, model {header.model}", level=1)
         picture = codec.decompress(data, header.steps, fill, seed, allow_truncated=allow_truncated, on_step=on_step)
     encoded = io.BytesIO()
     with failing("write", output):
@@ -218,13 +227,11 @@ def info(input: str, chatter: Chatter) -> None:
     """Say what the .cdr file INPUT holds; with -v, the bytes of each step."""
     with failing("read", input):
         data = read_input(input)
-        header, segments = bitstream.read(data)
+        header, _ = bitstream.read(data)
     click.echo(f"{name_of(input)}: {header.width}x{header.height} {header.mode}, {size_summary(data, header)}, "
                f"model {header.model}")
     if chatter.verbose:
-        for step in range(1, len(segments) + 1):
-            click.echo(f"step {step:3d}: {len(segments[step - 1]):10,} bytes; a file with the steps up to here has "
-                       f"{len(bitstream.truncate(data, step)):,}")
+        click.echo(step_sizes(data))
 
 
 @main.command()
@@ -241,6 +248,7 @@ def truncate(input: str, output: str | None, steps: int, force: bool, chatter: C
     with failing("cut", input):
         data = bitstream.truncate(read_input(input), steps)
     save(output, data)
+    chatter.say(step_sizes(data), level=1)
     chatter.say(f"Cut to {size_summary(data, bitstream.parse_header(data))}")
 
 

@@ -119,7 +119,14 @@ def test_what_a_conversion_loses_is_said_in_one_line(folder):
     assert result.stderr.splitlines()[0] == "alpha.png: the alpha channel is not kept"
 
 
-def test_verbose_version_and_help(folder):
+def test_verbose_tells_the_size_of_every_cut(folder):
+    lines = run("truncate", "in.cdr", "-o", "x.cdr", "--steps", "3", "-v").stderr.splitlines()
+    assert len(lines) == 4
+    assert lines[2].endswith(f"a file cut here has {Path('x.cdr').stat().st_size:,}")
+    assert "model" in run("decompress", "x.cdr", "-o", "x.png", "-v", *MODEL).stderr.splitlines()[0]
+
+
+def test_version_and_help(folder):
     assert run("--version").stdout == f"cdraw, version {__version__}\n"
     for command in main.commands:
         assert run(command, "--help").exit_code == 0

@@ -19,7 +19,7 @@ def psnr(original: Image.Image, decoded: Image.Image) -> float:
 
 def ms_ssim(original: Image.Image, decoded: Image.Image) -> float:
     """MS-SSIM (Wang et al. 2003), mean over the channels; both sides need more than 160 pixels."""
-    first, second = (torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].double()
+    first, second = (torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float()
                      for image in (original, decoded))
     return float(_ms_ssim(first, second, data_range=255))
 

@@ -163,7 +163,10 @@ class Codec:
 
     def _decode_step(self, t: int, state: DecoderState, segment: bytes) -> DecoderState:
         seen, rows, sign = self._predict_step(t, state)
-        return self._draw_step(t, state, seen, sign, self._coder.decode(segment, rows))
+        symbols = self._coder.decode(segment, rows)
+        if np.abs(symbols).max() > LATENT_LIMIT:
+            raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
+        return self._draw_step(t, state, seen, sign, symbols)
 
     def _finish(self, state: DecoderState, stored: int, fill: Fill, seed: int) -> DecoderState:
         """Run the steps that are not stored, on the prior's mean or on samples from it."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .errors import CdrError
+
 PRECISION = 24
 LARGEST = 15  # largest magnitude with a symbol of its own
 ESCAPE = 2 * LARGEST + 1
@@ -63,7 +65,13 @@ class LatentCoder:
         return coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
 
     def decode(self, data: bytes, rows: np.ndarray) -> np.ndarray:
-        """The inverse of ``encode``: latents as int32, shaped like ``rows``."""
+        """The inverse of ``encode``: latents as int32, shaped like ``rows``. Raises CdrError for invalid data."""
+        try:
+            return self._decode(data, rows)
+        except AssertionError as error:  # constriction's word for a point outside the range
+            raise CdrError("its latents cannot be decoded: it was not made by a cdraw encoder") from error
+
+    def _decode(self, data: bytes, rows: np.ndarray) -> np.ndarray:
         words = np.frombuffer(data + b"\0" * (-len(data) % 4), dtype=">u4").astype(np.uint32)
         coder = self._queue.RangeDecoder(words)
         latents = np.empty(rows.shape, dtype=np.int32)

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
@@ -147,6 +149,25 @@ def test_a_file_of_another_model(tiny):
             call(write(other, [b""]))
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.binary(max_size=60))
+def test_crafted_payloads_decode_or_are_refused(tiny, payload):
+    """With valid checksums, whatever is inside."""
+    data = write(Header(9, 9, "RGB", 1, 7, tiny.fingerprint), [payload])
+    try:
+        assert tiny.decompress(data).size == (9, 9)
+    except CdrError as error:
+        assert "not made by a cdraw encoder" in str(error)
+
+
+def test_latents_beyond_the_limit_are_refused(tiny):
+    shape = (20, 2, 2)
+    _, rows, _ = tiny._predict_step(0, tiny._model.start(1, 16, 16))
+    payload = tiny._coder.encode(np.full(shape, 64), rows)
+    with pytest.raises(CdrError, match="beyond 63"):
+        tiny.decompress(write(Header(16, 16, "RGB", 1, 7, tiny.fingerprint), [payload]))
+
+
 def test_a_huge_header_allocates_nothing(tiny):
     huge = Header(65535, 65535, "RGB", 1, 7, tiny.fingerprint)
     with pytest.raises(CdrError, match="allowed"):
@@ -169,10 +190,12 @@ def test_autocast_and_other_settings_of_the_caller_do_not_matter(tiny):
     with torch.autocast("cpu", torch.bfloat16):
         assert digest(tiny.decompress(data)) == digest(expected)
     torch.set_default_dtype(torch.float64)
+    torch.set_float32_matmul_precision("medium")
     try:
         assert digest(tiny.decompress(data)) == digest(expected)
     finally:
         torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision("highest")
 
 
 def test_steps_are_reported(tiny):

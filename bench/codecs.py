@@ -34,6 +34,7 @@ class Cdraw:
         self._codec = Codec()
 
     def points(self, image: Image.Image) -> Iterator[Point]:
+        """One point for each cut of one file."""
         data = self._codec.compress(image)
         for steps, picture in enumerate(self._codec.progressive(data), 1):
             yield len(truncate(data, steps)), picture
@@ -49,6 +50,7 @@ class Pillow:
     settings: tuple[dict, ...]
 
     def points(self, image: Image.Image) -> Iterator[Point]:
+        """One file for each value of the option."""
         for setting in self.settings:
             file = io.BytesIO()
             image.save(file, self.format, **setting)

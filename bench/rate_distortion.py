@@ -95,7 +95,7 @@ def plot(measured: dict[str, dict], path: Path) -> None:
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--codecs", multiple=True, type=click.Choice(list(CODECS)), default=list(CODECS),
               help="Repeat to choose several. Default: all.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results/rate-distortion"),
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"),
               show_default=True)
 @WORKERS
 def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, workers: int) -> None:
@@ -104,12 +104,13 @@ def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, workers: 
     if not files:
         raise click.UsageError("no pictures there")
     out.mkdir(parents=True, exist_ok=True)
-    for name in codecs:
-        (out / f"{name}.json").write_text(json.dumps(measure(name, files, workers), indent=1) + "\n")
-    earlier = {name: out / f"{name}.json" for name in CODECS}
+    earlier = {name: out / f"{name}.json" for name in CODECS if name not in codecs}
     measured = {name: json.loads(path.read_text()) for name, path in earlier.items() if path.exists()}
     if any(list(result["images"]) != [f.name for f in files] for result in measured.values()):
         raise click.ClickException(f"{out} holds results of other images; give another --out")
+    for name in codecs:
+        measured[name] = measure(name, files, workers)
+        (out / f"{name}.json").write_text(json.dumps(measured[name], indent=1) + "\n")
     table = compare(measured)
     (out / "bd-rates.json").write_text(json.dumps(table, indent=1) + "\n")
     plot(measured, out / "rate-distortion.png")

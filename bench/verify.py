@@ -55,6 +55,7 @@ class Checked:
 
 
 def check_image(model: str | None, path: Path) -> Checked:
+    """All promises on one picture."""
     codec, image, failures = codec_from(model), open_image(path), []
     data = codec.compress(image)
     cuts = [truncate(data, steps + 1) for steps in range(codec.total_steps)]
@@ -64,7 +65,8 @@ def check_image(model: str | None, path: Path) -> Checked:
             failures.append(f"{path.name}, {steps} steps: the decoded picture differs from the prediction")
         if cut != codec.compress(image, steps):
             failures.append(f"{path.name}: cut to {steps} steps differs from compressing with {steps}")
-    if codec.decompress(cuts[3]).tobytes() != pictures[3].tobytes():
+    middle = len(cuts) // 2
+    if codec.decompress(cuts[middle]).tobytes() != pictures[middle].tobytes():
         failures.append(f"{path.name}: a cut file decodes to another picture than its whole file after as many steps")
     sizes = [len(cut) for cut in cuts]
     if (np.diff(sizes) <= 0).any():

@@ -53,12 +53,12 @@ def parse_header(data: bytes) -> Header:
         raise CdrError("it is not a .cdr file")
     if len(data) < HEADER_BYTES:
         raise TruncatedError("it ends inside its header, so nothing can be decoded", 0)
+    if data[len(MAGIC)] != VERSION:
+        raise CdrError(f"it has format version {data[len(MAGIC)]}, and this program reads version {VERSION}")
     body, (checksum,) = data[:HEADER_BYTES - 4], struct.unpack_from("<I", data, HEADER_BYTES - 4)
     if zlib.crc32(body) != checksum:
         raise CdrError("its header is damaged (checksum mismatch)")
-    version, mode = body[4], body[5 + FINGERPRINT_BYTES]
-    if version != VERSION:
-        raise CdrError(f"it has format version {version}, and this program reads version {VERSION}")
+    mode = body[5 + FINGERPRINT_BYTES]
     width, height, total = struct.unpack_from("<HHB", body, 6 + FINGERPRINT_BYTES)
     steps = body[-1]
     if mode >= len(MODES) or not width or not height or not 1 <= steps <= total:
@@ -76,7 +76,7 @@ def _pack_length(length: int) -> bytes:
 
 
 def _parse_length(data: bytes, offset: int) -> tuple[int, int] | None:
-    """(length, offset behind it), or None if the data ends first or the length exceeds 32 bits."""
+    """(length, offset behind it), or None if the data ends first or the length takes more than five bytes."""
     length = 0
     for shift in range(0, 35, 7):
         if offset >= len(data):

@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ class Chatter:
         self.verbose, self.quiet = verbose, quiet
 
     def say(self, message: str, level: int = 0) -> None:
+        """Print a line for those who asked for that much."""
         if not self.quiet and self.verbose >= level:
             click.echo(message, err=True)
 
@@ -71,6 +73,7 @@ def chatter_options(command: Callable) -> Callable:
 
 
 def name_of(source: str) -> str:
+    """How messages call an input."""
     return "standard input" if source == STANDARD else source
 
 
@@ -80,31 +83,38 @@ def failing(action: str, source: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = error.strerror.lower() if error.strerror else str(error)
         raise Failure(f"cannot {action} {error.filename or name_of(source)}: {reason}") from error
-    except TruncatedError as error:
-        advice = f"; --allow-truncated decodes the {error.steps} whole steps before" if error.steps else ""
-        raise Failure(f"cannot {action} {name_of(source)}: {error}{advice}") from error
     except CdrawError as error:
         raise Failure(f"cannot {action} {name_of(source)}: {error}") from error
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error):  # torch's way to run out of memory
+            raise
         raise Failure(f"cannot {action} {name_of(source)}: not enough memory") from error
 
 
 def read_input(source: str) -> bytes:
+    """All of a file, or of standard input for "-"."""
     return sys.stdin.buffer.read() if source == STANDARD else Path(source).read_bytes()
 
 
 def choose_output(source: str, output: str | None, suffix: str, force: bool) -> str:
     """The output's name: as given, or the input's with another suffix. Refuses to overwrite without --force."""
     if output is None:
-        output = STANDARD if source == STANDARD else str(Path(source).with_suffix(suffix))
-    if output != STANDARD and not force and os.path.lexists(output):
+        output = STANDARD if source == STANDARD else f"{os.path.splitext(source)[0]}{suffix}"
+    if output == STANDARD:
+        return output
+    if os.path.isdir(output):
+        raise Failure(f"cannot write {output}: it is a folder")
+    if not os.path.isdir(os.path.dirname(output) or "."):
+        raise Failure(f"cannot write {output}: there is no folder {os.path.dirname(output)}")
+    if not force and os.path.lexists(output):
         raise Failure(f"{output} exists; --force overwrites it")
     return output
 
 
 def save(output: str, data: bytes) -> None:
+    """Write the result, or fail with one sentence."""
     with failing("write", "standard output" if output == STANDARD else output):
         write_output(output, data)
 
@@ -122,15 +132,17 @@ def load_codec(model: str | None, threads: int | None) -> Codec:
 
 
 def size_summary(data: bytes, header: bitstream.Header) -> str:
+    """Bytes, bits per pixel and steps of a whole file."""
     rate = 8 * len(data) / (header.width * header.height)
     return f"{len(data):,} bytes ({rate:.3f} bpp, {header.steps} of {header.total_steps} steps)"
 
 
 def step_sizes(data: bytes) -> str:
     """A line for each step: the bytes of its payload, and of a file cut after it."""
-    segments = bitstream.read(data)[1]
-    return "\n".join(f"step {step:3d}: {len(segment):10,} bytes; a file cut here has "
-                     f"{len(bitstream.truncate(data, step)):,}" for step, segment in enumerate(segments, 1))
+    header, segments = bitstream.read(data)
+    sizes = (len(bitstream.write(replace(header, steps=step), segments[:step])) for step in range(1, len(segments) + 1))
+    return "\n".join(f"step {step:3d}: {len(segment):10,} bytes; a file cut here has {size:,}"
+                     for step, (segment, size) in enumerate(zip(segments, sizes, strict=True), 1))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -165,7 +177,8 @@ def compress(input: str, output: str | None, steps: int | None, force: bool, mod
     for warning in caught:
         chatter.say(f"{name_of(input)}: {warning.message}")
     save(output, data)
-    chatter.say(step_sizes(data), level=1)
+    if chatter.verbose:
+        chatter.say(step_sizes(data))
     chatter.say(f"Compressed to {size_summary(data, bitstream.parse_header(data))}")
 
 
@@ -175,7 +188,7 @@ def compress(input: str, output: str | None, steps: int | None, force: bool, mod
 @click.option("--steps", type=STEPS, help="Use only the first so many steps.")
 @click.option("--fill", type=click.Choice(["mean", "sample"]), default="mean", show_default=True,
               help="What stands in for steps that are not stored: the prior's mean, or a sample from it.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the sample.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of the sample.")
 @click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
 @FORCE
 @MODEL
@@ -191,16 +204,25 @@ def decompress(input: str, output: str | None, steps: int | None, fill: Any, see
     picture_format = format_of(output)
     with failing("decode", input):
         data = read_input(input)
-        header, segments = bitstream.read(data, allow_truncated=allow_truncated, steps=steps)
-    if len(segments) < (steps or bitstream.parse_header(data).steps):
-        chatter.say(f"{name_of(input)} ends early: decoding its {len(segments)} whole steps")
+        try:
+            header, _ = bitstream.read(data, steps=steps)
+        except TruncatedError as error:
+            if not error.steps:
+                raise
+            if not allow_truncated:
+                advice = f"--allow-truncated decodes the {error.steps} whole steps before"
+                raise TruncatedError(f"{error}; {advice}", error.steps) from error
+            chatter.say(f"{name_of(input)}: {error}; decoding its {error.steps} whole steps")
+            header, _ = bitstream.read(data, allow_truncated=True, steps=steps)
     codec = load_codec(model, threads)
     with failing("decode", input), chatter.progress("Decompressing", header.steps) as on_step:
         chatter.say(f"{name_of(input)}: {size_summary(data, header)}, model {header.model}", level=1)
         picture = codec.decompress(data, header.steps, fill, seed, allow_truncated=allow_truncated, on_step=on_step)
     encoded = io.BytesIO()
-    with failing("write", output):
+    try:
         picture.save(encoded, picture_format)
+    except (OSError, ValueError) as error:  # too large for the format, say
+        raise Failure(f"cannot write {output} as {picture_format}: {error}") from error
     save(output, encoded.getvalue())
     chatter.say(f"Decompressed {header.width}x{header.height} {header.mode} "
                 f"from {header.steps} of {header.total_steps} steps")
@@ -236,19 +258,18 @@ def info(input: str, chatter: Chatter) -> None:
 
 @main.command()
 @INPUT
-@OUTPUT
+@click.option("-o", "--output", metavar="OUTPUT", required=True, help="File to write; - is standard output.")
 @click.option("--steps", type=STEPS, required=True, help="Steps to keep.")
 @FORCE
 @chatter_options
-def truncate(input: str, output: str | None, steps: int, force: bool, chatter: Chatter) -> None:
+def truncate(input: str, output: str, steps: int, force: bool, chatter: Chatter) -> None:
     """Cut the .cdr file INPUT to fewer steps. Needs no model and takes no time."""
-    if output is None:
-        raise click.UsageError("Missing option '-o' / '--output'.")
-    output = choose_output(input, output, ".cdr", force)
+    choose_output(input, output, ".cdr", force)
     with failing("cut", input):
         data = bitstream.truncate(read_input(input), steps)
     save(output, data)
-    chatter.say(step_sizes(data), level=1)
+    if chatter.verbose:
+        chatter.say(step_sizes(data))
     chatter.say(f"Cut to {size_summary(data, bitstream.parse_header(data))}")
 
 

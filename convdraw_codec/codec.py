@@ -24,7 +24,7 @@ from .model_file import load_model
 
 Data: TypeAlias = "bytes | bytearray | memoryview | str | PathLike[str]"
 Fill: TypeAlias = Literal["mean", "sample"]
-MAX_PIXELS = 2**27  # what a header may ask for; raise it to work on larger pictures
+MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pictures
 
 
 def _exact(function: Callable) -> Callable:

@@ -7,6 +7,7 @@ the encoder side is floating point, since it only chooses which integers to send
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -68,8 +69,21 @@ class Config:
     layers: tuple[Layer, ...]
     steps: tuple[Step, ...]
 
+    def __post_init__(self) -> None:
+        strides = [layer.stride for layer in self.layers]
+        if not strides or strides[-1] < 1 or any(a <= b or a % b for a, b in itertools.pairwise(strides)):
+            raise ConfigError(f"the strides {strides} are not multiples of one another, from coarse to fine")
+        if any(layer.kernel % 2 == 0 for layer in self.layers):
+            raise ConfigError("kernels have an odd size")
+        if not 1 <= len(self.steps) <= 255:
+            raise ConfigError(f"a model has 1 to 255 steps, not {len(self.steps)}")
+        for step in self.steps:
+            if not 0 <= step.layer < len(strides) or not step.quantiser > 0:
+                raise ConfigError(f"{step}: there is no such layer or quantiser")
+
     @classmethod
     def from_dict(cls, data: dict) -> Config:
+        """From TOML or JSON. Raises KeyError or TypeError for missing or unknown entries, ConfigError."""
         return cls(data["name"], tuple(Layer(**layer) for layer in data["layers"]),
                    tuple(Step(**step) for step in data["steps"]))
 
@@ -273,7 +287,7 @@ class ConvDRAW(nn.Module):
         memory = state.h[step.layer]
         if step.layer > 0:
             ratio = self.config.layers[step.layer - 1].stride // self.config.layers[step.layer].stride
-            coarser = F.interpolate(state.h[step.layer - 1], scale_factor=ratio, mode="nearest")
+            coarser = state.h[step.layer - 1].repeat_interleave(ratio, dim=2).repeat_interleave(ratio, dim=3)
             memory = torch.cat([memory, coarser], dim=1)
         hidden = rectify(heads.prior_state(memory) + heads.prior_context(torch.cat([seen, known], dim=1)))
         index = heads.prior_index(hidden)

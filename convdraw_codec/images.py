@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from os import PathLike
 from typing import BinaryIO, TypeAlias
 
@@ -31,7 +33,9 @@ def open_image(image: ImageLike) -> Image.Image:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
             raise ImageError(f"an array must be uint8 of shape (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
-        return _checked(Image.fromarray(np.ascontiguousarray(image)) if image.size else image)
+        if not image.size:
+            raise ImageError("a picture needs at least one pixel")
+        return _checked(Image.fromarray(np.ascontiguousarray(image)))
     if isinstance(image, Image.Image):
         return _checked(_convert(image))
     return read_image(image)
@@ -44,12 +48,19 @@ def read_image(source: str | PathLike[str] | BinaryIO) -> Image.Image:
             return _checked(_convert(opened))
     except UnidentifiedImageError as error:
         raise ImageError("it is no picture that Pillow can read") from error
-    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(str(error)) from error
+    except ImageError:
+        raise
+    except OSError as error:
+        if error.errno is not None:  # the file could not be read; without a number, it is damaged
+            raise
+        raise ImageError(f"its picture is damaged ({error})") from error
+    except (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, struct.error, zlib.error,
+            Image.DecompressionBombError) as error:  # what Pillow raises for damaged files
+        raise ImageError(f"its picture is damaged ({error})") from error
 
 
 def _convert(image: Image.Image) -> Image.Image:
-    if getattr(image, "n_frames", 1) > 1:
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a JPEG that brings a preview
         raise ImageError("it is animated, and a .cdr file holds one picture")
     image = ImageOps.exif_transpose(image)
     if image.mode in _GREY:
@@ -67,8 +78,8 @@ def _convert(image: Image.Image) -> Image.Image:
     return image.convert(target)
 
 
-def _checked(image: Image.Image | np.ndarray) -> Image.Image:
-    if isinstance(image, np.ndarray) or not image.width or not image.height:
+def _checked(image: Image.Image) -> Image.Image:
+    if not image.width or not image.height:
         raise ImageError("a picture needs at least one pixel")
     if max(image.size) > LARGEST_SIDE:
         raise ImageError(f"a picture may have at most {LARGEST_SIDE} pixels on a side")

@@ -124,6 +124,7 @@ class IntegerConv(nn.Module):
         self.weight = self.bias = None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier."""
         weight, multiplier, bias = self.quantised()
         total = self.convolve(x, weight, self.padding).float()
         if bias is not None:

@@ -82,13 +82,14 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> tuple
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise ModelError(f"{path} is not a cdraw model of this version")
+                raise ValueError(f"its format is not {FORMAT!r}")
             config = Config.from_dict(json.loads(metadata["config"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ModelError(f"{path} is not a cdraw model: {error}") from error
     try:
-        model = ConvDRAW(config)
+        with torch.random.fork_rng(devices=[]):  # its initial weights are not needed: leave the caller's seed alone
+            model = ConvDRAW(config)
         freeze(model, tensors, convolution)
         coder = LatentCoder(tensors[f"{TABLES}frequencies"].numpy())
     except (KeyError, ValueError, RuntimeError) as error:

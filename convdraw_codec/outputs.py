@@ -13,13 +13,24 @@ STANDARD = "-"
 def write_output(target: str, data: bytes) -> None:
     """Write to the file ``target``, through a temporary name beside it, or to standard output for "-".
 
-    Raises OSError; then an existing file is as it was, and no new one is left.
+    Links are followed; devices and pipes are written to as they are. Raises OSError that names ``target``; then an
+    existing file is as it was, and no new one is left.
     """
     if target == STANDARD:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    path = Path(target)
+    path = Path(os.path.realpath(target))
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            _replace(path, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, target) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -28,7 +39,7 @@ def write_output(target: str, data: bytes) -> None:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp is private; a picture is as any new file
+        os.chmod(name, 0o666 & ~umask)  # mkstemp is private; this is a file like any other
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -136,7 +136,7 @@ def test_version_and_help(folder):
     (b"", "it is empty"),
     (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a .cdr file"),
     ("cut header", "inside its header"),
-    ("cut", "ends inside step 7 of 7; --allow-truncated decodes the 6 whole steps before"),
+    ("cut", "ends inside step 7 of 7"),
     ("flip header", "header is damaged"),
     ("flip", "damaged (checksum mismatch)"),
     ("tail", "bytes follow its last step"),
@@ -156,9 +156,10 @@ def test_damaged_files(folder, command, content, words):
 
 def test_allow_truncated_says_how_many_steps(folder):
     Path("cut.cdr").write_bytes(Path("in.cdr").read_bytes()[:-3])
+    assert_fails(run("decompress", "cut.cdr", "-o", "out.png", *MODEL), "--allow-truncated decodes the 6 whole steps")
     result = run("decompress", "cut.cdr", "-o", "out.png", "--allow-truncated", *MODEL)
     assert result.exit_code == 0
-    assert "cut.cdr ends early: decoding its 6 whole steps" in result.stderr
+    assert "cut.cdr: it ends inside step 7 of 7; decoding its 6 whole steps" in result.stderr
     assert opened("out.png").size == (32, 24)
 
 
@@ -192,6 +193,25 @@ def test_usage_errors(folder):
 
 def test_a_folder_that_cannot_be_written(folder):
     assert_fails(run("compress", "in.png", "-o", "absent/x.cdr", *MODEL), "cannot write", "absent")
+    assert_fails(run("compress", "in.png", "-o", ".", *MODEL), "cannot write", "folder")
+    assert_fails(run("compress", ".", "-o", "x.cdr", *MODEL), "cannot read .", "is a directory")
+
+
+def test_links_are_followed_and_devices_stay(folder):
+    Path("real.cdr").write_bytes(b"old")
+    Path("link.cdr").symlink_to("real.cdr")
+    assert run("truncate", "in.cdr", "-o", "link.cdr", "--steps", "1", "--force").exit_code == 0
+    assert Path("link.cdr").is_symlink()
+    assert Path("real.cdr").read_bytes() == truncate(Path("in.cdr").read_bytes(), 1)
+    assert run("truncate", "in.cdr", "-o", os.devnull, "--steps", "1", "--force").exit_code == 0
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_format_that_cannot_hold_the_picture(folder):
+    Image.fromarray(np.zeros((1, 17000), np.uint8)).save("wide.png")
+    assert run("compress", "wide.png", "--steps", "1", *MODEL).exit_code == 0
+    assert_fails(run("decompress", "wide.cdr", "-o", "wide.webp", *MODEL), "wide.webp")
+    assert not Path("wide.webp").exists()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

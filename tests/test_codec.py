@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
-from convdraw_codec.bitstream import Header, write
+from convdraw_codec.bitstream import Header, read, write
 from convdraw_codec.images import open_image
 from convdraw_codec.integer import CONVOLUTIONS
 from convdraw_codec.latents import bits, companded_mean
@@ -66,8 +66,9 @@ def test_the_file_is_as_large_as_the_model_estimates(photo, example):
         total += bits(latents, index, sign).sum().item() / 8
         state = photo._encode_step(t, image, memory, state)[2]
     data = photo.compress(array)
-    overhead = 32 + 6 * photo.total_steps
-    assert 0.99 * total < len(data) < 1.01 * total + overhead
+    payload = sum(map(len, read(data)[1]))
+    assert payload == pytest.approx(total, rel=0.01)
+    assert len(data) - payload <= 32 + 6 * photo.total_steps
 
 
 def test_every_convolution_path_gives_the_same_bytes_and_pixels():
@@ -122,6 +123,12 @@ def test_orientation_is_applied(tiny, tmp_path):
 def test_arrays_that_are_no_pictures(tiny, bad):
     with pytest.raises(ImageError):
         tiny.compress(bad)
+
+
+def test_a_jpeg_that_brings_a_preview_is_no_animation(tiny, tmp_path):
+    frames = [Image.fromarray(synthetic(8, 8, seed)) for seed in range(2)]
+    frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
+    assert tiny.inspect(tiny.compress(tmp_path / "a.jpg", 1)).width == 8
 
 
 def test_animations_are_refused(tiny, tmp_path):

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
@@ -27,8 +28,11 @@ def test_the_python_example_runs(tmp_path, monkeypatch, example):
     assert [picture.size for picture in shown] == [(130, 100)] * 15
 
 
-def test_files_that_the_readme_links_to_exist():
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_pages_are_finished_and_their_links_lead_somewhere(page):
+    text = page.read_text()
+    assert not re.search(r"@[A-Z]+@", text)
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", text):
+        assert (page.parent / target).exists(), target
 
 

@@ -1,6 +1,7 @@
 """Training: what the objective measures, and that a run can stop, go on, recover and be used."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_after_a_jump_the_run_goes_on_from_good_weights(photographs, tmp_path, m
 
 def test_every_twentieth_photograph_is_held_out(photographs):
     used, held_out = find_photographs([photographs])
-    assert len(used), len(held_out) == (20, 2)
+    assert (len(used), len(held_out)) == (20, 2)
     assert not set(used) & set(held_out)
 
 
@@ -174,10 +175,7 @@ def test_the_command(photographs, tmp_path):
     model = "layers = [{ stride = 4, state = 4, encoder_state = 4, embedding = 4, context = 4 }]\n" \
             "steps = [{ layer = 0, quantiser = 40, first = 0, last = 48 }]\n"
     text = text[:text.index("layers =")] + model + text[text.index("[training]"):]
-    for old, new in (("crop = 128", "crop = 16"), ("megapixels = 900", "megapixels = 0.01"),
-                     ("megapixels = 120", "megapixels = 0.01")):
-        assert old in text
-        text = text.replace(old, new)
+    text = re.sub(r"megapixels = \d+", "megapixels = 0.01", text.replace("crop = 128", "crop = 16"))
     config.write_text(text)
     arguments = ["train", str(photographs), "-o", str(tmp_path / "m.safetensors"), "--config", str(config)]
     result = CliRunner().invoke(main, arguments)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -48,7 +48,12 @@ class Stage:
     final_learning_rate: float
     warm_up: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.latents not in ("noisy", "rounded"):
+            raise ConfigError(f'latents are "noisy" or "rounded", not {self.latents!r}')
+
     def rate_at(self, megapixels: float) -> float:
+        """Learning rate after so many megapixels of the stage."""
         if megapixels < self.warm_up:
             return self.learning_rate * (0.05 + 0.95 * megapixels / self.warm_up)
         share = (megapixels - self.warm_up) / max(self.megapixels - self.warm_up, 1e-9)
@@ -77,7 +82,7 @@ def load_config(path: Path) -> TrainingConfig:
         training = dict(data["training"])
         stages = tuple(Stage(**stage) for stage in training.pop("stages"))
         return TrainingConfig(model=Config.from_dict(data["model"]), stages=stages, **training)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is no training configuration: {error}") from error
 
 
@@ -94,6 +99,7 @@ def find_config(name: str) -> Path:
 
 
 def choose_device() -> torch.device:
+    """A CUDA device if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -118,7 +124,12 @@ class Trainer:
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16)
+        """Convolutions in bfloat16 where the machine computes them in hardware."""
+        if self.device.type == "cuda":
+            able = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            able = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=able)
 
     def step(self, image: Tensor) -> float | None:
         """One update on a batch. None where the loss jumped: the weights are then the last good ones."""
@@ -223,7 +234,10 @@ def train(config: TrainingConfig, folders: list[Path], output: Path, report: Cal
     checkpoint, good, log = (output.with_name(output.name + suffix) for suffix in (".ckpt", ".ckpt.good", ".jsonl"))
     trainer = Trainer(config, choose_device())
     if checkpoint.exists():
-        trainer.restore(checkpoint)
+        try:
+            trainer.restore(checkpoint)
+        except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+            raise ConfigError(f"{checkpoint} is damaged or of another configuration; move it to start anew") from error
         report(f"going on at {trainer.megapixels:.1f} Mpx, stage {trainer.stage + 1}")
     training_files, held_out_files = find_photographs(folders)
     with ThreadPoolExecutor() as pool:
@@ -251,6 +265,7 @@ def train(config: TrainingConfig, folders: list[Path], output: Path, report: Cal
         if trainer.stage_megapixels >= stage.megapixels:
             trainer.stage, trainer.stage_megapixels = trainer.stage + 1, 0.0
             conclude()
+            trainer.save(good)
             continue
         if trainer.step(next(crops)) is None:
             position = trainer.megapixels, trainer.iteration
@@ -267,4 +282,5 @@ def train(config: TrainingConfig, folders: list[Path], output: Path, report: Cal
         if time.monotonic() - saved > 60 * checkpoint_minutes:
             conclude()
             saved = time.monotonic()
+    save_model(trainer.averaged_model(), output)
     good.unlink(missing_ok=True)

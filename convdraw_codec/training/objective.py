@@ -33,7 +33,7 @@ def _towards(target: Tensor) -> tuple[Tensor, Tensor]:
     Neither uniform noise nor straight-through rounding does: noise makes every refinement look uniform, and
     straight-through gradients push coefficients out of the dead zone.
     """
-    below = target.detach().floor()
+    below = target.detach().floor().clamp_max(LATENT_LIMIT - 1)
     return below, ((target - below - 0.5) / TIE_WIDTH + 0.5).clamp(0, 1)
 
 
@@ -51,9 +51,10 @@ def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noisy: bool) -> Roll
         seen = model.look(t, state)
         index = model.prior(t, state, seen)
         sign = model.sign(t, state)
-        mean = model.posterior(t, image, memory, state)
+        with torch.set_grad_enabled(noisy and torch.is_grad_enabled()):
+            mean = model.posterior(t, image, memory, state)
         live = (t < stored).to(mean.dtype)[:, None, None, None]
-        target = companded_mean(mean, sign).clamp(-LATENT_LIMIT, LATENT_LIMIT - 1)
+        target = companded_mean(mean, sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
         if noisy:
             below, odds = _towards(target)
             above = below + 1
@@ -62,7 +63,7 @@ def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noisy: bool) -> Roll
             jump = half_cells(above, sign) - half_cells(below, sign)
             added = half_cells(latents, sign) + (odds - odds.detach()) * jump * live
         else:
-            latents = target.detach().round() * live
+            latents = target.round() * live
             cost = bits(latents, index, sign)
             added = half_cells(latents, sign)
         rate = (cost * live).sum((1, 2, 3)) / (height * width)

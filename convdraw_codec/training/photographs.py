@@ -24,9 +24,12 @@ def find_photographs(folders: list[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def load(path: Path) -> np.ndarray:
-    """A photograph as (H, W, 3) uint8."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    """A photograph as (H, W, 3) uint8. Raises ConfigError if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as a photograph: {error}") from error
 
 
 def to_batch(crops: list[np.ndarray]) -> Tensor:

@@ -6,6 +6,7 @@ Each figure is the best of a few runs with the model loaded, in a process of its
 from __future__ import annotations
 
 import json
+import math
 import platform
 import resource
 import subprocess
@@ -14,6 +15,13 @@ import time
 from pathlib import Path
 
 import click
+import torch
+from torch import nn
+
+from convdraw_codec import Codec
+from convdraw_codec.draw import ConvDRAW
+from convdraw_codec.images import open_image
+from convdraw_codec.integer import IntegerConv
 
 DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
 
@@ -28,6 +36,20 @@ def best(function, runs: int) -> float:
     return min(seconds)
 
 
+def multiply_adds(model: ConvDRAW) -> tuple[float, float]:
+    """Thousands of multiply-adds per pixel of all steps: in the decoder, and in the encoder's own part."""
+    decoder = encoder = 0.0
+    for t, step in enumerate(model.config.steps):
+        positions = model.config.layers[step.layer].stride ** -2
+        for part in (model.heads(t), model.core(t)):
+            for module in part.modules():
+                if isinstance(module, IntegerConv):
+                    decoder += math.prod(module.shape) * positions / 1000
+                elif isinstance(module, nn.Conv2d):
+                    encoder += module.weight.numel() * positions / 1000
+    return decoder, encoder
+
+
 @click.command()
 @click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=DEFAULT)
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
@@ -38,11 +60,6 @@ def main(picture: Path, threads: int, runs: int, convolution: str) -> None:
     program = "import time; s = time.perf_counter(); import convdraw_codec; print(time.perf_counter() - s)"
     imports = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(runs)]
 
-    import torch
-
-    from convdraw_codec import Codec
-    from convdraw_codec.images import open_image
-
     torch.set_num_threads(threads)
     start = time.perf_counter()
     codec = Codec(convolution=convolution)
@@ -50,9 +67,11 @@ def main(picture: Path, threads: int, runs: int, convolution: str) -> None:
     image = open_image(picture)
     data = codec.compress(image)
     half = codec.total_steps // 2
+    decoder, encoder = multiply_adds(codec._model)
     print(json.dumps({
         "machine": platform.processor() or platform.machine(), "torch": torch.__version__, "threads": threads,
         "convolution": convolution, "size": image.size, "bytes": len(data),
+        "decoder_kmac_per_pixel": round(decoder, 1), "encoder_kmac_per_pixel": round(encoder, 1),
         "import_s": round(min(imports), 3), "load_model_s": round(load, 3),
         "compress_s": round(best(lambda: codec.compress(image), runs), 3),
         "decompress_s": round(best(lambda: codec.decompress(data), runs), 3),

@@ -42,7 +42,7 @@ class Codec:
     """Compresses and decompresses pictures with one model.
 
     model: path of a model file; None is the photo model that comes with the package.
-    convolution: how exact convolutions are computed, "float32" or "int8": the same pixels, at another speed.
+    convolution: how exact convolutions are computed, "float32" or "float64": the same pixels, the latter slower.
     Raises ModelError for a file that is no usable model. Instances may be shared between threads.
     """
 

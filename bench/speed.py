@@ -20,7 +20,7 @@ from torch import nn
 
 from convdraw_codec import Codec
 from convdraw_codec.draw import ConvDRAW
-from convdraw_codec.images import open_image
+from convdraw_codec.images import open_picture
 from convdraw_codec.integer import IntegerConv
 
 DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
@@ -64,7 +64,7 @@ def main(picture: Path, threads: int, runs: int, convolution: str) -> None:
     start = time.perf_counter()
     codec = Codec(convolution=convolution)
     load = time.perf_counter() - start
-    image = open_image(picture)
+    image = open_picture(picture).pixels
     data = codec.compress(image)
     half = codec.total_steps // 2
     decoder, encoder = multiply_adds(codec._model)

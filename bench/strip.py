@@ -8,7 +8,7 @@ import click
 from PIL import Image, ImageDraw, ImageFont
 
 from convdraw_codec import Codec, truncate
-from convdraw_codec.images import open_image
+from convdraw_codec.images import open_picture
 
 from .metrics import psnr
 
@@ -23,7 +23,7 @@ CAPTION = 34
 @click.option("--crop", default=None, help="LEFT,TOP,RIGHT,BOTTOM of the part to show.")
 def main(picture: Path, output: Path, steps: str, width: int, crop: str | None) -> None:
     """Draw the strip."""
-    codec, image = Codec(), open_image(picture)
+    codec, image = Codec(), open_picture(picture).pixels
     data = codec.compress(image)
     panels = []
     for step in map(int, steps.split(",")):

@@ -20,7 +20,7 @@ from PIL import Image
 
 from convdraw_codec import Codec, truncate
 from convdraw_codec.bitstream import read
-from convdraw_codec.images import open_image, to_planes
+from convdraw_codec.images import open_picture, to_planes
 from convdraw_codec.training.objective import rollout
 
 from .metrics import psnr
@@ -33,7 +33,7 @@ def estimate(codec: Codec, image: Image.Image) -> float:
     model = codec._model
     planes = torch.from_numpy(to_planes(image, model.padding))[None]
     with torch.inference_mode():
-        result = rollout(model, planes, torch.full((1,), codec.total_steps), noisy=False)
+        result = rollout(model, planes, torch.full((1,), codec.total_steps))
     return result.rate.sum().item() * planes.shape[2] * planes.shape[3] / 8
 
 
@@ -56,7 +56,7 @@ class Checked:
 
 def check_image(model: str | None, path: Path) -> Checked:
     """All promises on one picture."""
-    codec, image, failures = codec_from(model), open_image(path), []
+    codec, image, failures = codec_from(model), open_picture(path).pixels, []
     data = codec.compress(image)
     cuts = [truncate(data, steps + 1) for steps in range(codec.total_steps)]
     pictures = list(codec.progressive(data))
@@ -71,7 +71,7 @@ def check_image(model: str | None, path: Path) -> Checked:
     sizes = [len(cut) for cut in cuts]
     if (np.diff(sizes) <= 0).any():
         failures.append(f"{path.name}: sizes do not grow with every step")
-    return Checked(failures, sizes, [psnr(image, p) for p in pictures], sum(map(len, read(data)[1])),
+    return Checked(failures, sizes, [psnr(image, p) for p in pictures], sum(map(len, read(data).segments)),
                    estimate(codec, image))
 
 

@@ -5,6 +5,7 @@
 >>> Codec().decompress(truncate(data, steps=6))     # doctest: +SKIP
 
 ``truncate``, ``inspect`` and the exceptions need neither a model nor torch; ``Codec`` loads both.
+``register_cdr_opener`` lets Pillow open and save .cdr files.
 """
 
 from typing import TYPE_CHECKING
@@ -14,9 +15,10 @@ from .errors import CdrawError, CdrError, ConfigError, ImageError, ModelError, T
 
 if TYPE_CHECKING:
     from .codec import Codec
+    from .pillow_plugin import register_cdr_opener
 
 __all__ = ["CdrError", "CdrawError", "Codec", "ConfigError", "Header", "ImageError", "ModelError", "TruncatedError",
-           "inspect", "truncate"]
+           "inspect", "register_cdr_opener", "truncate"]
 __version__ = "0.1.0"
 
 
@@ -25,4 +27,8 @@ def __getattr__(name: str) -> object:
         from .codec import Codec
 
         return Codec
+    if name == "register_cdr_opener":
+        from .pillow_plugin import register_cdr_opener
+
+        return register_cdr_opener
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

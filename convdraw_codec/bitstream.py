@@ -1,4 +1,4 @@
-"""The .cdr container: a header, then one segment a step, each with its length and checksum.
+"""The .cdr container: a header, chunks that go with the picture, then one segment a step, all checksummed.
 
 ``docs/format.md`` is its specification. This module needs neither torch nor a model.
 """
@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from os import PathLike
+from typing import BinaryIO
 
 from .errors import CdrError, TruncatedError
 
 MAGIC = b"\xcdCDR"
-VERSION = 1
-MODES = ("RGB", "L")
+VERSION = 2
+MODES = ("RGB", "L", "RGBA", "LA")
 LARGEST_SIDE = 65535
 FINGERPRINT_BYTES = 8
+CHECKSUM_BYTES = 4
+CHUNK_NAME_BYTES = 4
+READ_BYTES = 2**16
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says before its first segment.
+    """What a file says before its chunks and segments.
 
-    width, height: pixels. mode: "RGB" or "L". steps: stored; total_steps: of the model.
-    model: the fingerprint of the decoder, 16 hexadecimal digits.
+    width, height: pixels. mode: of the picture, as Pillow calls it. steps: stored whole; total_steps: of the
+    model. cut: whether a part of one more step follows them. model: the fingerprint of the decoder, 16
+    hexadecimal digits. chunks: how many.
     """
 
     width: int
@@ -33,16 +39,28 @@ class Header:
     steps: int
     total_steps: int
     model: str
+    cut: bool = False
+    chunks: int = 0
 
     def pack(self) -> tuple[bytes, int]:
-        """The header's bytes, and the checksum with which the chain over the segments starts."""
+        """The header's bytes, and the checksum with which the chain over chunks and segments starts."""
         fixed = (MAGIC + bytes([VERSION]) + bytes.fromhex(self.model) + bytes([MODES.index(self.mode)])
-                 + struct.pack("<HHB", self.width, self.height, self.total_steps))
-        body = fixed + bytes([self.steps])
+                 + struct.pack("<HHBB", self.width, self.height, self.total_steps, self.chunks))
+        body = fixed + bytes([self.steps, self.cut])
         return body + struct.pack("<I", zlib.crc32(body)), zlib.crc32(fixed)
 
 
 HEADER_BYTES = len(Header(1, 1, "L", 1, 1, "00" * FINGERPRINT_BYTES).pack()[0])
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A whole file. chunks: by their names of four characters. segments: the payload of each step, in order; if
+    ``header.cut``, the last one is only the beginning of a step's payload."""
+
+    header: Header
+    segments: list[bytes]
+    chunks: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def parse_header(data: bytes) -> Header:
@@ -59,11 +77,10 @@ def parse_header(data: bytes) -> Header:
     if zlib.crc32(body) != checksum:
         raise CdrError("its header is damaged (checksum mismatch)")
     mode = body[5 + FINGERPRINT_BYTES]
-    width, height, total = struct.unpack_from("<HHB", body, 6 + FINGERPRINT_BYTES)
-    steps = body[-1]
-    if mode >= len(MODES) or not width or not height or not 1 <= steps <= total:
+    width, height, total, chunks, steps, cut = struct.unpack_from("<HHBBBB", body, 6 + FINGERPRINT_BYTES)
+    if mode >= len(MODES) or not width or not height or cut > 1 or not 1 <= steps + cut <= total:
         raise CdrError("its header makes no sense")
-    return Header(width, height, MODES[mode], steps, total, body[5:5 + FINGERPRINT_BYTES].hex())
+    return Header(width, height, MODES[mode], steps, total, body[5:5 + FINGERPRINT_BYTES].hex(), bool(cut), chunks)
 
 
 def _pack_length(length: int) -> bytes:
@@ -88,52 +105,88 @@ def _parse_length(data: bytes, offset: int) -> tuple[int, int] | None:
     return None
 
 
-def write(header: Header, segments: list[bytes]) -> bytes:
-    """A whole file from its header and one payload a step."""
-    head, chain = header.pack()
+def _pack_part(name: bytes, payload: bytes, chain: int) -> tuple[bytes, int]:
+    """A chunk, or a segment, which has no name: its bytes, and the running checksum after it."""
+    part = name + _pack_length(len(payload)) + payload
+    chain = zlib.crc32(part, chain)
+    return part + struct.pack("<I", chain), chain
+
+
+def write(contents: Contents) -> bytes:
+    """A whole file. The header's count of chunks follows from the chunks."""
+    head, chain = replace(contents.header, chunks=len(contents.chunks)).pack()
     parts = [head]
-    for segment in segments:
-        part = _pack_length(len(segment)) + segment
-        chain = zlib.crc32(part, chain)
-        parts += [part, struct.pack("<I", chain)]
+    named: Iterable[tuple[bytes, bytes]] = ((name.encode("ascii"), data) for name, data in contents.chunks.items())
+    for name, payload in [*named, *((b"", segment) for segment in contents.segments)]:
+        part, chain = _pack_part(name, payload, chain)
+        parts.append(part)
     return b"".join(parts)
 
 
-def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None) -> tuple[Header, list[bytes]]:
-    """Header and payloads, every checksum verified.
+class _Reader:
+    """Walks over the parts behind the header, each checked."""
+
+    def __init__(self, data: bytes, header: Header):
+        self.data, self.offset, self.chain = data, HEADER_BYTES, header.pack()[1]
+
+    def part(self, name_bytes: int) -> tuple[bytes, bytes] | str:
+        """Name and payload of the next part, or what is wrong with it."""
+        parsed = _parse_length(self.data, self.offset + name_bytes)
+        if parsed is None or parsed[1] + parsed[0] + CHECKSUM_BYTES > len(self.data):
+            return "it ends inside"
+        length, start = parsed
+        chain = zlib.crc32(memoryview(self.data)[self.offset:start + length], self.chain)
+        if struct.unpack_from("<I", self.data, start + length)[0] != chain:
+            return "checksum mismatch in"
+        name = self.data[self.offset:self.offset + name_bytes]
+        self.offset, self.chain = start + length + CHECKSUM_BYTES, chain
+        return name, self.data[start:start + length]
+
+
+    def chunks(self, count: int) -> dict[str, bytes]:
+        """The chunks, by name. Raises CdrError."""
+        chunks: dict[str, bytes] = {}
+        for number in range(1, count + 1):
+            part = self.part(CHUNK_NAME_BYTES)
+            if isinstance(part, str):
+                raise TruncatedError(f"{part} chunk {number} of {count}, so nothing can be decoded", 0)
+            name = part[0].decode("latin-1")
+            if not name.isascii() or not name.isprintable() or name in chunks:
+                raise CdrError("its chunks make no sense")
+            chunks[name] = part[1]
+        return chunks
+
+
+def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None) -> Contents:
+    """Everything in a file, every checksum verified.
 
     With ``steps``, only the first so many are read. With ``allow_truncated``, a file that ends early or is
     damaged gives the whole steps before that place. Raises CdrError.
     """
     header = parse_header(data)
     if steps is not None and not 1 <= steps <= header.steps:
-        raise CdrError(f"it stores {header.steps} steps, so {steps} cannot be taken from it")
-    _, chain = header.pack()
-    wanted = header.steps if steps is None else steps
+        raise CdrError(f"it stores {header.steps} whole steps, so {steps} cannot be taken from it")
+    reader = _Reader(data, header)
+    chunks = reader.chunks(header.chunks)
+    cut = header.cut and steps is None
+    wanted = (header.steps if steps is None else steps) + cut
     segments: list[bytes] = []
-    offset, problem = HEADER_BYTES, ""
-    while len(segments) < wanted:
-        number = len(segments) + 1
-        parsed = _parse_length(data, offset)
-        if parsed is None or parsed[1] + parsed[0] + 4 > len(data):
-            problem = f"it ends inside step {number} of {header.steps}"
-            break
-        length, start = parsed
-        chain = zlib.crc32(data[offset:start + length], chain)
-        if struct.unpack_from("<I", data, start + length)[0] != chain:
-            problem = f"step {number} of {header.steps} is damaged (checksum mismatch)"
-            break
-        segments.append(data[start:start + length])
-        offset = start + length + 4
-    if not problem and wanted == header.steps and offset != len(data):
-        problem = f"{len(data) - offset} bytes follow its last step"
+    problem = ""
+    while len(segments) < wanted and not problem:
+        part = reader.part(0)
+        if isinstance(part, str):
+            problem = f"{part} step {len(segments) + 1} of {header.steps + header.cut}"
+        else:
+            segments.append(part[1])
+    if not problem and steps is None and reader.offset != len(data):
+        problem = f"{len(data) - reader.offset} bytes follow its last step"
     if problem:
-        whole = len(segments)
-        if not whole:
+        cut = cut and len(segments) == wanted
+        if not segments:
             raise TruncatedError(f"{problem}, so nothing can be decoded", 0)
         if not allow_truncated:
-            raise TruncatedError(problem, whole)
-    return replace(header, steps=len(segments)), segments
+            raise TruncatedError(problem, len(segments))
+    return Contents(replace(header, steps=len(segments) - cut, cut=cut), segments, chunks)
 
 
 def inspect(data: bytes | str | PathLike[str]) -> Header:
@@ -144,9 +197,54 @@ def inspect(data: bytes | str | PathLike[str]) -> Header:
     return parse_header(data)
 
 
-def truncate(data: bytes, steps: int) -> bytes:
-    """The same picture with only the first ``steps`` steps: what ``compress`` with that many would write.
+def read_head(file: BinaryIO) -> tuple[Header, dict[str, bytes]]:
+    """Header and chunks from the beginning of an open file; its segments are not read. Raises CdrError, OSError."""
+    data = file.read(HEADER_BYTES)
+    header = parse_header(data)
+    while header.chunks:
+        more = file.read(max(READ_BYTES, len(data)))  # twice as much each time
+        data += more
+        try:
+            return header, _Reader(data, header).chunks(header.chunks)
+        except TruncatedError:  # not yet read, or not there
+            if not more:
+                raise
+    return header, {}
 
-    Raises CdrError if the file is damaged or stores fewer.
+
+def truncate(data: bytes, steps: int | None = None, *, size: int | None = None) -> bytes:
+    """The same picture in fewer bytes: with only the first ``steps`` steps, or in at most ``size`` bytes.
+
+    With ``steps``, it is what ``compress`` with that many would write. A ``size`` may cut the last step short.
+    Raises CdrError if the file is damaged, stores fewer steps, or cannot become so small.
     """
-    return write(*read(data, steps=steps))
+    if (steps is None) == (size is None):
+        raise ValueError("give either steps or size")
+    contents = read(data, steps=steps)
+    return write(contents if size is None else _cut(contents, size))
+
+
+def _cut(contents: Contents, size: int) -> Contents:
+    """The longest beginning of the steps with which the file has at most ``size`` bytes."""
+    room = size - len(write(replace(contents, segments=[])))
+    segments: list[bytes] = []
+    cut = False
+    for segment in contents.segments:
+        needed = len(_pack_part(b"", segment, 0)[0])
+        if needed <= room:
+            segments.append(segment)
+            room -= needed
+            continue
+        length = room - CHECKSUM_BYTES
+        while length > 0 and len(_pack_length(length)) + length + CHECKSUM_BYTES > room:
+            length -= 1
+        if length > 0:
+            segments.append(segment[:length])
+            cut = True
+        break
+    else:
+        cut = contents.header.cut
+    if not segments:
+        raise CdrError(f"it cannot be cut to {size:,} bytes: {size - room + CHECKSUM_BYTES + 2:,} are the least")
+    header = replace(contents.header, steps=len(segments) - cut, cut=cut)
+    return replace(contents, header=header, segments=segments)

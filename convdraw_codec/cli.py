@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,32 @@ FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite an existing 
 STEPS = click.IntRange(1, 255)
 MODEL = click.option("--model", type=click.Path(dir_okay=False), help="Model file in place of the bundled one.")
 THREADS = click.option("--threads", type=click.IntRange(1), help="Processor threads; default: all cores.")
+
+
+class Bytes(click.ParamType):
+    """A number of bytes, as 20000, 20KB (thousands) or 20KiB (1024)."""
+
+    name = "bytes"
+    UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """To a whole number of bytes."""
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Z]*)", str(value).strip().upper())
+        if not match or match[2] not in self.UNITS or not float(match[1]):
+            self.fail(f"{value!r} is no size such as 20000, 20KB or 1.5MiB.", param, ctx)
+        return int(float(match[1]) * self.UNITS[match[2]])
+
+
+SIZE = click.option("--size", type=Bytes(), help="At most so many bytes: 20000, 20KB, 1.5MiB.")
+BPP = click.option("--bpp", type=click.FloatRange(0, min_open=True), help="At most so many bits per pixel.")
+
+
+def only_one(**budgets: Any) -> bool:
+    """Whether one of these options was given; more than one is wrong usage."""
+    given = [f"--{name}" for name, value in budgets.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other.")
+    return bool(given)
 
 
 class Failure(click.ClickException):
@@ -131,18 +157,26 @@ def load_codec(model: str | None, threads: int | None) -> Codec:
         return Codec(model)
 
 
+def steps_of(header: bitstream.Header) -> str:
+    """How many steps a file stores, in words."""
+    return f"{header.steps}{'+' if header.cut else ''} of {header.total_steps} steps"
+
+
 def size_summary(data: bytes, header: bitstream.Header) -> str:
     """Bytes, bits per pixel and steps of a whole file."""
     rate = 8 * len(data) / (header.width * header.height)
-    return f"{len(data):,} bytes ({rate:.3f} bpp, {header.steps} of {header.total_steps} steps)"
+    return f"{len(data):,} bytes ({rate:.3f} bpp, {steps_of(header)})"
 
 
 def step_sizes(data: bytes) -> str:
     """A line for each step: the bytes of its payload, and of a file cut after it."""
-    header, segments = bitstream.read(data)
-    sizes = (len(bitstream.write(replace(header, steps=step), segments[:step])) for step in range(1, len(segments) + 1))
-    return "\n".join(f"step {step:3d}: {len(segment):10,} bytes; a file cut here has {size:,}"
-                     for step, (segment, size) in enumerate(zip(segments, sizes, strict=True), 1))
+    contents = bitstream.read(data)
+    lines = [f"step {step:3d}: {len(contents.segments[step - 1]):10,} bytes; "
+             f"a file cut here has {len(bitstream.truncate(data, step)):,}"
+             for step in range(1, contents.header.steps + 1)]
+    if contents.header.cut:
+        lines.append(f"step {len(lines) + 1:3d}: {len(contents.segments[-1]):10,} bytes, a part of it")
+    return "\n".join(lines)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -155,25 +189,33 @@ def main() -> None:
 @INPUT
 @OUTPUT
 @click.option("--steps", type=STEPS, help="Steps to store; fewer is smaller. Default: all.")
+@SIZE
+@BPP
+@click.option("--psnr", type=click.FloatRange(0, min_open=True), help="As few bytes as give so many decibels.")
+@click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
+@click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @FORCE
 @MODEL
 @THREADS
 @chatter_options
-def compress(input: str, output: str | None, steps: int | None, force: bool, model: str | None, threads: int | None,
+def compress(input: str, output: str | None, steps: int | None, size: int | None, bpp: float | None,
+             psnr: float | None, drop_alpha: bool, strip: bool, force: bool, model: str | None, threads: int | None,
              chatter: Chatter) -> None:
     """Compress the picture INPUT (- is standard input) to a .cdr file."""
+    only_one(steps=steps, size=size, bpp=bpp, psnr=psnr)
     output = choose_output(input, output, ".cdr", force)
     with failing("read", input):
         content = read_input(input)
     codec = load_codec(model, threads)
     if steps is not None and steps > codec.total_steps:
         raise click.UsageError(f"--steps: this model has {codec.total_steps} steps.")
-    from .images import read_image
+    from .images import read_picture
 
     with failing("compress", input), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         with chatter.progress("Compressing", steps or codec.total_steps) as on_step:
-            data = codec.compress(read_image(io.BytesIO(content)), steps, on_step=on_step)
+            data = codec.compress(read_picture(io.BytesIO(content)), steps, size=size, bpp=bpp, psnr=psnr,
+                                  drop_alpha=drop_alpha, strip=strip, on_step=on_step)
     for warning in caught:
         chatter.say(f"{name_of(input)}: {warning.message}")
     save(output, data)
@@ -186,8 +228,8 @@ def compress(input: str, output: str | None, steps: int | None, force: bool, mod
 @INPUT
 @OUTPUT
 @click.option("--steps", type=STEPS, help="Use only the first so many steps.")
-@click.option("--fill", type=click.Choice(["mean", "sample"]), default="mean", show_default=True,
-              help="What stands in for steps that are not stored: the prior's mean, or a sample from it.")
+@click.option("--fill", type=click.Choice(["mean", "sample", "none"]), default="mean", show_default=True,
+              help="What stands in for steps that are not stored: the prior's mean, a sample from it, or nothing.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of the sample.")
 @click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
 @FORCE
@@ -205,7 +247,7 @@ def decompress(input: str, output: str | None, steps: int | None, fill: Any, see
     with failing("decode", input):
         data = read_input(input)
         try:
-            header, _ = bitstream.read(data, steps=steps)
+            header = bitstream.read(data, steps=steps).header
         except TruncatedError as error:
             if not error.steps:
                 raise
@@ -213,19 +255,20 @@ def decompress(input: str, output: str | None, steps: int | None, fill: Any, see
                 advice = f"--allow-truncated decodes the {error.steps} whole steps before"
                 raise TruncatedError(f"{error}; {advice}", error.steps) from error
             chatter.say(f"{name_of(input)}: {error}; decoding its {error.steps} whole steps")
-            header, _ = bitstream.read(data, allow_truncated=True, steps=steps)
+            header = bitstream.read(data, allow_truncated=True, steps=steps).header
     codec = load_codec(model, threads)
     with failing("decode", input), chatter.progress("Decompressing", header.steps) as on_step:
         chatter.say(f"{name_of(input)}: {size_summary(data, header)}, model {header.model}", level=1)
-        picture = codec.decompress(data, header.steps, fill, seed, allow_truncated=allow_truncated, on_step=on_step)
+        picture = codec.decompress(data, steps, fill, seed, allow_truncated=allow_truncated, on_step=on_step)
     encoded = io.BytesIO()
+    metadata = {key: value for key, value in picture.info.items() if key in ("icc_profile", "exif", "xmp")}
     try:
-        picture.save(encoded, picture_format)
+        picture.save(encoded, picture_format, **metadata)
     except (OSError, ValueError) as error:  # too large for the format, say
         raise Failure(f"cannot write {output} as {picture_format}: {error}") from error
     save(output, encoded.getvalue())
     chatter.say(f"Decompressed {header.width}x{header.height} {header.mode} "
-                f"from {header.steps} of {header.total_steps} steps")
+                f"from {steps_of(header)}")
 
 
 def format_of(output: str) -> str:
@@ -249,7 +292,8 @@ def info(input: str, chatter: Chatter) -> None:
     """Say what the .cdr file INPUT holds; with -v, the bytes of each step."""
     with failing("read", input):
         data = read_input(input)
-        header, _ = bitstream.read(data)
+        contents = bitstream.read(data)
+    header = contents.header
     click.echo(f"{name_of(input)}: {header.width}x{header.height} {header.mode}, {size_summary(data, header)}, "
                f"model {header.model}")
     if chatter.verbose:
@@ -259,14 +303,23 @@ def info(input: str, chatter: Chatter) -> None:
 @main.command()
 @INPUT
 @click.option("-o", "--output", metavar="OUTPUT", required=True, help="File to write; - is standard output.")
-@click.option("--steps", type=STEPS, required=True, help="Steps to keep.")
+@click.option("--steps", type=STEPS, help="Steps to keep.")
+@SIZE
+@BPP
 @FORCE
 @chatter_options
-def truncate(input: str, output: str, steps: int, force: bool, chatter: Chatter) -> None:
-    """Cut the .cdr file INPUT to fewer steps. Needs no model and takes no time."""
+def truncate(input: str, output: str, steps: int | None, size: int | None, bpp: float | None, force: bool,
+             chatter: Chatter) -> None:
+    """Cut the .cdr file INPUT to fewer steps or bytes. Needs no model and takes no time."""
+    if not only_one(steps=steps, size=size, bpp=bpp):
+        raise click.UsageError("give one of --steps, --size and --bpp.")
     choose_output(input, output, ".cdr", force)
     with failing("cut", input):
-        data = bitstream.truncate(read_input(input), steps)
+        data = read_input(input)
+        if bpp is not None:
+            header = bitstream.parse_header(data)
+            size = int(bpp * header.width * header.height / 8)
+        data = bitstream.truncate(data, steps, size=size)
     save(output, data)
     if chatter.verbose:
         chatter.say(step_sizes(data))
@@ -300,4 +353,3 @@ def train(folders: tuple[Path, ...], output: Path, config: str, minutes: float, 
         torch.set_num_threads(threads)
     with failing("train on", config):
         run(load_config(find_config(config)), list(folders), output, chatter.say, checkpoint_minutes=minutes)
-    chatter.say(f"Wrote {output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import wraps
 from importlib.resources import as_file, files
@@ -15,15 +16,16 @@ from PIL import Image
 from torch import Tensor
 
 from . import bitstream
-from .bitstream import Header
-from .draw import CANVAS_UNIT, DecoderState
+from .bitstream import Contents, Header
+from .draw import CANVAS_UNIT, DecoderState, EncoderState
 from .errors import CdrError, ImageError
-from .images import ImageLike, from_planes, open_image, to_planes
-from .latents import LATENT_LIMIT, companded_mean, half_cells, orient, table_row
+from .images import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
+from .lapped import FILTER_UNIT, lap, unlap
+from .latents import LATENT_LIMIT, half_cells, table_row, target
 from .model_file import load_model
 
 Data: TypeAlias = "bytes | bytearray | memoryview | str | PathLike[str]"
-Fill: TypeAlias = Literal["mean", "sample"]
+Fill: TypeAlias = Literal["mean", "sample", "none"]
 MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pictures
 
 
@@ -63,91 +65,123 @@ class Codec:
 
     # -- compress ------------------------------------------------------------------------------------------
 
-    def compress(self, image: ImageLike, steps: int | None = None, *,
+    def compress(self, image: ImageLike, steps: int | None = None, *, size: int | None = None,
+                 bpp: float | None = None, psnr: float | None = None, drop_alpha: bool = False, strip: bool = False,
                  on_step: Callable[[int], None] | None = None) -> bytes:
-        """A picture as the bytes of a .cdr file with the first ``steps`` steps (None: all).
+        """A picture as the bytes of a .cdr file.
 
-        image: a Pillow image, a uint8 array (H, W, 3) or (H, W), or a path. on_step is called with the number
-        of each finished step. Raises ImageError (a ValueError), ValueError for a step count out of range.
+        image: a Pillow image, a uint8 array (H, W, 3) or (H, W), or a path. How much is stored: the first
+        ``steps`` steps; at most ``size`` bytes, or ``bpp`` bits per pixel; as little as gives ``psnr`` decibels
+        over R, G and B (everything, if that is not enough); by default, every step. Alpha channel and metadata
+        are kept unless ``drop_alpha`` or ``strip`` says otherwise. on_step is called with the number of each
+        finished step. Raises ImageError (a ValueError), CdrError if it cannot be so small, ValueError for
+        arguments that make no sense.
         """
-        picture = open_image(image)
-        segments = []
-        for segment, _ in self._encode(picture, steps):
+        if sum(budget is not None for budget in (steps, size, bpp, psnr)) > 1:
+            raise ValueError("give only one of steps, size, bpp and psnr")
+        picture = open_picture(image).without(alpha=drop_alpha, metadata=strip)
+        width, height = picture.pixels.size
+        if bpp is not None:
+            size = int(bpp * width * height / 8)
+        chunks, segments, data = picture.chunks(), [], b""
+        for segment, state in self._encode(picture, steps):
             segments.append(segment)
+            header = Header(width, height, picture.mode, len(segments), self.total_steps, self.fingerprint)
+            data = bitstream.write(Contents(header, segments, chunks))
             if on_step:
                 on_step(len(segments))
-        header = Header(*picture.size, picture.mode, len(segments), self.total_steps, self.fingerprint)
-        return bitstream.write(header, segments)
+            if size is not None and len(data) > size:
+                return bitstream.truncate(data, size=size)
+            if psnr is not None and self._quality(picture, self._finish(state, len(segments), "mean", 0)) >= psnr:
+                return self._least(picture, data, psnr)
+        return data
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
         """What decoding will show after 1, 2, ... ``steps`` stored steps (prior-mean fill), from the encoder's run."""
-        picture = open_image(image)
+        picture = open_picture(image)
         for t, (_, state) in enumerate(self._encode(picture, steps)):
-            yield self._picture(self._finish(state, t + 1, "mean", 0), *picture.size, picture.mode)
+            pixels = self._pixels(self._finish(state, t + 1, "mean", 0), picture.pixels.size, picture.pixels.mode)
+            yield assemble(pixels, picture.mode, picture.chunks())
 
-    def _encode(self, picture: Image.Image, steps: int | None) -> Iterator[tuple[bytes, DecoderState]]:
+    def _encode(self, picture: Picture, steps: int | None) -> Iterator[tuple[bytes, DecoderState]]:
         """The segment of each step, and the decoder's state after it."""
         steps = self.total_steps if steps is None else steps
         if not 1 <= steps <= self.total_steps:
             raise ValueError(f"steps must be 1 to {self.total_steps}, not {steps}")
-        if picture.width * picture.height > MAX_PIXELS:
+        width, height = picture.pixels.size
+        if width * height > MAX_PIXELS:
             raise ImageError(f"it has more than {MAX_PIXELS:,} pixels")
-        image = torch.from_numpy(to_planes(picture, self._model.padding))[None]
-        state = self._model.start(1, *image.shape[2:])
-        memory = self._model.start_encoder(1, *image.shape[2:])
+        image = torch.from_numpy(to_planes(picture.pixels, self._model.padding))[None]
+        encoder, state = self._start_encoder(image)
         for t in range(steps):
-            symbols, rows, state = self._encode_step(t, image, memory, state)
-            yield self._coder.encode(symbols, rows), state
+            coded = self._model.coded(t, picture.pixels.mode == "L")
+            latents, rows, state = self._encode_step(t, encoder, state, coded)
+            yield self._coder.encode(latents[coded], rows[coded]), state
 
     @_exact
-    def _encode_step(self, t: int, image: Tensor, memory: list[tuple[Tensor, Tensor]], state: DecoderState
+    def _start_encoder(self, image: Tensor) -> tuple[EncoderState, DecoderState]:
+        lapped = lap(image, self._model.lapping)
+        return self._model.start_encoder(lapped), self._model.start(1, *image.shape[2:])
+
+    @_exact
+    def _encode_step(self, t: int, encoder: EncoderState, state: DecoderState, coded: Tensor
                      ) -> tuple[np.ndarray, np.ndarray, DecoderState]:
-        """Symbols (latents, H/s, W/s), their rows in the stored table, and the next state."""
+        """Latents (maps, H/s, W/s), their rows in the stored table, and the next state."""
         seen = self._model.look(t, state)
         sign = self._model.sign(t, state)
         rows = table_row(self._model.prior(t, state, seen), sign)
-        target = companded_mean(self._model.posterior(t, image, memory, state), sign)
-        latents = target.clamp(-LATENT_LIMIT, LATENT_LIMIT).round()
-        state = self._model.draw(t, state, seen, half_cells(latents, sign))
-        return orient(latents, sign)[0].numpy(), rows[0].to(torch.uint8).numpy(), state
+        wanted = target(self._model.posterior(t, encoder, state), sign)
+        latents = wanted.clamp(-LATENT_LIMIT, LATENT_LIMIT).round()
+        state = self._model.draw(t, state, seen, half_cells(latents, sign) * coded[:, None, None])
+        return latents[0].numpy(), rows[0].to(torch.uint8).numpy(), state
+
+    def _quality(self, picture: Picture, state: DecoderState) -> float:
+        """PSNR in decibels of what the state shows."""
+        shown = self._pixels(state, picture.pixels.size, picture.pixels.mode)
+        error = np.asarray(shown, np.float64) - np.asarray(picture.pixels, np.float64)
+        return 10 * math.log10(255**2 / max(np.square(error).mean(), 1e-9))
+
+    def _least(self, picture: Picture, data: bytes, psnr: float) -> bytes:
+        """The smallest cut of the file's last step that still gives ``psnr`` decibels, within 64 bytes."""
+        steps = bitstream.parse_header(data).steps
+        low = len(bitstream.truncate(data, steps - 1)) if steps > 1 else 0
+        best, high = data, len(data)
+        while high - low > 64:
+            middle = (low + high) // 2
+            try:
+                shorter = bitstream.truncate(data, size=middle)
+                enough = self._quality(picture, self._decode(bitstream.read(shorter), "mean", 0)) >= psnr
+            except CdrError:  # too short for anything
+                enough = False
+            low, high, best = (low, middle, shorter) if enough else (middle, high, best)
+        return best
 
     # -- decompress ----------------------------------------------------------------------------------------
 
     def decompress(self, data: Data, steps: int | None = None, fill: Fill = "mean", seed: int = 0, *,
                    allow_truncated: bool = False, on_step: Callable[[int], None] | None = None) -> Image.Image:
-        """The picture in a .cdr file (bytes or a path), a Pillow image of mode "RGB" or "L".
+        """The picture in a .cdr file (bytes or a path), a Pillow image of mode "RGB", "L", "RGBA" or "LA".
 
         steps: use only the first so many. fill: what stands in for steps that are not stored, the "mean" of the
-        prior or a "sample" drawn with ``seed`` (>= 0). allow_truncated: decode the whole steps of a file that
-        ends early. Raises CdrError (a ValueError) for a file that cannot be decoded as asked.
+        prior, a "sample" drawn with ``seed`` (>= 0), or "none": the canvas as it is, sooner. allow_truncated: decode the whole steps of a file that
+        ends early. ICC profile, EXIF and XMP go to the image's ``info``. Raises CdrError (a ValueError) for a
+        file that cannot be decoded as asked.
         """
-        if fill not in ("mean", "sample"):
-            raise ValueError(f'fill must be "mean" or "sample", not {fill!r}')
-        header, segments = self._read(data, steps, allow_truncated)
-        state = self._start(header)
-        for t, segment in enumerate(segments):
-            state = self._decode_step(t, state, segment)
-            if on_step:
-                on_step(t + 1)
-        state = self._finish(state, len(segments), fill, seed)
-        return self._picture(state, header.width, header.height, header.mode)
+        if fill not in ("mean", "sample", "none"):
+            raise ValueError(f'fill must be "mean", "sample" or "none", not {fill!r}')
+        contents = self._read(data, steps, allow_truncated)
+        return self._assemble(contents, self._decode(contents, fill, seed, on_step))
 
     def progressive(self, data: Data, *, allow_truncated: bool = False) -> Iterator[Image.Image]:
-        """The picture after each stored step, as ``decompress`` gives it with that many steps.
-
-        Each step is decoded once. Raises CdrError as ``decompress`` does, before the first picture.
+        """The picture after each stored step, as ``decompress`` gives it with that many steps; last, with what
+        may be stored of one more step. Each step is decoded once. Raises CdrError as ``decompress`` does, before
+        the first picture.
         """
-        header, segments = self._read(data, None, allow_truncated)
+        contents = self._read(data, None, allow_truncated)
+        return (self._assemble(contents, self._finish(state, t + 1, "mean", 0))
+                for t, state in enumerate(self._decode_steps(contents)))
 
-        def pictures() -> Iterator[Image.Image]:
-            state = self._start(header)
-            for t, segment in enumerate(segments):
-                state = self._decode_step(t, state, segment)
-                yield self._picture(self._finish(state, t + 1, "mean", 0), header.width, header.height, header.mode)
-
-        return pictures()
-
-    def _read(self, data: Data, steps: int | None, allow_truncated: bool) -> tuple[Header, list[bytes]]:
+    def _read(self, data: Data, steps: int | None, allow_truncated: bool) -> Contents:
         data = Path(data).read_bytes() if isinstance(data, (str, PathLike)) else bytes(data)
         header = bitstream.parse_header(data)
         if header.model != self.fingerprint or header.total_steps != self.total_steps:
@@ -157,24 +191,41 @@ class Codec:
             raise CdrError(f"its {header.width}x{header.height} pixels are more than the {MAX_PIXELS:,} allowed")
         return bitstream.read(data, steps=steps, allow_truncated=allow_truncated)
 
-    def _start(self, header: Header) -> DecoderState:
-        multiple = self._model.padding
-        return self._model.start(1, header.height + -header.height % multiple, header.width + -header.width % multiple)
+    def _decode(self, contents: Contents, fill: Fill, seed: int, on_step: Callable[[int], None] | None = None
+                ) -> DecoderState:
+        state, stored = None, 0
+        for state in self._decode_steps(contents):  # noqa: B007
+            stored += 1
+            if on_step:
+                on_step(stored)
+        assert state is not None  # a file has a step
+        return self._finish(state, stored, fill, seed)
 
-    def _decode_step(self, t: int, state: DecoderState, segment: bytes) -> DecoderState:
+    def _decode_steps(self, contents: Contents) -> Iterator[DecoderState]:
+        """The state after each stored step."""
+        header, multiple = contents.header, self._model.padding
+        state = self._model.start(1, header.height + -header.height % multiple, header.width + -header.width % multiple)
+        for t, segment in enumerate(contents.segments):
+            state = self._decode_step(t, state, segment, header.mode[0] == "L", t == header.steps)
+            yield state
+
+    def _decode_step(self, t: int, state: DecoderState, segment: bytes, grey: bool, cut: bool) -> DecoderState:
         seen, rows, sign = self._predict_step(t, state)
-        symbols = self._coder.decode(segment, rows)
-        if np.abs(symbols).max() > LATENT_LIMIT:
+        coded = self._model.coded(t, grey).numpy()
+        latents, known = np.zeros(rows.shape, np.int32), np.zeros(rows.shape, bool)
+        latents[coded], known[coded] = self._coder.decode(segment, rows[coded], cut)
+        if np.abs(latents).max() > LATENT_LIMIT:
             raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
-        return self._draw_step(t, state, seen, sign, symbols)
+        return self._draw_step(t, state, seen, sign, latents, known)
 
     def _finish(self, state: DecoderState, stored: int, fill: Fill, seed: int) -> DecoderState:
         """Run the steps that are not stored, on the prior's mean or on samples from it."""
-        for t in range(stored, self.total_steps):
-            seen, rows, sign = self._predict_step(t, state)
-            symbols = (np.zeros(rows.shape, dtype=np.int32) if fill == "mean"
-                       else self._coder.sample(rows, seed, t))
-            state = self._draw_step(t, state, seen, sign, symbols)
+        for t in range(stored, self.total_steps if fill != "none" else stored):
+            if fill == "mean":
+                state = self._skip_step(t, state)
+            else:
+                seen, rows, sign = self._predict_step(t, state)
+                state = self._draw_step(t, state, seen, sign, self._coder.sample(rows, seed, t))
         return state
 
     @_exact
@@ -185,14 +236,26 @@ class Codec:
         return seen, rows[0].to(torch.uint8).numpy(), sign
 
     @_exact
-    def _draw_step(self, t: int, state: DecoderState, seen: Tensor, sign: Tensor | None, symbols: np.ndarray
-                   ) -> DecoderState:
-        latents = orient(torch.from_numpy(symbols)[None].float(), sign)
-        return self._model.draw(t, state, seen, half_cells(latents, sign))
+    def _draw_step(self, t: int, state: DecoderState, seen: Tensor, sign: Tensor | None, latents: np.ndarray,
+                   known: np.ndarray | None = None) -> DecoderState:
+        added = half_cells(torch.from_numpy(latents)[None].float(), sign)
+        return self._model.draw(t, state, seen, added if known is None else added * torch.from_numpy(known)[None])
 
-    @staticmethod
-    def _picture(state: DecoderState, width: int, height: int, mode: str) -> Image.Image:
-        levels = state.canvas[0].numpy()
-        # half a level rounds up: the canvas counts in 1/16, so this is exact
-        planes = np.floor((levels * CANVAS_UNIT + CANVAS_UNIT // 2) / CANVAS_UNIT).clip(0, 255)
-        return from_planes(planes, width, height, mode)
+    @_exact
+    def _skip_step(self, t: int, state: DecoderState) -> DecoderState:
+        """The next state if step t sends nothing: every coefficient stays at its prior's mean."""
+        seen = self._model.look(t, state)
+        return self._model.draw(t, state, seen, seen.new_zeros(1, self._model.heads(t).latents, *seen.shape[2:]))
+
+    @_exact
+    def _pixels(self, state: DecoderState, size: tuple[int, int], mode: str) -> Image.Image:
+        """The canvas as a picture of mode "RGB" or "L"."""
+        unit = CANVAS_UNIT * FILTER_UNIT**2
+        levels = unlap(state.canvas[0] * CANVAS_UNIT, self._model.lapping)
+        planes = ((levels + unit // 2) / unit).floor().clamp(0, 255)  # halves round up; powers of two: exact
+        return from_planes(planes.numpy(), *size, mode == "L")
+
+    def _assemble(self, contents: Contents, state: DecoderState) -> Image.Image:
+        header = contents.header
+        pixels = self._pixels(state, (header.width, header.height), header.mode.removesuffix("A"))
+        return assemble(pixels, header.mode, contents.chunks)

@@ -7,9 +7,10 @@ the encoder side is floating point, since it only chooses which integers to send
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -19,13 +20,14 @@ from torch import Tensor, nn
 
 from .errors import ConfigError
 from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectify, round_through
+from .lapped import cosines, lapping_filter
 from .latents import FIRST, LATENT_LIMIT, REFINE, REFINEMENT, SCALES, ZERO, index_of
 
 CANVAS_UNIT = 16  # the canvas counts in 1/16 of a pixel level
-CANVAS_MARGIN = 64  # levels by which the canvas may leave 0..255
+CANVAS_MARGIN = 256  # levels by which the lapped canvas may leave 0..255
 HALF_CELLS_LIMIT = 2 * LATENT_LIMIT + 1
 HISTORY_LIMIT = 31  # half cells beyond which the prior sees no difference
-WRITE_LEVELS = 8  # pixel levels that a write weight of 1 stands for
+WRITE_CELLS = 4  # cells of the step that a write weight of 1 stands for
 INDEX_UNIT = 16  # scale indices per unit of the prior head's output
 
 
@@ -52,7 +54,8 @@ class Step:
     """One visit of a layer, which sends latents for its coefficients first..last-1.
 
     quantiser: width of a latent's cell, in pixel levels of an orthonormal basis. If an earlier step sent
-    the same coefficients, this step refines them, and its quantiser is exactly a third.
+    some of these coefficients, this step refines them, and its quantiser is exactly half of that one: then the
+    others count as zero so far.
     """
 
     layer: int
@@ -73,6 +76,8 @@ class Config:
         strides = [layer.stride for layer in self.layers]
         if not strides or strides[-1] < 1 or any(a <= b or a % b for a, b in itertools.pairwise(strides)):
             raise ConfigError(f"the strides {strides} are not multiples of one another, from coarse to fine")
+        if strides[-1] % 2 and strides[-1] > 1:
+            raise ConfigError(f"the finest stride is 1 or even, not {strides[-1]}")
         if any(layer.kernel % 2 == 0 for layer in self.layers):
             raise ConfigError("kernels have an odd size")
         if not 1 <= len(self.steps) <= 255:
@@ -102,48 +107,53 @@ class DecoderState:
     history: tuple[Tensor, ...]
 
 
+@dataclass
+class EncoderState:
+    """What the encoder knows besides: the lapped picture (B, 3, H, W), and per layer what never changes of its
+    embedding, h^e and c^e, (B, channels, H/s, W/s)."""
+
+    image: Tensor
+    embedded: list[Tensor]
+    h: list[Tensor]
+    c: list[Tensor]
+
+
 # ---------------------------------------------------------------------------------------------------------
 # The start: a nested, orthonormal cosine transform. Coefficients of low frequency move up to the next
 # coarser layer, so every coefficient of the picture belongs to exactly one layer.
 
-def _cosines(size: int) -> Tensor:
-    """Orthonormal DCT-II, one basis function a row."""
-    n = torch.arange(size, dtype=torch.float64)
-    basis = torch.cos(math.pi / size * (n[None, :] + 0.5) * n[:, None]) * math.sqrt(2 / size)
-    basis[0] /= math.sqrt(2)
-    return basis
-
-
-def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor]]:
-    """For each layer, coarse to fine: basis (n, 3 s s) with orthonormal rows, expected deviation (n,).
+def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """For each layer, coarse to fine: basis (n, 3 s s) with orthonormal rows, expected deviation (n,), and
+    which rows are luma (n,), bool: those are all that a grey picture needs.
 
     Rows are ordered by the deviation to expect in a photograph. Over all layers the basis is complete.
     """
     colours = torch.tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=torch.float64)
     colours = colours / colours.norm(dim=1, keepdim=True)
-    result: list[tuple[Tensor, Tensor]] = []
-    functions = _cosines(strides[-1])  # 1-D functions of the current layer, rows by frequency
+    result: list[tuple[Tensor, Tensor, Tensor]] = []
+    functions = cosines(strides[-1])  # 1-D functions of the current layer, rows by frequency
     for level in reversed(range(len(strides))):
         stride = strides[level]
         promoted = 0
         if level > 0:  # low frequencies that the coarser layer will take
             promoted = 2 if len(functions) >= 4 else 1
-        rows, deviations = [], []
+        rows, deviations, lumas = [], [], []
         for v, fv in enumerate(functions):
             for u, fu in enumerate(functions):
                 if u < promoted and v < promoted:
                     continue
                 frequency = math.hypot(u, v) / (2 * stride)
-                for colour, amplitude in zip(colours, (1.0, 0.2, 0.15), strict=True):
+                for colour, amplitude, luma in zip(colours, (1.0, 0.2, 0.15), (True, False, False), strict=True):
+                    lumas.append(luma)
                     rows.append(torch.einsum("c,y,x->cyx", colour, fv, fu).flatten())
                     deviations.append(amplitude * (6 / frequency if frequency else 80 * stride))
         deviation = torch.tensor(deviations)
         order = torch.argsort(deviation, descending=True, stable=True)
-        result.insert(0, (torch.stack(rows)[order].float(), deviation[order]))
+        result.insert(0, (torch.stack(rows)[order].float(), deviation[order], torch.tensor(lumas)[order]))
         if level > 0:  # the functions of the coarser layer: nearest to its own cosines, within the promoted span
             ratio = strides[level - 1] // stride
             span = torch.block_diag(*[functions[:promoted]] * ratio)
-            target = _cosines(strides[level - 1])[:len(span)]
+            target = cosines(strides[level - 1])[:len(span)]
             left, _, right = torch.linalg.svd(target @ span.T)
             functions = left @ right @ span
     return result
@@ -152,30 +162,38 @@ def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor]]:
 # ---------------------------------------------------------------------------------------------------------
 
 class LayerCores(nn.Module):
-    """The recurrent cores of a layer, shared by all steps that visit it."""
+    """What all steps that visit a layer share: its recurrent cores, and its maps from and to pixels."""
 
-    def __init__(self, layer: Layer):
+    def __init__(self, layer: Layer, basis: Tensor):
         super().__init__()
-        patch = 3 * layer.stride**2
+        coefficients, patch = basis.shape
         self.canvas_embedding = IntegerConv(patch, layer.embedding, 1, input_unit=1 / 64, input_limit=127)
         self.decoder = IntegerConvLSTM(2 * layer.embedding, layer.state, layer.kernel)
-        self.encoder_embedding = nn.Conv2d(2 * patch, layer.embedding, 1)
+        self.picture_embedding = nn.Conv2d(patch, layer.embedding, 1)
+        self.error_embedding = nn.Conv2d(patch, layer.embedding, 1, bias=False)
         self.encoder_gates = nn.Conv2d(layer.embedding + layer.encoder_state + layer.state, 4 * layer.encoder_state,
                                        layer.kernel, padding=layer.kernel // 2)
+        # the linear path: pixels to coefficients and back, and W of (7). All three are in cells of the step, and
+        # kept near unit size, so that one learning rate suits all weights
+        self.analysis = nn.Conv2d(patch, coefficients, 1, bias=False)
+        self.synthesis = IntegerConv(coefficients, patch, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT, bias=False)
+        self.write = IntegerConv(layer.state, patch, 1, input_unit=WRITE_CELLS / UNIT, input_limit=UNIT - 1, zero=True)
+        assert self.synthesis.weight is not None
+        with torch.no_grad():
+            self.analysis.weight.copy_((basis * math.sqrt(patch))[:, :, None, None])
+            self.synthesis.weight.copy_((basis.T * math.sqrt(patch))[:, :, None, None])
 
 
 class StepHeads(nn.Module):
-    """The heads of one step: posterior, prior, embedding of the latents, write."""
+    """The heads of one step: posterior, prior, embedding of the latents."""
 
     def __init__(self, layer: Layer, coarser_state: int, coefficients: int, step: Step, refines: bool,
-                 basis: Tensor, deviation: Tensor):
+                 deviation: Tensor):
         super().__init__()
-        latents, patch, kernel = step.last - step.first, 3 * layer.stride**2, layer.kernel
+        latents, kernel = step.last - step.first, layer.kernel
         self.latents, self.refines = latents, refines
-        # posterior (3): linear in the error patches, plus a correction from h^e
-        # (both linear maps are kept near unit size, so that one learning rate suits all weights)
-        self.cell = step.quantiser / math.sqrt(patch)
-        self.analysis = nn.Conv2d(patch, latents, 1, bias=False)
+        self.cell = step.quantiser / math.sqrt(3 * layer.stride**2)  # in levels a pixel
+        # posterior (3): a correction from h^e to the linear map of the error
         self.posterior = nn.Conv2d(layer.encoder_state, latents, 1)
         # prior (4): from the decoder's state, its canvas, and what was sent of these coefficients before
         self.history_embedding = IntegerConv(coefficients, layer.embedding, 1, input_unit=1 / 8,
@@ -186,18 +204,11 @@ class StepHeads(nn.Module):
                                          input_limit=EMBEDDING_LIMIT)
         self.prior_index = IntegerConv(layer.context, latents * (2 if refines else 1), 1,
                                        input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT)
-        # decoder input (6) and write (7)
+        # decoder input (6)
         self.latent_embedding = IntegerConv(latents, layer.embedding, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT)
-        self.write = IntegerConv(layer.state, patch, 1, input_unit=WRITE_LEVELS / UNIT, input_limit=UNIT - 1, zero=True)
-        self.synthesis = IntegerConv(latents, patch, 1, input_unit=self.cell / 2, input_limit=HALF_CELLS_LIMIT,
-                                     bias=False)
-        assert self.posterior.bias is not None
-        assert self.synthesis.weight is not None
         assert self.prior_index.weight is not None
         assert self.prior_index.bias is not None
         with torch.no_grad():
-            self.analysis.weight.copy_((basis * math.sqrt(patch))[:, :, None, None])
-            self.synthesis.weight.copy_((basis.T * math.sqrt(patch))[:, :, None, None])
             nn.init.zeros_(self.posterior.weight)
             nn.init.zeros_(self.posterior.bias)
             self.prior_index.weight.mul_(0.1)
@@ -211,37 +222,44 @@ class ConvDRAW(nn.Module):
     """Convolutional DRAW over the layers and the schedule of a ``Config``.
 
     One step is ``look`` (what the canvas shows), ``prior`` (4), ``posterior`` (1)-(3) on the encoder's side
-    only, and ``draw`` (6)-(7). Pictures are float32 (B, 3, H, W) in 0..255, with H and W multiples of
-    ``padding``.
+    only, and ``draw`` (6)-(7). Canvas and pictures are lapped (see ``lapped``), by ``lapping``: float32
+    (B, 3, H, W), with H and W multiples of ``padding``.
     """
 
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
         self.padding = config.layers[0].stride
+        self.lapping = lapping_filter(config.layers[-1].stride)
         transform = nested_transform([layer.stride for layer in config.layers])
-        self.coefficients = [len(basis) for basis, _ in transform]
+        self.coefficients = [len(basis) for basis, _, _ in transform]
+        self.luma = [luma for _, _, luma in transform]  # of each layer's coefficients
         self.initial_canvas = nn.Parameter(torch.tensor([118.0, 116.0, 108.0]))  # r_0
-        self.cores = nn.ModuleList(LayerCores(layer) for layer in config.layers)
+        self.cores = nn.ModuleList(LayerCores(layer, basis)
+                                   for layer, (basis, _, _) in zip(config.layers, transform, strict=True))
         self.steps = nn.ModuleList()
         sent: dict[tuple[int, int], float] = {}
         for step in config.steps:
-            basis, deviation = transform[step.layer]
+            basis, deviation, _ = transform[step.layer]
             chosen = range(step.first, step.last)
-            earlier = {sent.get((step.layer, i), 0.0) for i in chosen}
-            if len(earlier) != 1 or not 0 <= step.first < step.last <= len(basis):
-                raise ConfigError(f"{step}: its coefficients do not exist, or were not sent alike before")
-            before = earlier.pop()
-            if before not in (0, REFINEMENT * step.quantiser):
-                raise ConfigError(f"{step}: a refinement divides the quantiser, {before}, by {REFINEMENT}")
+            if not 0 <= step.first < step.last <= len(basis):
+                raise ConfigError(f"{step}: its layer has the coefficients 0 to {len(basis) - 1}")
+            earlier = {sent[step.layer, i] for i in chosen if (step.layer, i) in sent}
+            if not earlier <= {REFINEMENT * step.quantiser}:
+                raise ConfigError(f"{step}: a refinement divides the quantiser, {max(earlier)}, by {REFINEMENT}")
             sent.update({(step.layer, i): step.quantiser for i in chosen})
             coarser = config.layers[step.layer - 1].state if step.layer else 0
-            self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, before > 0,
-                                        basis[step.first:step.last], deviation[step.first:step.last]))
+            self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, bool(earlier),
+                                        deviation[step.first:step.last]))
 
     def heads(self, t: int) -> StepHeads:
         """The heads of step t, counted from 0."""
         return cast(StepHeads, self.steps[t])
+
+    def coded(self, t: int, grey: bool) -> Tensor:
+        """Which of step t's latents a file holds, (latents,) bool: a grey picture has no chroma."""
+        step = self.config.steps[t]
+        return self.luma[step.layer][step.first:step.last] | (not grey)
 
     def core(self, t: int) -> LayerCores:
         """The cores of the layer that step t visits."""
@@ -250,6 +268,20 @@ class ConvDRAW(nn.Module):
     def integer_convolutions(self) -> Iterator[tuple[str, IntegerConv]]:
         """All convolutions of the decoder, with their names."""
         return ((name, module) for name, module in self.named_modules() if isinstance(module, IntegerConv))
+
+    @contextlib.contextmanager
+    def quantised_once(self) -> Iterator[None]:
+        """Quantise each weight once for all steps inside, in training, rather than at every use."""
+        modules = [module for _, module in self.integer_convolutions() if not module.frozen]
+        low = torch.is_autocast_enabled(self.initial_canvas.device.type)
+        for module in modules:
+            weight, multiplier, bias = module.quantised()
+            module.held = (weight.to(torch.bfloat16) if low else weight, multiplier, bias)  # both hold -127..127
+        try:
+            yield
+        finally:
+            for module in modules:
+                module.held = None
 
     # -- decoder: exact integers ---------------------------------------------------------------------------
 
@@ -307,8 +339,10 @@ class ConvDRAW(nn.Module):
         layer, stride = step.layer, self.config.layers[step.layer].stride
         embedded = torch.cat([rectify(heads.latent_embedding(added)), seen], dim=1)
         h, c = self.core(t).decoder(embedded, state.h[layer], state.c[layer])
-        patches = (round_through(heads.write(h) * CANVAS_UNIT)
-                   + round_through(heads.synthesis(added) * CANVAS_UNIT)) / CANVAS_UNIT
+        padding = (0, 0, 0, 0, step.first, self.coefficients[layer] - step.last)
+        every = F.pad(added, padding).contiguous(memory_format=torch.channels_last)
+        cells = self.core(t).write(h) + self.core(t).synthesis(every)
+        patches = round_through(cells * (heads.cell * CANVAS_UNIT)) / CANVAS_UNIT
         canvas = (state.canvas + F.pixel_shuffle(patches, stride)).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
         past = state.history[layer]
         sent = added.detach() + REFINEMENT * past[:, step.first:step.last]
@@ -321,24 +355,30 @@ class ConvDRAW(nn.Module):
 
     # -- encoder: floating point, it only chooses integers --------------------------------------------------
 
-    def start_encoder(self, batch: int, height: int, width: int) -> list[tuple[Tensor, Tensor]]:
-        """Empty encoder memories (h^e, c^e), one pair a layer."""
-        device = self.initial_canvas.device
-        shapes = [(batch, layer.encoder_state, height // layer.stride, width // layer.stride)
-                  for layer in self.config.layers]
-        return [(torch.zeros(shape, dtype=torch.float32, device=device),) * 2 for shape in shapes]
+    def start_encoder(self, image: Tensor) -> EncoderState:
+        """The encoder before the first step; image: (B, 3, H, W) float32, lapped."""
+        embedded, h, c = [], [], []
+        for layer, cores in zip(self.config.layers, cast(Iterable[LayerCores], self.cores), strict=True):
+            patches = F.pixel_unshuffle((image - 128) / 64, layer.stride)
+            embedded.append(cores.picture_embedding(patches.contiguous(memory_format=torch.channels_last)))
+            empty = torch.zeros(len(image), layer.encoder_state, *patches.shape[2:], device=image.device)
+            h.append(empty)
+            c.append(empty)
+        return EncoderState(image, embedded, h, c)
 
-    def posterior(self, t: int, image: Tensor, memory: list[tuple[Tensor, Tensor]], state: DecoderState) -> Tensor:
-        """Mean of q_t (3), (B, latents, H/s, W/s), in cells; updates the encoder's ``memory`` (2) in place."""
+    def posterior(self, t: int, encoder: EncoderState, state: DecoderState) -> Tensor:
+        """Mean of q_t (3), (B, latents, H/s, W/s), in cells; updates the encoder's memory (2) in place."""
         step, heads = self.config.steps[t], self.heads(t)
         cores, stride = self.core(t), self.config.layers[step.layer].stride
-        error = F.pixel_unshuffle(image - state.canvas, stride)  # (1)
-        patches = torch.cat([F.pixel_unshuffle(image - 128, stride) / 64, error / 32], dim=1)
-        h, c = memory[step.layer]
-        inputs = torch.cat([F.relu(cores.encoder_embedding(patches)), h, state.h[step.layer] / UNIT], dim=1)
+        error = F.pixel_unshuffle(encoder.image - state.canvas, stride)  # (1)
+        error = error.contiguous(memory_format=torch.channels_last)
+        embedded = F.relu(cores.error_embedding(error / 32) + encoder.embedded[step.layer])
+        c = encoder.c[step.layer]
+        inputs = torch.cat([embedded, encoder.h[step.layer], state.h[step.layer] / UNIT], dim=1)
         admit, keep, emit, candidate = cores.encoder_gates(inputs).float().chunk(4, dim=1)  # (2)
         c = torch.sigmoid(keep + 1) * c + torch.sigmoid(admit) * torch.tanh(candidate)
         h = torch.sigmoid(emit) * torch.tanh(c)
-        memory[step.layer] = (h, c)
-        linear = heads.analysis(error / (heads.cell * error.shape[1]))
+        encoder.h[step.layer], encoder.c[step.layer] = h, c
+        analysis = cores.analysis.weight[step.first:step.last]
+        linear = F.conv2d(error / (heads.cell * error.shape[1]), analysis)
         return linear.float() + heads.posterior(h).float()

@@ -20,6 +20,23 @@ SYMBOLS = ESCAPE + 1
 _RAW_OFFSET = 128
 
 
+class _Undetermined(Exception):
+    """The data ends before the next group of symbols."""
+
+
+def _agreed(decoders: list, model, count: int) -> np.ndarray:
+    """The next symbols, if all decoders find the same: an interval holds all that lies between two of its points."""
+    if len(decoders) == 1:
+        return decoders[0].decode(model, count)
+    try:
+        symbols, others = (decoder.decode(model, count) for decoder in decoders)
+    except AssertionError as error:  # beyond where they part, either may meet a point outside the range
+        raise _Undetermined from error
+    if not np.array_equal(symbols, others):
+        raise _Undetermined
+    return symbols
+
+
 class LatentCoder:
     """Codes whole latents under a table of frequencies.
 
@@ -64,27 +81,37 @@ class LatentCoder:
         # big-endian words: what may be left out at the end are zero bytes, which the decoder supplies
         return coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
 
-    def decode(self, data: bytes, rows: np.ndarray) -> np.ndarray:
-        """The inverse of ``encode``: latents as int32, shaped like ``rows``. Raises CdrError for invalid data."""
+    def decode(self, data: bytes, rows: np.ndarray, cut: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """The inverse of ``encode``: latents as int32, and which of them are known, both shaped like ``rows``.
+
+        cut: the data is only the beginning of what ``encode`` gave. Then the latents that every way to go on
+        would give are known, group by group. Raises CdrError for invalid data.
+        """
+        latents, known = np.zeros(rows.shape, dtype=np.int32), np.zeros(rows.shape, dtype=bool)
+        decoders = [self._decoder(data, b"\0", 0)]
+        if cut:
+            decoders.append(self._decoder(data, b"\xff", rows.size + 2))
         try:
-            return self._decode(data, rows)
+            for latent_map, known_map, row_map in zip(latents, known, rows, strict=True):
+                flat, flat_known = latent_map.reshape(-1), known_map.reshape(-1)
+                for row, positions in self._groups(row_map):
+                    flat[positions] = _agreed(decoders, self._models[row], len(positions)) - LARGEST
+                    flat_known[positions] = True
+                escaped = flat == ESCAPE - LARGEST
+                flat_known[escaped] = False
+                if escaped.any():
+                    flat[escaped] = _agreed(decoders, self._raw, int(escaped.sum())) - _RAW_OFFSET
+                    flat_known[escaped] = True
+        except _Undetermined:
+            latents[~known] = 0
         except AssertionError as error:  # constriction's word for a point outside the range
             raise CdrError("its latents cannot be decoded: it was not made by a cdraw encoder") from error
+        return latents, known
 
-    def _decode(self, data: bytes, rows: np.ndarray) -> np.ndarray:
-        words = np.frombuffer(data + b"\0" * (-len(data) % 4), dtype=">u4").astype(np.uint32)
-        coder = self._queue.RangeDecoder(words)
-        latents = np.empty(rows.shape, dtype=np.int32)
-        for latent_map, row_map in zip(latents, rows, strict=True):
-            flat = latent_map.reshape(-1)
-            for row, positions in self._groups(row_map):
-                flat[positions] = coder.decode(self._models[row], len(positions))
-            escaped = flat == ESCAPE
-            flat -= LARGEST
-            count = int(escaped.sum())
-            if count:
-                flat[escaped] = coder.decode(self._raw, count) - _RAW_OFFSET
-        return latents
+    def _decoder(self, data: bytes, fill: bytes, words: int):
+        """A range decoder whose last word is completed by ``fill`` bytes, with so many words of them behind it."""
+        padded = data + fill * (-len(data) % 4 + 4 * words)
+        return self._queue.RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))
 
     def sample(self, rows: np.ndarray, seed: int, step: int) -> np.ndarray:
         """Latents drawn from the prior: int32, shaped like ``rows``; the same on every machine."""

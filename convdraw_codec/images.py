@@ -1,10 +1,13 @@
-"""Pictures in and out: anything that Pillow opens, and numpy arrays, to RGB or grey and back."""
+"""Pictures in and out: anything that Pillow opens, and numpy arrays, to colour or grey with what goes along."""
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import BinaryIO, TypeAlias
 
@@ -12,43 +15,101 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .bitstream import LARGEST_SIDE
-from .errors import ImageError
+from .errors import CdrError, ImageError
 
-ImageLike: TypeAlias = "Image.Image | np.ndarray | str | PathLike[str]"
+ImageLike: TypeAlias = "Picture | Image.Image | np.ndarray | str | PathLike[str]"
 
-# What each Pillow mode becomes, and what is lost by it.
-_GREY = {"L": "", "1": "", "LA": "the alpha channel", "La": "the alpha channel", "I": "depth beyond 8 bits",
-         "F": "depth beyond 8 bits", "I;16": "depth beyond 8 bits", "I;16B": "depth beyond 8 bits",
-         "I;16L": "depth beyond 8 bits", "I;16N": "depth beyond 8 bits"}
-_COLOUR = {"RGB": "", "RGBX": "", "P": "", "RGBA": "the alpha channel", "RGBa": "the alpha channel",
-           "PA": "the alpha channel", "CMYK": "the separation into CMYK", "YCbCr": "", "LAB": "", "HSV": ""}
+# What each Pillow mode becomes, without its alpha channel.
+_GREY = ("L", "1", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_COLOUR = ("RGB", "RGBX", "P", "RGBA", "RGBa", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+_PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
+# Chunks, and where Pillow keeps what they hold.
+METADATA = {"ICCP": "icc_profile", "EXIF": "exif", "XMP ": "xmp"}
+ALPHA = "ALPH"
 
 
-def open_image(image: ImageLike) -> Image.Image:
-    """A Pillow image of mode "RGB" or "L" from a Pillow image, an array or a path.
+@dataclass(frozen=True)
+class Picture:
+    """What a .cdr file holds: pixels, a Pillow image of mode "RGB" or "L"; alpha, of mode "L", or None;
+    metadata: ICC profile, EXIF and XMP as bytes, by the names of their chunks."""
+
+    pixels: Image.Image
+    alpha: Image.Image | None = None
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def mode(self) -> str:
+        """The mode in which Pillow holds all of it."""
+        return self.pixels.mode + ("A" if self.alpha else "")
+
+    def without(self, *, alpha: bool = False, metadata: bool = False) -> Picture:
+        """The same picture without its alpha channel, or without its metadata."""
+        return Picture(self.pixels, None if alpha else self.alpha, {} if metadata else self.metadata)
+
+    def chunks(self) -> dict[str, bytes]:
+        """What is stored beside the pixels."""
+        chunks = dict(self.metadata)
+        if self.alpha:
+            encoded = io.BytesIO()
+            self.alpha.save(encoded, "PNG", optimize=True)
+            chunks[ALPHA] = encoded.getvalue()
+        return chunks
+
+
+def assemble(pixels: Image.Image, mode: str, chunks: Mapping[str, bytes]) -> Image.Image:
+    """One Pillow image of ``mode`` from decoded pixels and chunks; metadata goes to its ``info``. Raises CdrError."""
+    image = pixels
+    if mode.endswith("A"):
+        image = Image.merge(mode, [*pixels.split(), _decode_alpha(chunks.get(ALPHA, b""), pixels.size)])
+    image.info.update(metadata_of(chunks))
+    return image
+
+
+def metadata_of(chunks: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Entries for the ``info`` of a Pillow image."""
+    return {key: chunks[name] for name, key in METADATA.items() if name in chunks}
+
+
+def _decode_alpha(data: bytes, size: tuple[int, int]) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as alpha:
+            if alpha.size != size or alpha.mode != "L":
+                raise CdrError("its alpha channel does not fit the picture")
+            alpha.load()
+            return alpha.copy()
+    except CdrError:
+        raise
+    except Exception as error:  # whatever Pillow raises for a damaged file
+        raise CdrError(f"its alpha channel is damaged ({error})") from error
+
+
+def open_picture(image: ImageLike) -> Picture:
+    """A picture from a Pillow image, an array, a path, or what is one already.
 
     Arrays are uint8, (H, W, 3) or (H, W). EXIF orientation is applied. A UserWarning says what a conversion
     loses. Raises ImageError for what is no picture, OSError for a path that cannot be read.
     """
+    if isinstance(image, Picture):
+        return image
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
             raise ImageError(f"an array must be uint8 of shape (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
         if not image.size:
             raise ImageError("a picture needs at least one pixel")
-        return _checked(Image.fromarray(np.ascontiguousarray(image)))
+        return _checked(Picture(Image.fromarray(np.ascontiguousarray(image))))
     if isinstance(image, Image.Image):
         return _checked(_convert(image))
-    return read_image(image)
+    return read_picture(image)
 
 
-def read_image(source: str | PathLike[str] | BinaryIO) -> Image.Image:
-    """A Pillow image of mode "RGB" or "L" from a path or an open file; errors as ``open_image``."""
+def read_picture(source: str | PathLike[str] | BinaryIO) -> Picture:
+    """A picture from a path or an open file; errors as ``open_picture``."""
     try:
         with Image.open(source) as opened:
             return _checked(_convert(opened))
     except UnidentifiedImageError as error:
         raise ImageError("it is no picture that Pillow can read") from error
-    except ImageError:
+    except (CdrError, ImageError):
         raise
     except OSError as error:
         if error.errno is not None:  # the file could not be read; without a number, it is damaged
@@ -59,31 +120,41 @@ def read_image(source: str | PathLike[str] | BinaryIO) -> Image.Image:
         raise ImageError(f"its picture is damaged ({error})") from error
 
 
-def _convert(image: Image.Image) -> Image.Image:
+def _convert(image: Image.Image) -> Picture:
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a JPEG that brings a preview
         raise ImageError("it is animated, and a .cdr file holds one picture")
-    image = ImageOps.exif_transpose(image)
-    if image.mode in _GREY:
-        target, lost = "L", _GREY[image.mode]
-        if image.mode.startswith("I"):
-            image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
-    elif image.mode in _COLOUR:
-        target, lost = "RGB", _COLOUR[image.mode]
-        if image.mode == "P" and "transparency" in image.info:
-            lost = "the transparency"
-    else:
+    if image.mode not in _GREY + _COLOUR:
         raise ImageError(f"pictures of Pillow mode {image.mode} are not supported")
+    image = ImageOps.exif_transpose(image)
+    metadata = {name: _as_bytes(image.info[key]) for name, key in METADATA.items() if image.info.get(key)}
+    grey, lost = image.mode in _GREY, ""
+    if image.mode.startswith("I") or image.mode == "F":
+        lost = "depth beyond 8 bits"
+    elif image.mode == "CMYK":
+        lost = "the separation into CMYK"
+        metadata.pop("ICCP", None)  # it speaks of inks
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+    image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
+    alpha = None
+    if image.has_transparency_data:
+        image = image.convert("LA" if grey else "RGBA")
+        alpha = image.getchannel("A")
     if lost:
         warnings.warn(f"{lost} is not kept", UserWarning, stacklevel=3)
-    return image.convert(target)
+    return Picture(image.convert("L" if grey else "RGB"), alpha, metadata)
 
 
-def _checked(image: Image.Image) -> Image.Image:
-    if not image.width or not image.height:
+def _as_bytes(value: bytes | str) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
+def _checked(picture: Picture) -> Picture:
+    if not picture.pixels.width or not picture.pixels.height:
         raise ImageError("a picture needs at least one pixel")
-    if max(image.size) > LARGEST_SIDE:
+    if max(picture.pixels.size) > LARGEST_SIDE:
         raise ImageError(f"a picture may have at most {LARGEST_SIDE} pixels on a side")
-    return image
+    return picture
 
 
 def to_planes(image: Image.Image, multiple: int) -> np.ndarray:
@@ -93,9 +164,9 @@ def to_planes(image: Image.Image, multiple: int) -> np.ndarray:
     return np.pad(pixels, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
 
 
-def from_planes(planes: np.ndarray, width: int, height: int, mode: str) -> Image.Image:
+def from_planes(planes: np.ndarray, width: int, height: int, grey: bool) -> Image.Image:
     """(3, H, W) whole numbers in 0..255 -> a picture of that size; grey is the rounded mean of R, G and B."""
     pixels = planes[:, :height, :width].astype(np.uint8)
-    if mode == "L":
+    if grey:
         return Image.fromarray(((pixels.sum(0, dtype=np.uint16) + 1) // 3).astype(np.uint8))
     return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))

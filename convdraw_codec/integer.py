@@ -80,6 +80,7 @@ class IntegerConv(nn.Module):
         self.weight: nn.Parameter | None = nn.Parameter(torch.empty(self.shape).uniform_(-bound, bound))
         self.bias: nn.Parameter | None = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.frozen: tuple[Tensor, Tensor, Tensor | None] | None = None
+        self.held: tuple[Tensor, Tensor, Tensor | None] | None = None  # see ``ConvDRAW.quantised_once``
         self.convolve = convolve_float32
 
     def quantised(self) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -118,7 +119,7 @@ class IntegerConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier."""
-        weight, multiplier, bias = self.quantised()
+        weight, multiplier, bias = self.held or self.quantised()
         total = self.convolve(x, weight, self.padding).float()
         if bias is not None:
             total = total + bias[:, None, None]
@@ -167,9 +168,8 @@ class IntegerConvLSTM(nn.Module):
         logistic, tanh = self.tables
         gates = self.gates_from_input(x) + self.gates_from_state(h)
         index = round_through((gates * UNIT).clamp(-GATE_LIMIT, GATE_LIMIT))
-        admit, keep, emit, candidate = index.chunk(4, dim=1)
-        admit, keep, emit = (sigmoid_units(gate, logistic) for gate in (admit, keep, emit))
-        candidate = tanh_units(candidate, tanh)
+        candidate = tanh_units(index[:, 3 * self.state:], tanh)
+        admit, keep, emit = sigmoid_units(index[:, :3 * self.state], logistic).chunk(3, dim=1)
         c = round_through(((keep * c + admit * candidate) / UNIT).clamp(-GATE_LIMIT, GATE_LIMIT))
         h = round_through(emit * tanh_units(c, tanh) / UNIT)
         return h.clamp(1 - UNIT, UNIT - 1), c

@@ -2,15 +2,15 @@
 
 A coefficient that was always zero so far is quantised with a dead zone: latent k = 0 for |u| < 1 (u counts in
 cells), and sign(u) floor(|u|) beyond, reconstructed in the middle of the cell, at sign(k) (|k| + 1/2). A
-significant one is refined around its last reconstruction: k = round(u). When the quantiser shrinks by exactly
-3, the dead zone of the old pass splits into k = -2..2 and every other cell into k = -1, 0, 1: all cells nest.
+significant one is refined around its last reconstruction, outwards: u counts away from zero, k = floor(u), and
+the reconstruction moves by k + 1/2. When the quantiser is halved, the dead zone of the old pass splits into
+k = -1, 0, 1 and every other cell into k = -1, 0: all cells nest, as in the bit planes of JPEG 2000.
 
 The families follow from that (F is the logistic distribution function of scale s):
 
 - FIRST: the coefficient was never sent before. Bins of F with the dead zone, unbounded.
-- ZERO: sent before, zero so far. As FIRST, cut off at +-3 cells.
-- REFINE: significant. An exponential slope of rate s over -1.5..1.5, falling away from zero: latents are
-  oriented by the sign of the coefficient.
+- ZERO: sent before, zero so far. As FIRST, cut off at +-2 cells.
+- REFINE: significant. An exponential slope of rate s over -1..1, falling away from zero.
 
 ZERO and REFINE leave a little mass outside, for what other layers wrote over the coefficient meanwhile.
 """
@@ -25,7 +25,7 @@ from torch import Tensor
 FAMILIES = 3
 FIRST, ZERO, REFINE = range(FAMILIES)
 SCALES = 64
-REFINEMENT = 3  # ratio of successive quantisers of a coefficient
+REFINEMENT = 2  # ratio of successive quantisers of a coefficient
 LATENT_LIMIT = 63  # largest magnitude of a latent
 SMALLEST = (0.1, 0.1, 0.02)  # scale 0 of each family ...
 LARGEST = (32.0, 8.0, 4.0)  # ... and scale 63, log-spaced between
@@ -77,47 +77,38 @@ def _mass_from_zero(latent: Tensor, index: Tensor, family: int) -> Tensor:
 
 
 def _mass_of_refinement(latent: Tensor, index: Tensor) -> Tensor:
-    """Mass of the unit bin around ``latent`` (real, oriented) for REFINE."""
-    slope, edge = scale_of(index, REFINE), REFINEMENT / 2
-    low, high = (latent - 0.5).clamp(-edge, edge), (latent + 0.5).clamp(-edge, edge)
-    total = -torch.expm1(-2 * edge * slope)
-    inside = (torch.exp(-slope * (low + edge)) - torch.exp(-slope * (high + edge))) / total
-    outside = _logistic_mass(latent - 0.5, latent + 0.5, 1 / LEAK_SCALE)
+    """Mass of the unit bin above ``latent`` (real) for REFINE."""
+    slope = scale_of(index, REFINE)
+    low, high = latent.clamp(-1, 1), (latent + 1).clamp(-1, 1)
+    inside = (torch.exp(-slope * (low + 1)) - torch.exp(-slope * (high + 1))) / -torch.expm1(-2 * slope)
+    outside = _logistic_mass(latent, latent + 1, 1 / LEAK_SCALE)
     return (1 - LEAK[REFINE]) * inside + LEAK[REFINE] * outside
 
 
 def probability(latent: Tensor, index: Tensor, family: int) -> Tensor:
-    """Mass of the unit bin around ``latent``: a whole number, or companded (FIRST, ZERO) and real.
-
-    index: real scale index, 0..63. For REFINE the latent is oriented by the coefficient's sign.
-    """
+    """Mass of the latent's cell: a whole number, or a real one as ``target`` gives it. index: real, 0..63."""
     return _mass_of_refinement(latent, index) if family == REFINE else _mass_from_zero(latent, index, family)
 
 
 def bits(latent: Tensor, index: Tensor, sign: Tensor | None) -> Tensor:
     """Cost of latents in bits. sign: of each coefficient so far (-1, 0, 1), or None on its first visit."""
     latent, index = latent.float(), index.float()
-    if sign is None:
-        mass = probability(latent, index, FIRST)
-    else:
-        mass = torch.where(sign == 0, probability(latent, index, ZERO), probability(latent * sign, index, REFINE))
+    mass = probability(latent, index, FIRST if sign is None else ZERO)
+    if sign is not None:
+        significant = sign != 0
+        mass = mass.masked_scatter(significant, probability(latent[significant], index[significant], REFINE))
     return -torch.log2(mass.clamp_min(2.0**-24))
 
 
-def companded_mean(mean: Tensor, sign: Tensor | None) -> Tensor:
+def target(mean: Tensor, sign: Tensor | None) -> Tensor:
     """Posterior mean in cells -> the real number whose rounding is the latent."""
-    return compand(mean) if sign is None else torch.where(sign == 0, compand(mean), mean)
+    return compand(mean) if sign is None else torch.where(sign == 0, compand(mean), mean * sign - 0.5)
 
 
 def half_cells(latent: Tensor, sign: Tensor | None) -> Tensor:
     """Whole latents -> what they add to the coefficient, a whole number of half cells."""
-    dead_zone = latent.sign() if sign is None else latent.sign() * (sign == 0)
-    return 2 * latent + dead_zone
-
-
-def orient(latent: Tensor, sign: Tensor | None) -> Tensor:
-    """Latents <-> the symbols that are coded: a refinement counts away from zero. Its own inverse."""
-    return latent if sign is None else torch.where(sign == 0, latent, latent * sign)
+    from_zero = 2 * latent + latent.sign()
+    return from_zero if sign is None else torch.where(sign == 0, from_zero, (2 * latent + 1) * sign)
 
 
 def table_row(index: Tensor, sign: Tensor | None) -> Tensor:

@@ -25,7 +25,7 @@ from .integer import SUM_LIMIT, IntegerConvLSTM, gate_tables
 from .latents import frequency_table
 from .outputs import write_output
 
-FORMAT = "cdraw model 1"
+FORMAT = "cdraw model 2"
 DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
 
 
@@ -66,6 +66,9 @@ def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
                 tensors[f"{ENCODER}{name}"] = parameter.to(torch.float16)
     logistic, tanh = gate_tables()
     tensors[f"{TABLES}logistic"], tensors[f"{TABLES}tanh"] = logistic.to(torch.int16), tanh.to(torch.int16)
+    for layer, luma in enumerate(model.luma):
+        tensors[f"{TABLES}luma.{layer}"] = luma.to(torch.uint8)
+    tensors[f"{TABLES}lapping"] = model.lapping.to(torch.int16)
     tensors[f"{TABLES}frequencies"] = frequency_table(SYMBOLS, PRECISION).to(torch.int32)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "config": json.dumps(asdict(model.config))}
@@ -121,6 +124,8 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "floa
         bias = None if module.bias is None else take(f"{DECODER}{name}.bias", torch.int32, weight.shape[:1])
         module.freeze(weight, multiplier, bias, convolution)
     check_sums(model)
+    model.luma = [take(f"{TABLES}luma.{layer}", torch.uint8, luma.shape) > 0 for layer, luma in enumerate(model.luma)]
+    model.lapping = take(f"{TABLES}lapping", torch.int16, model.lapping.shape).double()
     size = gate_tables()[0].shape
     tables = (take(f"{TABLES}logistic", torch.int16, size).float(), take(f"{TABLES}tanh", torch.int16, size).float())
     for recurrence in model.modules():

@@ -2,29 +2,33 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from convdraw_codec import CdrError, TruncatedError, inspect, truncate
-from convdraw_codec.bitstream import HEADER_BYTES, MODES, Header, read, write
+from convdraw_codec.bitstream import HEADER_BYTES, MODES, Contents, Header, read, write
 
 headers = st.builds(Header, width=st.integers(1, 65535), height=st.integers(1, 65535), mode=st.sampled_from(MODES),
                     steps=st.just(0), total_steps=st.just(255), model=st.binary(min_size=8, max_size=8).map(bytes.hex))
+chunks = st.dictionaries(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=4, max_size=4),
+                         st.binary(max_size=200), max_size=4)
 payloads = st.lists(st.binary(max_size=300), min_size=1, max_size=6)
 
 
-def file_of(header: Header, segments: list[bytes]) -> tuple[Header, bytes]:
-    header = Header(header.width, header.height, header.mode, len(segments), header.total_steps, header.model)
-    return header, write(header, segments)
+def file_of(header: Header, segments: list[bytes], chunks: dict[str, bytes] | None = None) -> tuple[Contents, bytes]:
+    chunks = chunks or {}
+    contents = Contents(replace(header, steps=len(segments), chunks=len(chunks)), segments, chunks)
+    return contents, write(contents)
 
 
-@given(headers, payloads)
-def test_what_is_written_is_read(header, segments):
-    header, data = file_of(header, segments)
-    assert read(data) == (header, segments)
-    assert inspect(data) == header
+@given(headers, payloads, chunks)
+def test_what_is_written_is_read(header, segments, chunks):
+    contents, data = file_of(header, segments, chunks)
+    assert read(data) == contents
+    assert inspect(data) == contents.header
 
 
 @given(headers, payloads)
@@ -34,19 +38,40 @@ def test_truncating_equals_writing_fewer_steps(header, segments):
         assert truncate(data, steps) == file_of(header, segments[:steps])[1]
 
 
+@given(headers, payloads, chunks, st.integers(1, 2500))
+def test_cutting_to_a_size(header, segments, chunks, size):
+    """At most that many bytes, as many as there are but for a part too short to hold one, and a beginning."""
+    contents, data = file_of(header, segments, chunks)
+    try:
+        cut = truncate(data, size=size)
+    except CdrError:
+        assert size < len(write(replace(contents, segments=[b"x"])))
+        return
+    assert min(size, len(data)) - 7 <= len(cut) <= size
+    kept = read(cut)
+    assert kept.chunks == contents.chunks
+    assert (kept.header.steps + kept.header.cut) == len(kept.segments)
+    *whole, last = kept.segments
+    assert whole == segments[:len(whole)]
+    assert last == segments[len(whole)][:len(last)]
+    assert kept.header.cut or last == segments[len(whole)]
+    assert truncate(cut, size=size) == cut
+
+
 @given(headers, payloads)
 def test_overhead(header, segments):
     _, data = file_of(header, segments)
     assert len(data) - sum(map(len, segments)) <= 32 + 6 * len(segments)
 
 
-SAMPLE = file_of(Header(40, 30, "RGB", 0, 9, "0123456789abcdef"), [b"one", b"", b"three" * 40, b"4"])[1]
+SAMPLE = file_of(Header(40, 30, "RGB", 0, 9, "0123456789abcdef"), [b"one", b"", b"three" * 40, b"4"], {"EXIF": b"e" * 9, "XMP ": b""})[1]
 
 
 def test_layout_of_a_whole_file():
-    small = file_of(Header(258, 3, "L", 0, 2, "0011223344556677"), [b"\xaa", b""])[1]
-    assert small.hex() == "cd434452" "01" "0011223344556677" "01" "0201" "0300" "02" "02" "fbe28f6b" \
-                          "01aa" "ce5228e5" "00" "68283bae"
+    header = Header(258, 3, "L", 1, 2, "0011223344556677", cut=True)
+    small = write(Contents(header, [b"\xaa", b""], {"XMP ": b"<>"}))
+    assert small.hex() == "cd434452" "02" "0011223344556677" "01" "0201" "0300" "02" "01" "01" "01" "bea0497e" \
+                          "584d5020" "02" "3c3e" "e60ca90d" "01aa" "a07c536f" "00" "191fbb04"
 
 
 def test_every_flipped_bit_is_noticed():
@@ -58,7 +83,7 @@ def test_every_flipped_bit_is_noticed():
 
 
 def test_every_cut_is_noticed_and_keeps_its_whole_steps():
-    header, segments = read(SAMPLE)
+    header, segments = (contents := read(SAMPLE)).header, contents.segments
     ends = [len(truncate(SAMPLE, steps)) for steps in range(1, header.steps + 1)]
     for length in range(len(SAMPLE)):
         whole = sum(end <= length for end in ends)
@@ -68,8 +93,8 @@ def test_every_cut_is_noticed_and_keeps_its_whole_steps():
             assert isinstance(caught.value, TruncatedError)
             assert caught.value.steps == whole
         if whole:
-            kept, some = read(SAMPLE[:length], allow_truncated=True)
-            assert (kept.steps, some) == (whole, segments[:whole])
+            kept = read(SAMPLE[:length], allow_truncated=True)
+            assert (kept.header.steps, kept.segments, kept.chunks) == (whole, segments[:whole], contents.chunks)
 
 
 def test_segments_out_of_order_are_noticed():
@@ -87,7 +112,7 @@ def test_what_is_no_file_is_refused(data):
 
 @pytest.mark.parametrize("steps", [0, 5, -1])
 def test_steps_that_are_not_there(steps):
-    with pytest.raises(CdrError, match="stores 4 steps"):
+    with pytest.raises(CdrError, match="stores 4 whole steps"):
         truncate(SAMPLE, steps)
 
 

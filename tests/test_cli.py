@@ -91,7 +91,7 @@ def test_truncate(folder):
     result = run("truncate", "in.cdr", "-o", "cut.cdr", "--steps", "4")
     assert Path("cut.cdr").read_bytes() == truncate(Path("in.cdr").read_bytes(), 4)
     assert result.stderr.startswith("Cut to ")
-    assert_fails(run("truncate", "cut.cdr", "-o", "x.cdr", "--steps", "5"), "cut.cdr", "stores 4 steps")
+    assert_fails(run("truncate", "cut.cdr", "-o", "x.cdr", "--steps", "5"), "cut.cdr", "stores 4 whole steps")
     assert_fails(run("truncate", "cut.cdr", "--steps", "2"), code=2)
 
 
@@ -114,9 +114,49 @@ def test_nothing_is_overwritten_without_force(folder):
 
 
 def test_what_a_conversion_loses_is_said_in_one_line(folder):
-    Image.fromarray(synthetic(9, 9)).convert("RGBA").save("alpha.png")
-    result = run("compress", "alpha.png", *MODEL)
-    assert result.stderr.splitlines()[0] == "alpha.png: the alpha channel is not kept"
+    Image.fromarray(synthetic(9, 9)).convert("CMYK").save("inks.tif")
+    result = run("compress", "inks.tif", *MODEL)
+    assert result.stderr.splitlines()[0] == "inks.tif: the separation into CMYK is not kept"
+
+
+def test_alpha_and_metadata_go_along(folder):
+    image = Image.fromarray(synthetic(9, 9)).convert("RGBA")
+    image.putpixel((3, 3), (9, 9, 9, 77))
+    image.save("a.png", icc_profile=b"a profile")
+    run("compress", "a.png", *MODEL)
+    run("decompress", "a.cdr", "-o", "back.png", *MODEL)
+    back = opened("back.png")
+    assert (back.mode, back.getpixel((3, 3))[3], back.info["icc_profile"]) == ("RGBA", 77, b"a profile")
+    run("compress", "a.png", "-f", "--drop-alpha", "--strip", *MODEL)
+    run("decompress", "a.cdr", "-f", "-o", "back.png", *MODEL)
+    assert (opened("back.png").mode, "icc_profile" in opened("back.png").info) == ("RGB", False)
+
+
+@pytest.mark.parametrize(("option", "value", "bytes_"), [("--size", "300", 300), ("--size", "0.4KB", 400),
+                                                         ("--size", "0.5 KiB", 512), ("--bpp", "4", 384)])
+def test_budgets(folder, option, value, bytes_):
+    """Compressing to a budget, and cutting to it, give the same file, just below it."""
+    result = run("compress", "in.png", "-o", "a.cdr", option, value, *MODEL)
+    data = Path("a.cdr").read_bytes()
+    assert bytes_ - 8 <= len(data) <= bytes_
+    assert re.search(r"\d\+ of 7 steps", result.stderr)
+    assert run("truncate", "in.cdr", "-o", "b.cdr", option, value).exit_code == 0
+    assert Path("b.cdr").read_bytes() == data
+    assert run("decompress", "a.cdr", "-o", "a.png", *MODEL).exit_code == 0
+    assert "a part of it" in run("info", "a.cdr", "-v").stdout
+
+
+def test_a_budget_in_decibels(folder):
+    assert run("compress", "in.png", "-o", "a.cdr", "--psnr", "22", *MODEL).exit_code == 0
+    assert Path("a.cdr").stat().st_size < Path("in.cdr").stat().st_size
+
+
+@pytest.mark.parametrize("budgets", [("--steps", "2", "--size", "300"), ("--size", "2 parsecs"), ("--size", "0"),
+                                     ("--bpp", "0")])
+def test_budgets_that_make_no_sense(folder, budgets):
+    assert run("compress", "in.png", "-o", "a.cdr", *budgets, *MODEL).exit_code == 2
+    assert_fails(run("compress", "in.png", "-o", "a.cdr", "--size", "30", *MODEL), "in.png", "cannot be cut to 30 bytes")
+    assert not Path("a.cdr").exists()
 
 
 def test_verbose_tells_the_size_of_every_cut(folder):

@@ -1,19 +1,20 @@
 """Codec: round trips, cuts, kinds of input, golden files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
-from convdraw_codec.bitstream import Header, read, write
-from convdraw_codec.images import open_image
+from convdraw_codec.bitstream import Contents, Header, read, write
+from convdraw_codec.images import open_picture
 from convdraw_codec.integer import CONVOLUTIONS
-from convdraw_codec.latents import bits, companded_mean
+from convdraw_codec.latents import bits, target
 from convdraw_codec.model_file import save_model
 
 from .conftest import synthetic
@@ -44,7 +45,7 @@ def test_the_decoder_shows_what_the_encoder_predicted(tiny, size, grey):
 
 
 def test_files_grow_and_pictures_improve_with_every_step(photo, example):
-    array = np.asarray(open_image(example))[:256, :256]
+    array = np.asarray(open_picture(example).pixels)[:256, :256]
     data = photo.compress(array)
     sizes = [len(truncate(data, steps + 1)) for steps in range(photo.total_steps)]
     quality = [psnr(picture, array) for picture in photo.progressive(data)]
@@ -55,18 +56,19 @@ def test_files_grow_and_pictures_improve_with_every_step(photo, example):
 
 def test_the_file_is_as_large_as_the_model_estimates(photo, example):
     """Rounded latents under the differentiable prior of training, against real bytes."""
-    array = np.asarray(open_image(example))[:256, :256]
+    array = np.asarray(open_picture(example).pixels)[:256, :256]
     model, total = photo._model, 0.0
     image = torch.from_numpy(array.copy()).permute(2, 0, 1).float()[None]
-    state, memory = model.start(1, 256, 256), model.start_encoder(1, 256, 256)
+    encoder, state = photo._start_encoder(image)
     for t in range(photo.total_steps):
         sign, index = model.sign(t, state), model.prior(t, state, model.look(t, state))
         with torch.no_grad():
-            latents = companded_mean(model.posterior(t, image, [*memory], state), sign).round()
+            fresh = replace(encoder, h=[*encoder.h], c=[*encoder.c])
+            latents = target(model.posterior(t, fresh, state), sign).round()
         total += bits(latents, index, sign).sum().item() / 8
-        state = photo._encode_step(t, image, memory, state)[2]
+        state = photo._encode_step(t, encoder, state, model.coded(t, False))[2]
     data = photo.compress(array)
-    payload = sum(map(len, read(data)[1]))
+    payload = sum(map(len, read(data).segments))
     assert payload == pytest.approx(total, rel=0.01)
     assert len(data) - payload <= 32 + 6 * photo.total_steps
 
@@ -100,13 +102,18 @@ def test_inputs_of_every_kind_give_the_same_file(tiny, tmp_path):
     assert inspect(tmp_path / "p.cdr") == tiny.inspect(expected) == Header(30, 20, "RGB", 7, 7, tiny.fingerprint)
 
 
-@pytest.mark.parametrize(("mode", "stored", "lost"), [("1", "L", ""), ("P", "RGB", ""), ("RGBA", "RGB", "alpha"),
-                                                      ("LA", "L", "alpha"), ("I;16", "L", "8 bits"),
+@pytest.mark.parametrize(("mode", "stored", "lost"), [("1", "L", ""), ("P", "RGB", ""), ("RGBA", "RGBA", ""),
+                                                      ("LA", "LA", ""), ("La", "LA", ""), ("RGBa", "RGBA", ""),
+                                                      ("PA", "RGBA", ""), ("I;16", "L", "8 bits"),
                                                       ("CMYK", "RGB", "CMYK"), ("YCbCr", "RGB", "")])
 def test_other_modes_are_converted_and_say_what_is_lost(tiny, recwarn, mode, stored, lost):
     grey = Image.fromarray(synthetic(9, 9, grey=True))
-    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
-    assert tiny.inspect(tiny.compress(image, 1)).mode == stored
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey
+    for step in {"La": ("LA", "La"), "RGBa": ("RGBA", "RGBa"), "PA": ("P", "PA"), "I;16": ()}.get(mode, (mode,)):
+        image = image.convert(step)
+    assert image.mode == mode
+    data = tiny.compress(image, 1)
+    assert tiny.inspect(data).mode == tiny.decompress(data).mode == stored
     assert [str(w.message) for w in recwarn] == ([f"{recwarn[0].message}"] if lost else [])
     assert not lost or lost in str(recwarn[0].message)
 
@@ -145,7 +152,7 @@ def test_step_counts_out_of_range(tiny, steps):
 
 
 def test_asking_for_more_steps_than_stored(tiny):
-    with pytest.raises(CdrError, match="stores 3 steps"):
+    with pytest.raises(CdrError, match="stores 3 whole steps"):
         tiny.decompress(tiny.compress(synthetic(8, 8), 3), steps=4)
 
 
@@ -153,14 +160,118 @@ def test_a_file_of_another_model(tiny):
     other = Header(8, 8, "RGB", 1, 7, "00" * 8)
     for call in (tiny.decompress, tiny.progressive):
         with pytest.raises(CdrError, match="made with model 0000000000000000"):
-            call(write(other, [b""]))
+            call(write(Contents(other, [b""])))
+
+
+def with_alpha(height: int, width: int, grey: bool = False) -> Image.Image:
+    """A picture whose alpha channel is noise."""
+    image = Image.fromarray(synthetic(height, width, grey=grey))
+    image.putalpha(Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width), np.uint8)))
+    return image
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_alpha_is_lossless_at_every_cut(tiny, grey):
+    image = with_alpha(20, 30, grey)
+    data = tiny.compress(image)
+    for steps in (1, 7):
+        decoded = tiny.decompress(truncate(data, steps))
+        assert decoded.mode == image.mode
+        assert decoded.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+    bare = tiny.compress(image, drop_alpha=True)
+    assert tiny.decompress(bare).mode == image.mode[:-1]
+    assert len(bare) < len(data) - 600
+
+
+def test_metadata_go_along_unless_stripped(tiny):
+    image = Image.fromarray(synthetic(8, 8))
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.info |= {"icc_profile": profile, "exif": exif.tobytes(), "xmp": b"<x:xmpmeta/>"}
+    data = tiny.compress(image)
+    assert {k: tiny.decompress(truncate(data, 1)).info[k] for k in image.info} == image.info
+    assert tiny.decompress(tiny.compress(image, strip=True)).info == {}
+    assert tiny.inspect(data).chunks == 3
+
+
+@pytest.mark.parametrize("alpha", [b"", b"no picture", None])
+def test_an_alpha_channel_that_does_not_fit_is_refused(tiny, alpha):
+    contents = read(tiny.compress(with_alpha(8, 9), 1))
+    other = read(tiny.compress(with_alpha(9, 9), 1)).chunks["ALPH"]
+    damaged = write(replace(contents, chunks={"ALPH": other if alpha is None else alpha}))
+    with pytest.raises(CdrError, match="alpha channel"):
+        tiny.decompress(damaged)
+
+
+def test_a_grey_picture_sends_no_chroma(tiny):
+    """Every map of chroma is left out, so even a picture that the encoder sees in colour stays grey."""
+    array = synthetic(24, 24, grey=True)
+    grey, colour = tiny.compress(array), tiny.compress(np.stack([array] * 3, axis=-1))
+    assert len(grey) < len(colour)
+    error = [np.square(np.asarray(tiny.decompress(d).convert("L"), float) - array).mean() for d in (grey, colour)]
+    assert error[0] < 1.1 * error[1]
+
+
+BUDGETS = st.integers(60, 4000)
+
+
+@settings(deadline=None, max_examples=25)
+@given(BUDGETS)
+def test_a_budget_in_bytes_is_kept_and_used(tiny, size):
+    array = synthetic(40, 50)
+    data = tiny.compress(array)
+    cut = truncate(data, size=size)
+    assert len(cut) <= size
+    assert len(cut) >= min(size, len(data)) - 8
+    assert cut == tiny.compress(array, size=size)
+    assert tiny.decompress(cut).size == (50, 40)
+
+
+def test_quality_grows_with_bytes(photo, example):
+    array = np.asarray(open_picture(example).pixels)[200:328, 200:328]
+    data = photo.compress(array)
+    quality = [psnr(photo.decompress(truncate(data, size=size)), array) for size in range(300, len(data), 700)]
+    assert all(np.diff(quality) > -0.02)
+    assert quality[-1] - quality[0] > 5
+
+
+def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny):
+    """Nothing that a cut file shows as known may change with more bytes."""
+    contents = read(tiny.compress(synthetic(40, 50)))
+    seen, rows, _ = tiny._predict_step(0, tiny._model.start(1, 40, 56))
+    whole, known = tiny._coder.decode(contents.segments[0], rows)
+    assert known.all()
+    counts = []
+    for length in range(len(contents.segments[0])):
+        part, known = tiny._coder.decode(contents.segments[0][:length], rows, cut=True)
+        assert (part[known] == whole[known]).all()
+        assert not part[~known].any()
+        counts.append(known.sum())
+    assert counts == sorted(counts)
+    assert counts[-1] > 0.8 * whole.size
+
+
+def test_a_budget_in_bits_per_pixel_and_in_decibels(tiny):
+    array = synthetic(40, 50)
+    assert tiny.compress(array, bpp=0.8) == tiny.compress(array, size=200)
+    whole = tiny.compress(array)
+    levels = [psnr(p, array) for p in tiny.progressive(whole)]
+    data = tiny.compress(array, psnr=(levels[2] + levels[3]) / 2)
+    assert psnr(tiny.decompress(data), array) >= (levels[2] + levels[3]) / 2
+    assert len(truncate(whole, 3)) < len(data) <= len(truncate(whole, 4))
+    assert tiny.compress(array, psnr=99) == whole
+    with pytest.raises(ValueError, match="only one"):
+        tiny.compress(array, 3, psnr=30)
+    with pytest.raises(CdrError, match="cannot be cut to 20 bytes"):
+        tiny.compress(array, size=20)
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.binary(max_size=60))
 def test_crafted_payloads_decode_or_are_refused(tiny, payload):
     """With valid checksums, whatever is inside."""
-    data = write(Header(9, 9, "RGB", 1, 7, tiny.fingerprint), [payload])
+    data = write(Contents(Header(9, 9, "RGB", 1, 7, tiny.fingerprint), [payload]))
     try:
         assert tiny.decompress(data).size == (9, 9)
     except CdrError as error:
@@ -172,13 +283,13 @@ def test_latents_beyond_the_limit_are_refused(tiny):
     _, rows, _ = tiny._predict_step(0, tiny._model.start(1, 16, 16))
     payload = tiny._coder.encode(np.full(shape, 64), rows)
     with pytest.raises(CdrError, match="beyond 63"):
-        tiny.decompress(write(Header(16, 16, "RGB", 1, 7, tiny.fingerprint), [payload]))
+        tiny.decompress(write(Contents(Header(16, 16, "RGB", 1, 7, tiny.fingerprint), [payload])))
 
 
 def test_a_huge_header_allocates_nothing(tiny):
     huge = Header(65535, 65535, "RGB", 1, 7, tiny.fingerprint)
     with pytest.raises(CdrError, match="allowed"):
-        tiny.decompress(write(huge, [b""]))
+        tiny.decompress(write(Contents(huge, [b""])))
 
 
 def test_truncated_files(tiny):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convdraw_codec import CdrError
 from convdraw_codec.entropy import ESCAPE, LARGEST, PRECISION, SYMBOLS, LatentCoder
 from convdraw_codec.latents import frequency_table
 
@@ -60,7 +61,30 @@ def decode_by_hand(data: bytes, rows: np.ndarray) -> np.ndarray:
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
 def test_round_trip(seed, maps, height, width):
     latents, rows = draw(seed, maps, height, width)
-    assert np.array_equal(CODER.decode(CODER.encode(latents, rows), rows), latents)
+    decoded, known = CODER.decode(CODER.encode(latents, rows), rows)
+    assert np.array_equal(decoded, latents)
+    assert known.all()
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10**6), st.integers(0, 300), st.binary(max_size=9))
+def test_what_is_known_of_a_cut_is_true(seed, length, other):
+    """Whatever follows the cut, the known latents are those that were encoded; more bytes never know less."""
+    latents, rows = draw(seed, 3, 6, 7)
+    data = CODER.encode(latents, rows)
+    part, known = CODER.decode(data[:length], rows, cut=True)
+    assert np.array_equal(part[known], latents[known])
+    assert not part[~known].any()
+    longer, more = CODER.decode(data[:length + 4], rows, cut=True)
+    assert (more | ~known).all()
+    assert np.array_equal(longer[known], latents[known])
+    if length >= len(data):
+        return
+    try:
+        continued, _ = CODER.decode(data[:length] + other, rows)
+    except CdrError:
+        return
+    assert np.array_equal(continued[known], latents[known])
 
 
 def test_an_independent_range_decoder_agrees():
@@ -80,7 +104,7 @@ def test_size_is_the_entropy():
 def test_literal_bytes():
     rows = np.array([[[20, 90, 150], [20, 90, 150]]], dtype=np.uint8)
     latents = np.array([[[0, 1, -1], [-2, 0, 40]]])
-    assert CODER.encode(latents, rows).hex() == "3102d440e6ef6cdb"
+    assert CODER.encode(latents, rows).hex() == "3137c54e3c5011f0"
 
 
 def test_samples_depend_on_seed_and_step_alone():

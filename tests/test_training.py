@@ -1,14 +1,18 @@
 """Training: what the objective measures, and that a run can stop, go on, recover and be used."""
 
 import math
+import os
 import re
-from dataclasses import replace
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors.torch import load_file
 
 from convdraw_codec import Codec, ConfigError
 from convdraw_codec.cli import main
@@ -36,10 +40,14 @@ def batch(size: int = 4) -> torch.Tensor:
     return torch.from_numpy(np.stack([synthetic(16, 16, s) for s in range(size)])).permute(0, 3, 1, 2).float()
 
 
+def noise(size: int = 4) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(i) for i in range(size)]
+
+
 def test_steps_that_are_not_stored_cost_nothing():
     stored = torch.tensor([1, 3, 7, 7])
     with torch.no_grad():
-        result = rollout(tiny_model(), batch(), stored, noisy=False)
+        result = rollout(tiny_model(), batch(), stored)
     for picture, steps in enumerate(stored.tolist()):
         assert (result.rate[:steps, picture] > 0).all()
         assert (result.rate[steps:, picture] == 0).all()
@@ -48,22 +56,20 @@ def test_steps_that_are_not_stored_cost_nothing():
 def test_the_noisy_stage_is_rounding_but_near_ties():
     """Same expectations: the two differ by little, and only the noisy one moves the encoder."""
     model, stored = tiny_model(), torch.full((4,), 7)
-    torch.manual_seed(0)
-    noisy, rounded = (rollout(model, batch(), stored, noisy=n) for n in (True, False))
+    noisy, rounded = (rollout(model, batch(), stored, n) for n in (noise(), None))
     assert torch.allclose(noisy.distortion[-1], rounded.distortion[-1], rtol=0.2)
     rounded.distortion.sum().backward(retain_graph=True)
-    assert model.steps[0].analysis.weight.grad is None
+    assert model.cores[0].analysis.weight.grad is None
     (noisy.rate.sum() + noisy.distortion.sum()).backward()
-    assert model.steps[0].analysis.weight.grad.abs().sum() > 0
+    assert model.cores[0].analysis.weight.grad.abs().sum() > 0
 
 
 def test_every_parameter_learns():
     """On pictures of pure noise, where every coefficient is significant."""
     model, stored = tiny_model(), torch.full((4,), 7)
-    objective = Objective(model, 20.0, torch.device("cpu"))
-    noise = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16))).float()
-    result = rollout(model, noise, stored, noisy=True)
-    objective.loss(result, stored).backward()
+    objective = Objective(model, 20.0)
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16))).float()
+    objective(image, stored, noise()).backward()
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # nothing is known yet where a layer is visited for the first time
     assert still == [f"steps.{name}.weight" for name in ("0.history_embedding", "0.prior_state", "2.history_embedding")]
@@ -72,16 +78,15 @@ def test_every_parameter_learns():
 def test_lambda_rises_with_every_step():
     values = tradeoffs(tiny_model(), 20.0)
     assert (values.diff() > 0).all()
-    assert values[-1].item() == pytest.approx(20 / 12**2)
+    assert values[-1].item() == pytest.approx(20 / 24**2)
 
 
 def test_prefixes_count_alike():
     """A loss over running means is 1 when nothing changes, whatever the prefixes cost."""
     model, stored = tiny_model(), torch.full((4,), 7)
-    objective = Objective(model, 20.0, torch.device("cpu"))
+    objective = Objective(model, 20.0)
     with torch.no_grad():
-        result = rollout(model, batch(), stored, noisy=False)
-        losses = [objective.loss(result, stored).item() for _ in range(3)]
+        losses = [objective(batch(), stored, None).item() for _ in range(3)]
     assert losses == pytest.approx([1, 1, 1])
 
 
@@ -106,9 +111,9 @@ def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path):
         for i, crop in enumerate(crops):
             if i == stop:
                 trainer.save(tmp_path / "c.ckpt")
-                trainer = Trainer(replace(SHORT, seed=5), torch.device("cpu"))
+                torch.manual_seed(5)
+                trainer = Trainer(SHORT, torch.device("cpu"))
                 trainer.restore(tmp_path / "c.ckpt")
-            torch.manual_seed(i)
             assert trainer.step(crop) is not None
         return trainer
 
@@ -146,18 +151,61 @@ def test_after_a_jump_the_run_goes_on_from_good_weights(photographs, tmp_path, m
     Codec(tmp_path / "m.safetensors").compress(synthetic(16, 16))
 
 
-def test_every_twentieth_photograph_is_held_out(photographs):
+TOGETHER = """
+import contextlib, sys
+from pathlib import Path
+import torch
+from tests.test_training import SHORT
+from convdraw_codec.training import workers
+from convdraw_codec.training.loop import Trainer
+from convdraw_codec.training.photographs import random_crops
+from tests.conftest import synthetic
+
+Trainer.autocast = lambda self: contextlib.nullcontext()
+torch.set_num_threads(1)
+with workers.together():
+    trainer = Trainer(SHORT, torch.device("cpu"))
+    crops = random_crops([synthetic(40, 48, s) for s in range(3)], 16, workers.share(SHORT.batch), seed=2)
+    for _ in range(5):
+        assert trainer.step(next(crops)) is not None
+    if workers.rank() == 0:
+        print("processes:", workers.count())
+        trainer.save(Path(sys.argv[1]))
+"""
+
+
+def test_two_processes_train_as_one(tmp_path):
+    """The same batches, shared: the same weights, but for the order of sums."""
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "OMP_NUM_THREADS": "1"}
+    started = Trainer(SHORT, torch.device("cpu")).average
+    weights = []
+    for launcher, count in (([], 1), (["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"], 2)):
+        result = subprocess.run([sys.executable, *launcher, script, str(tmp_path / f"{count}.ckpt")],
+                                env=environment, capture_output=True, text=True)
+        assert f"processes: {count}" in result.stdout, result.stderr
+        tensors = load_file(tmp_path / f"{count}.ckpt")
+        weights.append(torch.cat([tensors[f"model.{name}"].flatten() for name in started]))
+    moved = (weights[0] - torch.cat([p.flatten() for p in started.values()])).abs()
+    assert moved.mean() > 1e-4
+    assert ((weights[0] - weights[1]).abs() < 1e-6).float().mean() > 0.99
+
+
+def test_every_sixth_photograph_is_held_out(photographs):
     used, held_out = find_photographs([photographs])
-    assert (len(used), len(held_out)) == (20, 2)
+    assert (len(used), len(held_out)) == (18, 4)
     assert not set(used) & set(held_out)
 
 
 def test_crops_are_reproducible_and_in_range():
     source = [synthetic(50, 60, s) for s in range(3)]
-    one, two = (random_crops(source, 16, 5, seed=3) for _ in range(2))
-    for _ in range(3):
-        a, b = next(one), next(two)
-        assert torch.equal(a, b)
+    whole, part = random_crops(source, 16, range(5), seed=3), random_crops(source, 16, range(2, 5), seed=3)
+    batches = [next(whole) for _ in range(3)]
+    assert torch.equal(next(random_crops(source, 16, range(5), seed=3, iteration=2)), batches[2])
+    assert not torch.equal(batches[0], batches[1])
+    for a in batches:
+        assert torch.equal(a[2:], next(part))
         assert a.shape == (5, 3, 16, 16)
         assert a.min() >= 0
         assert a.max() <= 255

@@ -9,8 +9,8 @@ from convdraw_codec.draw import Config, ConvDRAW, Layer, Step
 CONFIG = Config(
     "tiny",
     (Layer(8, 6, 4, 5, 7), Layer(4, 5, 3, 4, 6)),
-    (Step(0, 108, 0, 20), Step(0, 108, 20, 48), Step(1, 108, 0, 12), Step(0, 36, 0, 48), Step(1, 36, 0, 12),
-     Step(1, 36, 12, 36), Step(0, 12, 0, 48)),
+    (Step(0, 96, 0, 20), Step(0, 96, 20, 48), Step(1, 96, 0, 12), Step(0, 48, 0, 48), Step(1, 48, 0, 12),
+     Step(1, 48, 12, 36), Step(0, 24, 0, 48)),
 )
 TINY_MODEL = Path(__file__).parent / "data" / "tiny.safetensors"
 
@@ -20,8 +20,9 @@ def tiny_model(seed: int = 0) -> ConvDRAW:
     torch.manual_seed(seed)
     model = ConvDRAW(CONFIG)
     with torch.no_grad():
+        for cores in model.cores:
+            cores.write.weight.uniform_(-0.1, 0.1)
         for heads in model.steps:
-            heads.write.weight.uniform_(-0.4, 0.4)
             heads.prior_index.weight.uniform_(-0.5, 0.5)
             heads.prior_index.bias.add_(0.5)
             heads.posterior.weight.uniform_(-0.1, 0.1)

@@ -17,15 +17,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from ..draw import Config, ConvDRAW
 from ..errors import ConfigError
 from ..model_file import save_model
 from ..outputs import write_output
+from . import workers
 from .objective import Objective, rollout
 from .photographs import centre_crops, find_photographs, load, random_crops
 
@@ -98,11 +101,6 @@ def find_config(name: str) -> Path:
     return Path(name)
 
 
-def choose_device() -> torch.device:
-    """A CUDA device if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 class Trainer:
     """Model, averaged weights, optimiser and position in the schedule; saved and restored as one file."""
 
@@ -110,7 +108,11 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.device = config, device
         self.model = self._new_model()
-        self.objective = Objective(self.model, config.strength, device)
+        self.objective = Objective(self.model, config.strength).to(device)
+        self.loss: nn.Module = self.objective
+        if workers.count() > 1:
+            # the encoder gets no gradient while latents are rounded
+            self.loss = DistributedDataParallel(self.objective, broadcast_buffers=False, find_unused_parameters=True)
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         slow = [p for n, p in self.model.named_parameters() if any(part in n for part in SLOW)]
         fast = [p for n, p in self.model.named_parameters() if not any(part in n for part in SLOW)]
@@ -132,22 +134,29 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=able)
 
     def step(self, image: Tensor) -> float | None:
-        """One update on a batch. None where the loss jumped: the weights are then the last good ones."""
+        """One update on this process's share of a batch. None where the loss jumped: nothing is changed then.
+
+        What is drawn depends on the seed, the iteration and the place in the whole batch alone.
+        """
         stage, config = self.config.stages[self.stage], self.config
         image = image.to(self.device)
-        batch, steps = len(image), len(config.model.steps)
-        stored = torch.randint(1, steps + 1, (batch,), device=self.device)
-        stored[:round(batch * config.complete)] = steps
+        steps, places = len(config.model.steps), workers.share(len(image) * workers.count())
+        stored = torch.full((len(image),), steps, device=self.device)
+        noise = []
+        for i, place in enumerate(places):
+            rng = np.random.default_rng((config.seed, self.iteration, place, 1))
+            if place >= round(len(image) * workers.count() * config.complete):
+                stored[i] = int(rng.integers(1, steps + 1))
+            noise.append(torch.Generator(self.device).manual_seed(int(rng.integers(2**63))))
         for group in self.optimiser.param_groups:
             group["lr"] = group["factor"] * stage.rate_at(self.stage_megapixels)
         with self.autocast():
-            result = rollout(self.model, image, stored, stage.latents == "noisy")
-        loss = self.objective.loss(result, stored)
+            loss = self.loss(image, stored, noise if stage.latents == "noisy" else None)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_limit)
-        value = loss.item()
-        seen = image.numel() / 3e6
+        value = workers.total(loss.detach()).item() / workers.count()
+        seen = image.numel() * workers.count() / 3e6
         self.iteration += 1
         self.megapixels += seen
         self.stage_megapixels += seen
@@ -175,7 +184,7 @@ class Trainer:
             for crop in crops:
                 image = crop.to(self.device)
                 stored = torch.full((len(image),), len(model.steps), device=self.device)
-                result = rollout(model, image, stored, noisy=False)
+                result = rollout(model, image, stored)
                 rates.append(result.rate.cumsum(0).mean(1))
                 qualities.append((10 * torch.log10(255**2 / result.distortion.clamp_min(1e-9))).mean(1))
                 costs.append(self.objective.costs(result).mean(1))
@@ -200,8 +209,8 @@ class Trainer:
             position = json.loads(file.metadata()["position"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         vars(self).update(position)
-        self.objective.running = tensors["running"].to(self.device)
         with torch.no_grad():
+            self.objective.running.copy_(tensors["running"])
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(tensors[f"model.{name}"])
                 self.average[name].copy_(tensors[f"average.{name}"])
@@ -228,11 +237,23 @@ def train(config: TrainingConfig, folders: list[Path], output: Path, report: Cal
     """Train on the photographs below ``folders`` until all stages are done, and write the model to ``output``.
 
     Goes on from the checkpoint ``output`` + ".ckpt" if there is one. Progress goes to ``report``, a line at a
-    time, and validations to ``output`` + ".jsonl". Raises ConfigError where there is nothing to train on.
+    time, and validations to ``output`` + ".jsonl". Under ``torchrun``, every process trains on its share of each
+    batch, and the first one does the rest. Raises ConfigError where there is nothing to train on.
     """
     keep_memory()
+    with workers.together():
+        _train(config, folders, output, report, checkpoint_minutes)
+
+
+def _train(config: TrainingConfig, folders: list[Path], output: Path, report: Callable[[str], None],
+           checkpoint_minutes: float) -> None:
     checkpoint, good, log = (output.with_name(output.name + suffix) for suffix in (".ckpt", ".ckpt.good", ".jsonl"))
-    trainer = Trainer(config, choose_device())
+    if config.batch % workers.count():
+        raise ConfigError(f"a batch of {config.batch} cannot be shared among {workers.count()} processes")
+    first = workers.rank() == 0
+    if not first:
+        report = lambda line: None  # noqa: E731
+    trainer = Trainer(config, workers.device())
     if checkpoint.exists():
         try:
             trainer.restore(checkpoint)
@@ -242,13 +263,21 @@ def train(config: TrainingConfig, folders: list[Path], output: Path, report: Cal
     training_files, held_out_files = find_photographs(folders)
     with ThreadPoolExecutor() as pool:
         photographs, held_out = (list(pool.map(load, files)) for files in (training_files, held_out_files))
-    crops = random_crops(photographs, config.crop, config.batch, config.seed + trainer.iteration)
+    crops = random_crops(photographs, config.crop, workers.share(config.batch), config.seed, trainer.iteration)
     validation = centre_crops(held_out, 2 * config.crop)
     report(f"{len(photographs)} photographs to train on, {len(validation)} to validate, on {trainer.device}")
-    trainer.save(good)
+
+    def keep_good() -> None:
+        if first:
+            trainer.save(good)
+        workers.wait()
+
+    keep_good()
     since, seconds, saved = trainer.megapixels, time.monotonic(), time.monotonic()
 
     def conclude() -> None:
+        if not first:
+            return
         if validation:
             rate, quality, cost = trainer.validate(validation)
             record = {"megapixels": round(trainer.megapixels, 3), "stage": trainer.stage + 1, "cost": cost,
@@ -265,7 +294,7 @@ def train(config: TrainingConfig, folders: list[Path], output: Path, report: Cal
         if trainer.stage_megapixels >= stage.megapixels:
             trainer.stage, trainer.stage_megapixels = trainer.stage + 1, 0.0
             conclude()
-            trainer.save(good)
+            keep_good()
             continue
         if trainer.step(next(crops)) is None:
             position = trainer.megapixels, trainer.iteration
@@ -273,7 +302,7 @@ def train(config: TrainingConfig, folders: list[Path], output: Path, report: Cal
             report(f"the loss jumped at {position[0]:.1f} Mpx: back to the weights of {trainer.megapixels:.1f} Mpx")
             trainer.megapixels, trainer.iteration = position
         elif trainer.iteration % GOOD_EVERY == 0:
-            trainer.save(good)
+            keep_good()
         if trainer.iteration % LOG_EVERY == 0:
             speed = (trainer.megapixels - since) / (time.monotonic() - seconds)
             since, seconds = trainer.megapixels, time.monotonic()
@@ -282,5 +311,8 @@ def train(config: TrainingConfig, folders: list[Path], output: Path, report: Cal
         if time.monotonic() - saved > 60 * checkpoint_minutes:
             conclude()
             saved = time.monotonic()
-    save_model(trainer.averaged_model(), output)
-    good.unlink(missing_ok=True)
+    if first:
+        save_model(trainer.averaged_model(), output)
+        good.unlink(missing_ok=True)
+    report(f"Wrote {output}")
+    workers.wait()

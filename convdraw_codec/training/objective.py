@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..draw import ConvDRAW
-from ..latents import LATENT_LIMIT, bits, companded_mean, half_cells
+from ..lapped import lap
+from ..latents import LATENT_LIMIT, bits, half_cells, target
+from . import workers
 
 TIE_WIDTH = 0.4  # of a cell: where the noisy stage rounds at random
 
@@ -37,39 +39,49 @@ def _towards(target: Tensor) -> tuple[Tensor, Tensor]:
     return below, ((target - below - 0.5) / TIE_WIDTH + 0.5).clamp(0, 1)
 
 
-def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noisy: bool) -> Rollout:
+def _expected_bits(below: Tensor, index: Tensor, odds: Tensor, sign: Tensor | None) -> Tensor:
+    return odds * bits(below + 1, index, sign) + (1 - odds) * bits(below, index, sign)
+
+
+def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None) -> Rollout:
     """Run all steps on pictures (B, 3, H, W) in 0..255; steps from ``stored`` (B,) on send nothing.
 
-    ``noisy``: the encoder rounds at random near a tie, so that rate and distortion are smooth in its mean.
-    Otherwise it rounds to nearest, as in coding, and gets no gradient: prior and decoder alone are trained.
+    noise: one generator a picture; the encoder rounds at random near a tie, so that rate and distortion are
+    smooth in its mean. Without, it rounds to nearest, as in coding, and gets no gradient: prior and decoder
+    alone are trained.
     """
     batch, _, height, width = image.shape
+    image = lap(image, model.lapping)
     state = model.start(batch, height, width)
-    memory = model.start_encoder(batch, height, width)
+    encoder = model.start_encoder(image)
     rates, distortions = [], []
-    for t in range(len(model.steps)):
-        seen = model.look(t, state)
-        index = model.prior(t, state, seen)
-        sign = model.sign(t, state)
-        with torch.set_grad_enabled(noisy and torch.is_grad_enabled()):
-            mean = model.posterior(t, image, memory, state)
-        live = (t < stored).to(mean.dtype)[:, None, None, None]
-        target = companded_mean(mean, sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
-        if noisy:
-            below, odds = _towards(target)
-            above = below + 1
-            latents = torch.where(torch.rand_like(odds) < odds, above, below) * live
-            cost = odds * bits(above, index, sign) + (1 - odds) * bits(below, index, sign)
-            jump = half_cells(above, sign) - half_cells(below, sign)
-            added = half_cells(latents, sign) + (odds - odds.detach()) * jump * live
-        else:
-            latents = target.round() * live
-            cost = bits(latents, index, sign)
-            added = half_cells(latents, sign)
-        rate = (cost * live).sum((1, 2, 3)) / (height * width)
-        state = model.draw(t, state, seen, added)
-        rates.append(rate)
-        distortions.append((image - state.canvas).square().mean((1, 2, 3)))
+    with model.quantised_once():
+        for t in range(len(model.steps)):
+            seen = model.look(t, state)
+            index = model.prior(t, state, seen)
+            sign = model.sign(t, state)
+            with torch.set_grad_enabled(noise is not None and torch.is_grad_enabled()):
+                mean = model.posterior(t, encoder, state)
+            live = (t < stored).to(mean.dtype)[:, None, None, None]
+            wanted = target(mean, sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
+            if noise:
+                below, odds = _towards(wanted)
+                drawn = torch.stack([torch.rand(odds.shape[1:], generator=g, device=odds.device) for g in noise])
+                latents = below + (drawn < odds)
+                cost = bits(latents, index, sign)
+                tie = (odds > 0) & (odds < 1)
+                few = below[tie], index[tie], odds[tie], None if sign is None else sign[tie]
+                cost = cost.masked_scatter(tie, _expected_bits(*few))
+                jump = half_cells(below + 1, sign) - half_cells(below, sign)
+                added = (half_cells(latents, sign) + (odds - odds.detach()) * jump) * live
+            else:
+                latents = wanted.round()
+                cost = bits(latents, index, sign)
+                added = half_cells(latents, sign) * live
+            rate = (cost * live).sum((1, 2, 3)) / (height * width)
+            state = model.draw(t, state, seen, added)
+            rates.append(rate)
+            distortions.append((image - state.canvas).square().mean((1, 2, 3)))
     return Rollout(torch.stack(rates), torch.stack(distortions))
 
 
@@ -89,12 +101,21 @@ def tradeoffs(model: ConvDRAW, strength: float) -> Tensor:
     return strength / torch.tensor(result).square()
 
 
-class Objective:
+class Objective(nn.Module):
     """Rate + lambda * distortion at every prefix, each against its own running mean."""
 
-    def __init__(self, model: ConvDRAW, strength: float, device: torch.device):
-        self.tradeoff = tradeoffs(model, strength).to(device)
-        self.running = torch.zeros_like(self.tradeoff)
+    running: Tensor
+    tradeoff: Tensor
+
+    def __init__(self, model: ConvDRAW, strength: float):
+        super().__init__()
+        self.model = model
+        self.register_buffer("tradeoff", tradeoffs(model, strength))
+        self.register_buffer("running", torch.zeros_like(self.tradeoff))
+
+    def forward(self, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None) -> Tensor:
+        """The loss of a batch; arguments as ``rollout``."""
+        return self.loss(rollout(self.model, image, stored, noise), stored)
 
     def costs(self, result: Rollout) -> Tensor:
         """(T, B): cost of each prefix, rate so far + lambda_t * distortion."""
@@ -106,9 +127,10 @@ class Objective:
         complete = stored == steps
         costs = self.costs(result)
         with torch.no_grad():
-            if complete.any():
-                now = costs[:, complete].mean(1)
-                self.running = torch.where(self.running > 0, 0.98 * self.running + 0.02 * now, now)
+            sums = workers.total(torch.cat([costs[:, complete].sum(1), complete.sum()[None]]))
+            if sums[-1] > 0:
+                now = sums[:-1] / sums[-1]
+                self.running.copy_(torch.where(self.running > 0, 0.98 * self.running + 0.02 * now, now))
         weights = 1 / self.running.clamp_min(1e-9)
         filled = result.rate.sum(0) + self.tradeoff[stored - 1] * result.distortion[-1]
         every = (costs * weights[:, None]).mean(0)

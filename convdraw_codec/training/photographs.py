@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from ..errors import ConfigError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm"}
-HELD_OUT = 20  # every 20th photograph validates
+HELD_OUT = 6  # every 6th photograph validates
 
 
 def find_photographs(folders: list[Path]) -> tuple[list[Path], list[Path]]:
@@ -37,19 +38,20 @@ def to_batch(crops: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
 
 
-def random_crops(photographs: list[np.ndarray], size: int, batch: int, seed: int) -> Iterator[Tensor]:
-    """Endless batches of crops, flipped, turned and down-scaled by 0.6 to 1 at random.
+def random_crops(photographs: list[np.ndarray], size: int, places: range, seed: int, iteration: int = 0
+                 ) -> Iterator[Tensor]:
+    """Endless batches of crops, flipped, turned and down-scaled by 0.6 to 1 at random, from ``iteration`` on.
 
-    A photograph is drawn with probability proportional to its area.
+    A photograph is drawn with probability proportional to its area. ``places`` of the whole batch are given:
+    a crop depends on seed, iteration and place alone.
     """
-    rng = np.random.default_rng(seed)
     usable = [p for p in photographs if min(p.shape[:2]) >= size]
     if not usable:
         raise ConfigError(f"no photograph has {size} pixels on each side")
     area = np.array([p.shape[0] * p.shape[1] for p in usable], dtype=np.float64)
     share = area / area.sum()
 
-    def crop() -> np.ndarray:
+    def crop(rng: np.random.Generator) -> np.ndarray:
         photograph = usable[rng.choice(len(usable), p=share)]
         height, width = photograph.shape[:2]
         source = min(round(size / rng.uniform(0.6, 1.0)) if rng.random() < 0.7 else size, height, width)
@@ -63,8 +65,8 @@ def random_crops(photographs: list[np.ndarray], size: int, batch: int, seed: int
             patch = patch.transpose(1, 0, 2)
         return np.ascontiguousarray(patch)
 
-    while True:
-        yield to_batch([crop() for _ in range(batch)])
+    for i in itertools.count(iteration):
+        yield to_batch([crop(np.random.default_rng((seed, i, place))) for place in places])
 
 
 def centre_crops(photographs: list[np.ndarray], size: int) -> list[Tensor]:

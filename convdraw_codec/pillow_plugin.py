@@ -1,0 +1,113 @@
+"""Pillow reads and writes .cdr files: ``register_cdr_opener()``, then ``Image.open`` and ``save`` as usual.
+
+Opening reads the header and what goes along; torch and the model are loaded when pixels are first needed.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from os import PathLike
+from typing import IO, TYPE_CHECKING, Any
+
+from PIL import Image, ImageFile
+
+from . import bitstream
+from .errors import CdrError
+from .images import METADATA, metadata_of
+
+if TYPE_CHECKING:
+    from .codec import Codec
+
+FORMAT, EXTENSION, MIME = "CDR", ".cdr", "image/x-cdr"
+BUDGETS = ("steps", "size", "bpp", "psnr")
+
+_lock = threading.Lock()
+_model: str | PathLike[str] | None = None
+_codec: Codec | None = None
+
+
+def register_cdr_opener(model: str | PathLike[str] | None = None) -> None:
+    """Make Pillow know the format "CDR", suffix .cdr.
+
+    ``Image.open(...)`` gives a lazy image; ``info["steps"]`` is (stored, total), ``ImageFile.LOAD_TRUNCATED_IMAGES``
+    is honoured. ``save(..., steps= | size= | bpp= | psnr=, exif=, icc_profile=, xmp=)`` as ``Codec.compress``.
+    model: a model file in place of the bundled one.
+    """
+    global _model, _codec
+    with _lock:
+        _model, _codec = model, None
+    Image.register_open(FORMAT, CdrImageFile, lambda prefix: prefix.startswith(bitstream.MAGIC))
+    Image.register_save(FORMAT, _save)
+    Image.register_extension(FORMAT, EXTENSION)
+    Image.register_mime(FORMAT, MIME)
+
+
+def _the_codec() -> Codec:
+    global _codec
+    with _lock:
+        if _codec is None:
+            from .codec import Codec
+
+            _codec = Codec(_model)
+        return _codec
+
+
+class CdrImageFile(ImageFile.ImageFile):
+    """A .cdr file that Pillow opened."""
+
+    format = FORMAT
+    format_description = "cdraw embedded image"
+    _pending = False
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        try:
+            header, chunks = bitstream.read_head(self.fp)
+        except CdrError as error:
+            raise SyntaxError(f"{error}") from error  # Pillow's word for "not mine"
+        self._size, self._mode = (header.width, header.height), header.mode
+        self.info.update(metadata_of(chunks))
+        self.info["steps"] = (header.steps, header.total_steps)
+        self._pending = True
+
+    def _content(self) -> bytes:
+        assert self.fp is not None
+        self.fp.seek(0)
+        return self.fp.read()
+
+    def load(self) -> Image.core.PixelAccess | None:
+        """Decode the pixels, once. Raises OSError for a file that is cut or damaged."""
+        if self._pending:
+            try:
+                image = _the_codec().decompress(self._content(), allow_truncated=ImageFile.LOAD_TRUNCATED_IMAGES)
+            except CdrError as error:
+                raise OSError(f"cannot decode the .cdr file: {error}") from error
+            self.im = image.im
+            self._pending = False
+            if getattr(self, "_exclusive_fp", False):
+                self.fp.close()
+            self.fp = None
+        return super().load()
+
+    def verify(self) -> None:
+        """Check every checksum, without decoding. Raises OSError."""
+        try:
+            bitstream.read(self._content())
+        except CdrError as error:
+            raise OSError(f"damaged .cdr file: {error}") from error
+        super().verify()
+
+
+def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+    options: dict[str, Any] = dict(image.encoderinfo)
+    budget = {name: options.pop(name) for name in BUDGETS if name in options}
+    metadata = {key: options.pop(key, image.info.get(key)) for key in METADATA.values()}
+    if options:
+        warnings.warn(f"the CDR format does not know {', '.join(sorted(options))}", UserWarning, stacklevel=3)
+    if isinstance(metadata["exif"], Image.Exif):
+        metadata["exif"] = metadata["exif"].tobytes()
+    image = image.copy()
+    image.info = {key: value for key, value in image.info.items() if key not in METADATA.values()}
+    image.info.update({key: value for key, value in metadata.items() if value})
+    fp.write(_the_codec().compress(image, **budget))

@@ -1,0 +1,133 @@
+"""The Pillow plugin behaves as Pillow's own formats do."""
+
+import hashlib
+import io
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from convdraw_codec import register_cdr_opener, truncate
+
+from .conftest import synthetic
+from .tiny import TINY_MODEL
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    register_cdr_opener(TINY_MODEL)
+
+
+@pytest.fixture
+def path(tiny, tmp_path):
+    (tmp_path / "p.cdr").write_bytes(tiny.compress(synthetic(20, 30), 4))
+    return tmp_path / "p.cdr"
+
+
+def test_opening_reads_only_the_header(path):
+    """Neither torch nor the pixels are needed for size, mode and steps."""
+    program = ("import sys; from PIL import Image; from convdraw_codec import register_cdr_opener; "
+               "register_cdr_opener(); image = Image.open(sys.argv[1]); "
+               "print(image.format, image.mode, image.size, image.info['steps'], image.get_format_mimetype()); "
+               "sys.exit('torch' in sys.modules)")
+    path.write_bytes(path.read_bytes()[:-1])  # its last byte is not looked at
+    result = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
+    assert (result.stdout, result.returncode) == ("CDR RGB (30, 20) (4, 7) image/x-cdr\n", 0), result.stderr
+
+
+def test_pixels_are_those_of_the_codec(tiny, path):
+    with Image.open(path) as image:
+        assert image.tobytes() == tiny.decompress(path).tobytes()
+        assert image.load()[3, 4] == image.getpixel((3, 4))
+    assert image.fp is None
+
+
+def test_copies_and_pickles(path):
+    with Image.open(path) as image:
+        assert image.copy().tobytes() == image.tobytes()
+        assert pickle.loads(pickle.dumps(image)).tobytes() == image.tobytes()
+        assert image.resize((3, 2)).size == (3, 2)
+
+
+def test_saving(tiny, tmp_path):
+    image = Image.fromarray(synthetic(20, 30))
+    file = io.BytesIO()
+    image.save(file, "CDR")
+    assert file.getvalue() == tiny.compress(image)
+    for options in ({"steps": 3}, {"size": 200}, {"bpp": 2.5}, {"psnr": 20}):
+        image.save(tmp_path / "p.cdr", **options)  # over the one before
+        assert (tmp_path / "p.cdr").read_bytes() == tiny.compress(image, **options)
+
+
+def test_saving_over_the_file_that_is_open(path):
+    with Image.open(path) as image:
+        pixels = image.tobytes()
+        image.save(path, steps=2)
+    with Image.open(path) as again:
+        assert again.info["steps"] == (2, 7)
+        assert again.tobytes() != pixels
+
+
+def test_metadata(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    image = Image.fromarray(synthetic(9, 9, grey=True))
+    image.info["icc_profile"] = b"a profile"
+    image.save(tmp_path / "p.cdr", exif=exif, xmp=b"<x/>")
+    with Image.open(tmp_path / "p.cdr") as saved:
+        assert saved.mode == "L"
+        assert saved.getexif()[0x010F] == "a maker"
+        assert (saved.info["icc_profile"], saved.info["xmp"]) == (b"a profile", b"<x/>")
+    image.save(tmp_path / "p.cdr", icc_profile=None)
+    with Image.open(tmp_path / "p.cdr") as saved:
+        assert "icc_profile" not in saved.info
+
+
+def test_unknown_options_are_warned_about():
+    with pytest.warns(UserWarning, match="does not know quality"):
+        Image.fromarray(synthetic(8, 8)).save(io.BytesIO(), "CDR", quality=80)
+
+
+def test_verify(path):
+    with Image.open(path) as image:
+        image.verify()
+    damaged = bytearray(path.read_bytes())
+    damaged[-7] ^= 1
+    with Image.open(io.BytesIO(damaged)) as image, pytest.raises(OSError, match="damaged"):
+        image.verify()
+
+
+def test_truncated_files(path, tiny, monkeypatch):
+    data = path.read_bytes()
+    cut = io.BytesIO(data[:-3])
+    with Image.open(cut) as image, pytest.raises(OSError, match="ends inside step 4"):
+        image.load()
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with Image.open(cut) as image:
+        assert image.tobytes() == tiny.decompress(truncate(data, 3)).tobytes()
+
+
+@pytest.mark.parametrize("data", [b"\xcdCDR", b"\xcdCDR" + bytes(40), b"GIF89a"])
+def test_what_is_no_cdr_file_is_left_to_others(data):
+    with pytest.raises(Image.UnidentifiedImageError):
+        Image.open(io.BytesIO(data))
+
+
+def test_bombs_are_noticed(tiny, monkeypatch):
+    data = tiny.compress(synthetic(40, 40), 1)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(data))
+
+
+def test_sixteen_threads_see_the_same_pixels(path):
+    def decode(_: int) -> str:
+        with Image.open(path) as image:
+            return hashlib.sha256(np.asarray(image).tobytes()).hexdigest()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(decode, range(32)))) == 1

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import BinaryIO
+from typing import IO
 
 from .errors import CdrError, TruncatedError
 
@@ -22,6 +23,7 @@ FINGERPRINT_BYTES = 8
 CHECKSUM_BYTES = 4
 CHUNK_NAME_BYTES = 4
 READ_BYTES = 2**16
+ENDS_INSIDE = "it ends inside"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _pack_length(length: int) -> bytes:
     return bytes([*result, length])
 
 
-def _parse_length(data: bytes, offset: int) -> tuple[int, int] | None:
+def _parse_length(data: bytes | bytearray, offset: int) -> tuple[int, int] | None:
     """(length, offset behind it), or None if the data ends first or the length takes more than five bytes."""
     length = 0
     for shift in range(0, 35, 7):
@@ -124,23 +126,24 @@ def write(contents: Contents) -> bytes:
 
 
 class _Reader:
-    """Walks over the parts behind the header, each checked."""
+    """Walks over the parts behind the header, each checked. More data may be added to its end at any time."""
 
-    def __init__(self, data: bytes, header: Header):
+    def __init__(self, data: bytes | bytearray, header: Header):
         self.data, self.offset, self.chain = data, HEADER_BYTES, header.pack()[1]
 
     def part(self, name_bytes: int) -> tuple[bytes, bytes] | str:
         """Name and payload of the next part, or what is wrong with it."""
         parsed = _parse_length(self.data, self.offset + name_bytes)
         if parsed is None or parsed[1] + parsed[0] + CHECKSUM_BYTES > len(self.data):
-            return "it ends inside"
+            return ENDS_INSIDE
         length, start = parsed
-        chain = zlib.crc32(memoryview(self.data)[self.offset:start + length], self.chain)
+        with memoryview(self.data) as view:
+            chain = zlib.crc32(view[self.offset:start + length], self.chain)
         if struct.unpack_from("<I", self.data, start + length)[0] != chain:
-            return "checksum mismatch in"
-        name = self.data[self.offset:self.offset + name_bytes]
+            return "it is damaged (checksum mismatch) in"
+        name = bytes(self.data[self.offset:self.offset + name_bytes])
         self.offset, self.chain = start + length + CHECKSUM_BYTES, chain
-        return name, self.data[start:start + length]
+        return name, bytes(self.data[start:start + length])
 
 
     def chunks(self, count: int) -> dict[str, bytes]:
@@ -155,6 +158,51 @@ class _Reader:
                 raise CdrError("its chunks make no sense")
             chunks[name] = part[1]
         return chunks
+
+
+class Incoming:
+    """A file that arrives piece by piece: header and chunks first, then each segment as soon as it is whole.
+
+    pieces: bytes in any portions. Raises CdrError, here if the file ends inside its header or chunks.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]):
+        self._pieces, self._data = iter(pieces), bytearray()
+        while len(self._data) < HEADER_BYTES and self._more():
+            pass
+        self.header = parse_header(bytes(self._data[:HEADER_BYTES]))
+        while True:
+            self._reader = _Reader(self._data, self.header)
+            try:
+                self.chunks = self._reader.chunks(self.header.chunks)
+                return
+            except TruncatedError:  # not yet here, or never
+                if not self._more(len(self._data)):
+                    raise
+
+    def _more(self, wanted: int = 1) -> bool:
+        """Take pieces until ``wanted`` bytes have come, or none are left; whether any came."""
+        before = len(self._data)
+        for piece in self._pieces:
+            self._data += piece
+            if len(self._data) - before >= wanted:
+                break
+        return len(self._data) > before
+
+    def segments(self) -> Iterator[bytes]:
+        """The payloads. Raises TruncatedError where the file ends or is damaged."""
+        count = self.header.steps + self.header.cut
+        for number in range(1, count + 1):
+            part = self._reader.part(0)
+            while part == ENDS_INSIDE and self._more():
+                part = self._reader.part(0)
+            if isinstance(part, str):
+                raise TruncatedError(f"{part} step {number} of {count}", number - 1)
+            yield part[1]
+        while self._more():
+            pass
+        if self._reader.offset != len(self._data):
+            raise TruncatedError(f"{len(self._data) - self._reader.offset} bytes follow its last step", count)
 
 
 def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None) -> Contents:
@@ -178,7 +226,7 @@ def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None
             problem = f"{part} step {len(segments) + 1} of {header.steps + header.cut}"
         else:
             segments.append(part[1])
-    if not problem and steps is None and reader.offset != len(data):
+    if not problem and wanted == header.steps + header.cut and reader.offset != len(data):
         problem = f"{len(data) - reader.offset} bytes follow its last step"
     if problem:
         cut = cut and len(segments) == wanted
@@ -197,19 +245,16 @@ def inspect(data: bytes | str | PathLike[str]) -> Header:
     return parse_header(data)
 
 
-def read_head(file: BinaryIO) -> tuple[Header, dict[str, bytes]]:
+def read_head(file: IO[bytes]) -> tuple[Header, dict[str, bytes]]:
     """Header and chunks from the beginning of an open file; its segments are not read. Raises CdrError, OSError."""
-    data = file.read(HEADER_BYTES)
-    header = parse_header(data)
-    while header.chunks:
-        more = file.read(max(READ_BYTES, len(data)))  # twice as much each time
-        data += more
-        try:
-            return header, _Reader(data, header).chunks(header.chunks)
-        except TruncatedError:  # not yet read, or not there
-            if not more:
-                raise
-    return header, {}
+    incoming = Incoming(itertools.chain([file.read(HEADER_BYTES)], pieces(file)))
+    return incoming.header, incoming.chunks
+
+
+def pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """What an open file or pipe gives, as it comes."""
+    read = getattr(file, "read1", file.read)
+    return iter(lambda: read(READ_BYTES), b"")
 
 
 def truncate(data: bytes, steps: int | None = None, *, size: int | None = None) -> bytes:

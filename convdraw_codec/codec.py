@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from importlib.resources import as_file, files
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import IO, Literal, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from . import bitstream
 from .bitstream import Contents, Header
 from .draw import CANVAS_UNIT, DecoderState, EncoderState
-from .errors import CdrError, ImageError
+from .errors import CdrError, ImageError, TruncatedError
 from .images import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
 from .lapped import FILTER_UNIT, lap, unlap
 from .latents import LATENT_LIMIT, half_cells, table_row, target
@@ -38,6 +39,11 @@ def _exact(function: Callable) -> Callable:
             return function(*args, **kwargs)
 
     return wrapped
+
+
+def _until_damage(segments: Iterable[bytes]) -> Iterator[bytes]:
+    with contextlib.suppress(TruncatedError):
+        yield from segments
 
 
 class Codec:
@@ -163,49 +169,65 @@ class Codec:
         """The picture in a .cdr file (bytes or a path), a Pillow image of mode "RGB", "L", "RGBA" or "LA".
 
         steps: use only the first so many. fill: what stands in for steps that are not stored, the "mean" of the
-        prior, a "sample" drawn with ``seed`` (>= 0), or "none": the canvas as it is, sooner. allow_truncated: decode the whole steps of a file that
-        ends early. ICC profile, EXIF and XMP go to the image's ``info``. Raises CdrError (a ValueError) for a
-        file that cannot be decoded as asked.
+        prior, a "sample" drawn with ``seed`` (>= 0), or "none": the canvas as it is, sooner. allow_truncated:
+        decode the whole steps of a file that ends early. ICC profile, EXIF and XMP go to the image's ``info``.
+        Raises CdrError (a ValueError) for a file that cannot be decoded as asked.
         """
         if fill not in ("mean", "sample", "none"):
             raise ValueError(f'fill must be "mean", "sample" or "none", not {fill!r}')
         contents = self._read(data, steps, allow_truncated)
-        return self._assemble(contents, self._decode(contents, fill, seed, on_step))
+        state = self._decode(contents, fill, seed, on_step)
+        return self._assemble(contents.header, contents.chunks, state)
 
-    def progressive(self, data: Data, *, allow_truncated: bool = False) -> Iterator[Image.Image]:
+    def progressive(self, data: Data | IO[bytes] | Iterable[bytes], *, allow_truncated: bool = False
+                    ) -> Iterator[Image.Image]:
         """The picture after each stored step, as ``decompress`` gives it with that many steps; last, with what
-        may be stored of one more step. Each step is decoded once. Raises CdrError as ``decompress`` does, before
-        the first picture.
+        may be stored of one more step. Each step is decoded once.
+
+        data: bytes or a path; or an open file, or pieces of one, and then a picture comes as soon as its step has
+        arrived. Raises CdrError as ``decompress`` does: before the first picture for bytes or a path, else where
+        the damage is met.
         """
-        contents = self._read(data, None, allow_truncated)
-        return (self._assemble(contents, self._finish(state, t + 1, "mean", 0))
-                for t, state in enumerate(self._decode_steps(contents)))
+        if isinstance(data, (bytes, bytearray, memoryview, str, PathLike)):
+            contents = self._read(data, None, allow_truncated)
+            return self._show(contents.header, contents.chunks, contents.segments)
+        incoming = bitstream.Incoming(bitstream.pieces(cast(IO[bytes], data)) if hasattr(data, "read") else data)
+        self._check(incoming.header)
+        segments = incoming.segments()
+        return self._show(incoming.header, incoming.chunks, _until_damage(segments) if allow_truncated else segments)
+
+    def _show(self, header: Header, chunks: Mapping[str, bytes], segments: Iterable[bytes]) -> Iterator[Image.Image]:
+        for t, state in enumerate(self._decode_steps(header, segments)):
+            yield self._assemble(header, chunks, self._finish(state, t + 1, "mean", 0))
 
     def _read(self, data: Data, steps: int | None, allow_truncated: bool) -> Contents:
         data = Path(data).read_bytes() if isinstance(data, (str, PathLike)) else bytes(data)
-        header = bitstream.parse_header(data)
+        self._check(bitstream.parse_header(data))
+        return bitstream.read(data, steps=steps, allow_truncated=allow_truncated)
+
+    def _check(self, header: Header) -> None:
+        """Raise CdrError for a file that this codec cannot decode."""
         if header.model != self.fingerprint or header.total_steps != self.total_steps:
             raise CdrError(f"it was made with model {header.model}, and this is model {self.fingerprint}: "
                            "decode it with the model that made it")
         if header.width * header.height > MAX_PIXELS:
             raise CdrError(f"its {header.width}x{header.height} pixels are more than the {MAX_PIXELS:,} allowed")
-        return bitstream.read(data, steps=steps, allow_truncated=allow_truncated)
 
     def _decode(self, contents: Contents, fill: Fill, seed: int, on_step: Callable[[int], None] | None = None
                 ) -> DecoderState:
         state, stored = None, 0
-        for state in self._decode_steps(contents):  # noqa: B007
+        for state in self._decode_steps(contents.header, contents.segments):  # noqa: B007
             stored += 1
             if on_step:
                 on_step(stored)
         assert state is not None  # a file has a step
         return self._finish(state, stored, fill, seed)
 
-    def _decode_steps(self, contents: Contents) -> Iterator[DecoderState]:
+    def _decode_steps(self, header: Header, segments: Iterable[bytes]) -> Iterator[DecoderState]:
         """The state after each stored step."""
-        header, multiple = contents.header, self._model.padding
+        multiple = self._model.padding
         state = self._model.start(1, header.height + -header.height % multiple, header.width + -header.width % multiple)
-        for t, segment in enumerate(contents.segments):
+        for t, segment in enumerate(segments):
             state = self._decode_step(t, state, segment, header.mode[0] == "L", t == header.steps)
             yield state
 
@@ -255,7 +277,6 @@ class Codec:
         planes = ((levels + unit // 2) / unit).floor().clamp(0, 255)  # halves round up; powers of two: exact
         return from_planes(planes.numpy(), *size, mode == "L")
 
-    def _assemble(self, contents: Contents, state: DecoderState) -> Image.Image:
-        header = contents.header
+    def _assemble(self, header: Header, chunks: Mapping[str, bytes], state: DecoderState) -> Image.Image:
         pixels = self._pixels(state, (header.width, header.height), header.mode.removesuffix("A"))
-        return assemble(pixels, header.mode, contents.chunks)
+        return assemble(pixels, header.mode, chunks)

@@ -208,6 +208,7 @@ class StepHeads(nn.Module):
         self.latent_embedding = IntegerConv(latents, layer.embedding, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT)
         assert self.prior_index.weight is not None
         assert self.prior_index.bias is not None
+        assert self.posterior.bias is not None
         with torch.no_grad():
             nn.init.zeros_(self.posterior.weight)
             nn.init.zeros_(self.posterior.bias)

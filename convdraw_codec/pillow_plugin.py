@@ -85,7 +85,7 @@ class CdrImageFile(ImageFile.ImageFile):
                 raise OSError(f"cannot decode the .cdr file: {error}") from error
             self.im = image.im
             self._pending = False
-            if getattr(self, "_exclusive_fp", False):
+            if self.fp and getattr(self, "_exclusive_fp", False):
                 self.fp.close()
             self.fp = None
         return super().load()

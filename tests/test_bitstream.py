@@ -64,7 +64,8 @@ def test_overhead(header, segments):
     assert len(data) - sum(map(len, segments)) <= 32 + 6 * len(segments)
 
 
-SAMPLE = file_of(Header(40, 30, "RGB", 0, 9, "0123456789abcdef"), [b"one", b"", b"three" * 40, b"4"], {"EXIF": b"e" * 9, "XMP ": b""})[1]
+SAMPLE = file_of(Header(40, 30, "RGB", 0, 9, "0123456789abcdef"), [b"one", b"", b"three" * 40, b"4"],
+                 {"EXIF": b"e" * 9, "XMP ": b""})[1]
 
 
 def test_layout_of_a_whole_file():

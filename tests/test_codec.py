@@ -1,5 +1,6 @@
 """Codec: round trips, cuts, kinds of input, golden files."""
 
+import io
 import json
 from dataclasses import replace
 
@@ -80,6 +81,41 @@ def test_every_convolution_path_gives_the_same_bytes_and_pixels():
     assert len(files) == 1
     data = files.pop()
     assert len({digest(codec.decompress(data)) for codec in codecs}) == 1
+
+
+def portions(data: bytes, size: int, taken: list[int]):
+    """The data piece by piece; how much was taken so far is left in ``taken``."""
+    for start in range(0, len(data), size):
+        taken.append(min(start + size, len(data)))
+        yield data[start:start + size]
+
+
+def test_pictures_come_as_their_steps_arrive(tiny):
+    data = tiny.compress(with_alpha(20, 24))
+    expected = [digest(picture) for picture in tiny.progressive(data)]
+    assert [digest(picture) for picture in tiny.progressive(io.BytesIO(data))] == expected
+    taken: list[int] = []
+    for step, picture in enumerate(tiny.progressive(portions(data, 10, taken)), 1):
+        assert digest(picture) == expected[step - 1]
+        assert taken[-1] < len(truncate(data, step)) + 10
+
+
+def test_streams_that_end_early(tiny):
+    data = tiny.compress(synthetic(20, 24))
+    pictures = tiny.progressive(portions(data[:-3], 50, []))
+    assert len([next(pictures) for _ in range(6)]) == 6
+    with pytest.raises(TruncatedError, match="step 7 of 7"):
+        next(pictures)
+    assert len(list(tiny.progressive(portions(data[:-3], 50, []), allow_truncated=True))) == 6
+    for bad in (b"", b"no", data[:9], b"\xff" + data):
+        with pytest.raises(CdrError):
+            tiny.progressive(io.BytesIO(bad))
+
+
+def test_without_a_fill_the_canvas_is_shown(tiny):
+    data = tiny.compress(synthetic(24, 24))
+    assert digest(tiny.decompress(data, fill="none")) == digest(tiny.decompress(data))
+    assert digest(tiny.decompress(data, 3, fill="none")) != digest(tiny.decompress(data, 3))
 
 
 def test_a_sampled_fill_depends_on_its_seed(tiny):
@@ -239,7 +275,7 @@ def test_quality_grows_with_bytes(photo, example):
 def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny):
     """Nothing that a cut file shows as known may change with more bytes."""
     contents = read(tiny.compress(synthetic(40, 50)))
-    seen, rows, _ = tiny._predict_step(0, tiny._model.start(1, 40, 56))
+    _, rows, _ = tiny._predict_step(0, tiny._model.start(1, 40, 56))
     whole, known = tiny._coder.decode(contents.segments[0], rows)
     assert known.all()
     counts = []

@@ -31,7 +31,7 @@ from .rate_distortion import find_images
 def estimate(codec: Codec, image: Image.Image) -> float:
     """Bytes that the differentiable rate of training predicts for all steps."""
     model = codec._model
-    planes = torch.from_numpy(to_planes(image, model.padding))[None]
+    planes = torch.from_numpy(to_planes(image, model.padding))[None].float()
     with torch.inference_mode():
         result = rollout(model, planes, torch.full((1,), codec.total_steps))
     return result.rate.sum().item() * planes.shape[2] * planes.shape[3] / 8

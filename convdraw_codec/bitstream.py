@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import IO
@@ -23,7 +23,6 @@ FINGERPRINT_BYTES = 8
 CHECKSUM_BYTES = 4
 CHUNK_NAME_BYTES = 4
 READ_BYTES = 2**16
-ENDS_INSIDE = "it ends inside"
 
 
 @dataclass(frozen=True)
@@ -126,16 +125,18 @@ def write(contents: Contents) -> bytes:
 
 
 class _Reader:
-    """Walks over the parts behind the header, each checked. More data may be added to its end at any time."""
+    """Walks over the parts behind the header, each checked. ``more`` adds to the end of the data, if it can."""
 
-    def __init__(self, data: bytes | bytearray, header: Header):
-        self.data, self.offset, self.chain = data, HEADER_BYTES, header.pack()[1]
+    def __init__(self, data: bytes | bytearray, header: Header, more: Callable[[], bool] = lambda: False):
+        self.data, self.offset, self.chain, self.more = data, HEADER_BYTES, header.pack()[1], more
 
     def part(self, name_bytes: int) -> tuple[bytes, bytes] | str:
         """Name and payload of the next part, or what is wrong with it."""
         parsed = _parse_length(self.data, self.offset + name_bytes)
-        if parsed is None or parsed[1] + parsed[0] + CHECKSUM_BYTES > len(self.data):
-            return ENDS_INSIDE
+        while parsed is None or parsed[1] + parsed[0] + CHECKSUM_BYTES > len(self.data):
+            if not self.more():
+                return "it ends inside"
+            parsed = _parse_length(self.data, self.offset + name_bytes)
         length, start = parsed
         with memoryview(self.data) as view:
             chain = zlib.crc32(view[self.offset:start + length], self.chain)
@@ -171,31 +172,20 @@ class Incoming:
         while len(self._data) < HEADER_BYTES and self._more():
             pass
         self.header = parse_header(bytes(self._data[:HEADER_BYTES]))
-        while True:
-            self._reader = _Reader(self._data, self.header)
-            try:
-                self.chunks = self._reader.chunks(self.header.chunks)
-                return
-            except TruncatedError:  # not yet here, or never
-                if not self._more(len(self._data)):
-                    raise
+        self._reader = _Reader(self._data, self.header, self._more)
+        self.chunks = self._reader.chunks(self.header.chunks)
 
-    def _more(self, wanted: int = 1) -> bool:
-        """Take pieces until ``wanted`` bytes have come, or none are left; whether any came."""
-        before = len(self._data)
-        for piece in self._pieces:
-            self._data += piece
-            if len(self._data) - before >= wanted:
-                break
-        return len(self._data) > before
+    def _more(self) -> bool:
+        """Take another piece; whether there was one."""
+        piece = next(self._pieces, None)
+        self._data += piece or b""
+        return piece is not None
 
     def segments(self) -> Iterator[bytes]:
         """The payloads. Raises TruncatedError where the file ends or is damaged."""
         count = self.header.steps + self.header.cut
         for number in range(1, count + 1):
             part = self._reader.part(0)
-            while part == ENDS_INSIDE and self._more():
-                part = self._reader.part(0)
             if isinstance(part, str):
                 raise TruncatedError(f"{part} step {number} of {count}", number - 1)
             yield part[1]

@@ -5,40 +5,25 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import wraps
 from importlib.resources import as_file, files
 from os import PathLike
 from pathlib import Path
 from typing import IO, Literal, TypeAlias, cast
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from . import bitstream
+from .bands import Decoder, Encoder
 from .bitstream import Contents, Header
-from .draw import CANVAS_UNIT, DecoderState, EncoderState
 from .errors import CdrError, ImageError, TruncatedError
 from .images import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
-from .lapped import FILTER_UNIT, lap, unlap
-from .latents import LATENT_LIMIT, half_cells, table_row, target
+from .latents import LATENT_LIMIT
 from .model_file import load_model
 
 Data: TypeAlias = "bytes | bytearray | memoryview | str | PathLike[str]"
 Fill: TypeAlias = Literal["mean", "sample", "none"]
 MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pictures
-
-
-def _exact(function: Callable) -> Callable:
-    """No gradients, and no autocast around the exact arithmetic, whatever the caller has switched on."""
-
-    @wraps(function)
-    def wrapped(*args, **kwargs):
-        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            return function(*args, **kwargs)
-
-    return wrapped
 
 
 def _until_damage(segments: Iterable[bytes]) -> Iterator[bytes]:
@@ -90,7 +75,7 @@ class Codec:
         if bpp is not None:
             size = int(bpp * width * height / 8)
         chunks, segments, data = picture.chunks(), [], b""
-        for segment, state in self._encode(picture, steps):
+        for segment, decoder in self._encode(picture, steps):
             segments.append(segment)
             header = Header(width, height, picture.mode, len(segments), self.total_steps, self.fingerprint)
             data = bitstream.write(Contents(header, segments, chunks))
@@ -98,52 +83,39 @@ class Codec:
                 on_step(len(segments))
             if size is not None and len(data) > size:
                 return bitstream.truncate(data, size=size)
-            if psnr is not None and self._quality(picture, self._finish(state, len(segments), "mean", 0)) >= psnr:
+            if psnr is not None and self._quality(picture, self._finish(decoder, len(segments))) >= psnr:
                 return self._least(picture, data, psnr)
         return data
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
         """What decoding will show after 1, 2, ... ``steps`` stored steps (prior-mean fill), from the encoder's run."""
         picture = open_picture(image)
-        for t, (_, state) in enumerate(self._encode(picture, steps)):
-            pixels = self._pixels(self._finish(state, t + 1, "mean", 0), picture.pixels.size, picture.pixels.mode)
+        for t, (_, decoder) in enumerate(self._encode(picture, steps)):
+            shown = self._finish(decoder, t + 1)
+            pixels = from_planes(shown.pixels(), *picture.pixels.size, picture.pixels.mode == "L")
             yield assemble(pixels, picture.mode, picture.chunks())
 
-    def _encode(self, picture: Picture, steps: int | None) -> Iterator[tuple[bytes, DecoderState]]:
-        """The segment of each step, and the decoder's state after it."""
+    def _encode(self, picture: Picture, steps: int | None) -> Iterator[tuple[bytes, Decoder]]:
+        """The segment of each step, and the decoder after it, which the next step changes."""
         steps = self.total_steps if steps is None else steps
         if not 1 <= steps <= self.total_steps:
             raise ValueError(f"steps must be 1 to {self.total_steps}, not {steps}")
         width, height = picture.pixels.size
         if width * height > MAX_PIXELS:
             raise ImageError(f"it has more than {MAX_PIXELS:,} pixels")
-        image = torch.from_numpy(to_planes(picture.pixels, self._model.padding))[None]
-        encoder, state = self._start_encoder(image)
+        planes = to_planes(picture.pixels, self._model.padding)
+        decoder = Decoder(self._model, *planes.shape[1:])
+        encoder = Encoder(decoder, planes)
         for t in range(steps):
-            coded = self._model.coded(t, picture.pixels.mode == "L")
-            latents, rows, state = self._encode_step(t, encoder, state, coded)
-            yield self._coder.encode(latents[coded], rows[coded]), state
+            coded = self._model.coded(t, picture.pixels.mode == "L").numpy()
+            latents, rows = encoder.choose(t, coded)
+            decoder.draw(t, latents)
+            yield self._coder.encode(latents[coded], rows[coded]), decoder
 
-    @_exact
-    def _start_encoder(self, image: Tensor) -> tuple[EncoderState, DecoderState]:
-        lapped = lap(image, self._model.lapping)
-        return self._model.start_encoder(lapped), self._model.start(1, *image.shape[2:])
-
-    @_exact
-    def _encode_step(self, t: int, encoder: EncoderState, state: DecoderState, coded: Tensor
-                     ) -> tuple[np.ndarray, np.ndarray, DecoderState]:
-        """Latents (maps, H/s, W/s), their rows in the stored table, and the next state."""
-        seen = self._model.look(t, state)
-        sign = self._model.sign(t, state)
-        rows = table_row(self._model.prior(t, state, seen), sign)
-        wanted = target(self._model.posterior(t, encoder, state), sign)
-        latents = wanted.clamp(-LATENT_LIMIT, LATENT_LIMIT).round()
-        state = self._model.draw(t, state, seen, half_cells(latents, sign) * coded[:, None, None])
-        return latents[0].numpy(), rows[0].to(torch.uint8).numpy(), state
-
-    def _quality(self, picture: Picture, state: DecoderState) -> float:
-        """PSNR in decibels of what the state shows."""
-        shown = self._pixels(state, picture.pixels.size, picture.pixels.mode)
+    @staticmethod
+    def _quality(picture: Picture, decoder: Decoder) -> float:
+        """PSNR in decibels of what the decoder shows."""
+        shown = from_planes(decoder.pixels(), *picture.pixels.size, picture.pixels.mode == "L")
         error = np.asarray(shown, np.float64) - np.asarray(picture.pixels, np.float64)
         return 10 * math.log10(255**2 / max(np.square(error).mean(), 1e-9))
 
@@ -176,8 +148,7 @@ class Codec:
         if fill not in ("mean", "sample", "none"):
             raise ValueError(f'fill must be "mean", "sample" or "none", not {fill!r}')
         contents = self._read(data, steps, allow_truncated)
-        state = self._decode(contents, fill, seed, on_step)
-        return self._assemble(contents.header, contents.chunks, state)
+        return _assemble(contents.header, contents.chunks, self._decode(contents, fill, seed, on_step))
 
     def progressive(self, data: Data | IO[bytes] | Iterable[bytes], *, allow_truncated: bool = False
                     ) -> Iterator[Image.Image]:
@@ -197,8 +168,8 @@ class Codec:
         return self._show(incoming.header, incoming.chunks, _until_damage(segments) if allow_truncated else segments)
 
     def _show(self, header: Header, chunks: Mapping[str, bytes], segments: Iterable[bytes]) -> Iterator[Image.Image]:
-        for t, state in enumerate(self._decode_steps(header, segments)):
-            yield self._assemble(header, chunks, self._finish(state, t + 1, "mean", 0))
+        for t, decoder in enumerate(self._decode_steps(header, segments)):
+            yield _assemble(header, chunks, self._finish(decoder, t + 1))
 
     def _read(self, data: Data, steps: int | None, allow_truncated: bool) -> Contents:
         data = Path(data).read_bytes() if isinstance(data, (str, PathLike)) else bytes(data)
@@ -214,69 +185,40 @@ class Codec:
             raise CdrError(f"its {header.width}x{header.height} pixels are more than the {MAX_PIXELS:,} allowed")
 
     def _decode(self, contents: Contents, fill: Fill, seed: int, on_step: Callable[[int], None] | None = None
-                ) -> DecoderState:
-        state, stored = None, 0
-        for state in self._decode_steps(contents.header, contents.segments):  # noqa: B007
+                ) -> Decoder:
+        decoder, stored = None, 0
+        for decoder in self._decode_steps(contents.header, contents.segments):  # noqa: B007
             stored += 1
             if on_step:
                 on_step(stored)
-        assert state is not None  # a file has a step
-        return self._finish(state, stored, fill, seed)
+        assert decoder is not None  # a file has a step
+        return self._finish(decoder, stored, fill, seed)
 
-    def _decode_steps(self, header: Header, segments: Iterable[bytes]) -> Iterator[DecoderState]:
-        """The state after each stored step."""
+    def _decode_steps(self, header: Header, segments: Iterable[bytes]) -> Iterator[Decoder]:
+        """The decoder after each stored step; the next step changes it."""
         multiple = self._model.padding
-        state = self._model.start(1, header.height + -header.height % multiple, header.width + -header.width % multiple)
+        decoder = Decoder(self._model, header.height + -header.height % multiple,
+                          header.width + -header.width % multiple)
         for t, segment in enumerate(segments):
-            state = self._decode_step(t, state, segment, header.mode[0] == "L", t == header.steps)
-            yield state
+            rows, coded = decoder.predict(t), self._model.coded(t, header.mode[0] == "L").numpy()
+            latents, known = np.zeros(rows.shape, np.int8), np.zeros(rows.shape, bool)
+            cut = t == header.steps
+            latents[coded], known[coded] = self._coder.decode(segment, rows[coded], cut)
+            if (latents < -LATENT_LIMIT).any() or (latents > LATENT_LIMIT).any():
+                raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
+            decoder.draw(t, latents, known if cut else None)
+            yield decoder
 
-    def _decode_step(self, t: int, state: DecoderState, segment: bytes, grey: bool, cut: bool) -> DecoderState:
-        seen, rows, sign = self._predict_step(t, state)
-        coded = self._model.coded(t, grey).numpy()
-        latents, known = np.zeros(rows.shape, np.int32), np.zeros(rows.shape, bool)
-        latents[coded], known[coded] = self._coder.decode(segment, rows[coded], cut)
-        if np.abs(latents).max() > LATENT_LIMIT:
-            raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
-        return self._draw_step(t, state, seen, sign, latents, known)
+    def _finish(self, decoder: Decoder, stored: int, fill: Fill = "mean", seed: int = 0) -> Decoder:
+        """Another decoder, after the steps that are not stored: on the prior's mean or on samples from it."""
+        if fill == "none" or stored == self.total_steps:
+            return decoder
+        decoder = decoder.copy()
+        for t in range(stored, self.total_steps):
+            decoder.draw(t, self._coder.sample(decoder.predict(t), seed, t) if fill == "sample" else None)
+        return decoder
 
-    def _finish(self, state: DecoderState, stored: int, fill: Fill, seed: int) -> DecoderState:
-        """Run the steps that are not stored, on the prior's mean or on samples from it."""
-        for t in range(stored, self.total_steps if fill != "none" else stored):
-            if fill == "mean":
-                state = self._skip_step(t, state)
-            else:
-                seen, rows, sign = self._predict_step(t, state)
-                state = self._draw_step(t, state, seen, sign, self._coder.sample(rows, seed, t))
-        return state
 
-    @_exact
-    def _predict_step(self, t: int, state: DecoderState) -> tuple[Tensor, np.ndarray, Tensor | None]:
-        """Canvas embedding, rows of the stored table (latents, H/s, W/s) and signs for step t."""
-        seen, sign = self._model.look(t, state), self._model.sign(t, state)
-        rows = table_row(self._model.prior(t, state, seen), sign)
-        return seen, rows[0].to(torch.uint8).numpy(), sign
-
-    @_exact
-    def _draw_step(self, t: int, state: DecoderState, seen: Tensor, sign: Tensor | None, latents: np.ndarray,
-                   known: np.ndarray | None = None) -> DecoderState:
-        added = half_cells(torch.from_numpy(latents)[None].float(), sign)
-        return self._model.draw(t, state, seen, added if known is None else added * torch.from_numpy(known)[None])
-
-    @_exact
-    def _skip_step(self, t: int, state: DecoderState) -> DecoderState:
-        """The next state if step t sends nothing: every coefficient stays at its prior's mean."""
-        seen = self._model.look(t, state)
-        return self._model.draw(t, state, seen, seen.new_zeros(1, self._model.heads(t).latents, *seen.shape[2:]))
-
-    @_exact
-    def _pixels(self, state: DecoderState, size: tuple[int, int], mode: str) -> Image.Image:
-        """The canvas as a picture of mode "RGB" or "L"."""
-        unit = CANVAS_UNIT * FILTER_UNIT**2
-        levels = unlap(state.canvas[0] * CANVAS_UNIT, self._model.lapping)
-        planes = ((levels + unit // 2) / unit).floor().clamp(0, 255)  # halves round up; powers of two: exact
-        return from_planes(planes.numpy(), *size, mode == "L")
-
-    def _assemble(self, header: Header, chunks: Mapping[str, bytes], state: DecoderState) -> Image.Image:
-        pixels = self._pixels(state, (header.width, header.height), header.mode.removesuffix("A"))
-        return assemble(pixels, header.mode, chunks)
+def _assemble(header: Header, chunks: Mapping[str, bytes], decoder: Decoder) -> Image.Image:
+    pixels = from_planes(decoder.pixels(), header.width, header.height, header.mode[0] == "L")
+    return assemble(pixels, header.mode, chunks)

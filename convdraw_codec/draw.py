@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -26,6 +26,7 @@ from .latents import FIRST, LATENT_LIMIT, REFINE, REFINEMENT, SCALES, ZERO, inde
 CANVAS_UNIT = 16  # the canvas counts in 1/16 of a pixel level
 CANVAS_MARGIN = 256  # levels by which the lapped canvas may leave 0..255
 HALF_CELLS_LIMIT = 2 * LATENT_LIMIT + 1
+PAST_LIMIT = 2**14 - 1  # half cells in which a history counts at most
 HISTORY_LIMIT = 31  # half cells beyond which the prior sees no difference
 WRITE_CELLS = 4  # cells of the step that a write weight of 1 stands for
 INDEX_UNIT = 16  # scale indices per unit of the prior head's output
@@ -347,6 +348,7 @@ class ConvDRAW(nn.Module):
         canvas = (state.canvas + F.pixel_shuffle(patches, stride)).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
         past = state.history[layer]
         sent = added.detach() + REFINEMENT * past[:, step.first:step.last]
+        sent = sent.clamp(-PAST_LIMIT, PAST_LIMIT)
         history = torch.cat([past[:, :step.first], sent, past[:, step.last:]], dim=1)
 
         def put(old: tuple[Tensor, ...], new: Tensor) -> tuple[Tensor, ...]:
@@ -358,14 +360,16 @@ class ConvDRAW(nn.Module):
 
     def start_encoder(self, image: Tensor) -> EncoderState:
         """The encoder before the first step; image: (B, 3, H, W) float32, lapped."""
-        embedded, h, c = [], [], []
-        for layer, cores in zip(self.config.layers, cast(Iterable[LayerCores], self.cores), strict=True):
-            patches = F.pixel_unshuffle((image - 128) / 64, layer.stride)
-            embedded.append(cores.picture_embedding(patches.contiguous(memory_format=torch.channels_last)))
-            empty = torch.zeros(len(image), layer.encoder_state, *patches.shape[2:], device=image.device)
-            h.append(empty)
-            c.append(empty)
-        return EncoderState(image, embedded, h, c)
+        layers, (height, width) = self.config.layers, image.shape[2:]
+        empty = [torch.zeros(len(image), layer.encoder_state, height // layer.stride, width // layer.stride,
+                             device=image.device) for layer in layers]
+        return EncoderState(image, [self.embed(layer, image) for layer in range(len(layers))], [*empty], [*empty])
+
+    def embed(self, layer: int, image: Tensor) -> Tensor:
+        """What never changes of the encoder's embedding at a layer, (B, embedding, H/s, W/s)."""
+        patches = F.pixel_unshuffle((image - 128) / 64, self.config.layers[layer].stride)
+        cores = cast(LayerCores, self.cores[layer])
+        return cores.picture_embedding(patches.contiguous(memory_format=torch.channels_last))
 
     def posterior(self, t: int, encoder: EncoderState, state: DecoderState) -> Tensor:
         """Mean of q_t (3), (B, latents, H/s, W/s), in cells; updates the encoder's memory (2) in place."""

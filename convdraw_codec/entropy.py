@@ -70,8 +70,8 @@ class LatentCoder:
     def encode(self, latents: np.ndarray, rows: np.ndarray) -> bytes:
         """Latents (maps, H, W), whole numbers of magnitude <= 127, and the row of each (uint8) -> bytes."""
         coder = self._queue.RangeEncoder()
-        for latent_map, row_map in zip(latents.astype(np.int32), rows, strict=True):
-            flat = latent_map.reshape(-1)
+        for latent_map, row_map in zip(latents, rows, strict=True):
+            flat = latent_map.reshape(-1).astype(np.int32)
             symbols = np.where(np.abs(flat) > LARGEST, ESCAPE, flat + LARGEST).astype(np.int32)
             for row, positions in self._groups(row_map):
                 coder.encode(symbols[positions], self._models[row])
@@ -82,12 +82,12 @@ class LatentCoder:
         return coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
 
     def decode(self, data: bytes, rows: np.ndarray, cut: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """The inverse of ``encode``: latents as int32, and which of them are known, both shaped like ``rows``.
+        """The inverse of ``encode``: latents as int8, and which of them are known, both shaped like ``rows``.
 
         cut: the data is only the beginning of what ``encode`` gave. Then the latents that every way to go on
         would give are known, group by group. Raises CdrError for invalid data.
         """
-        latents, known = np.zeros(rows.shape, dtype=np.int32), np.zeros(rows.shape, dtype=bool)
+        latents, known = np.zeros(rows.shape, dtype=np.int8), np.zeros(rows.shape, dtype=bool)
         decoders = [self._decoder(data, b"\0", 0)]
         if cut:
             decoders.append(self._decoder(data, b"\xff", rows.size + 2))

@@ -158,15 +158,15 @@ def _checked(picture: Picture) -> Picture:
 
 
 def to_planes(image: Image.Image, multiple: int) -> np.ndarray:
-    """RGB or grey -> (3, H, W) float32 in 0..255, padded by edge replication to a multiple on each side."""
-    pixels = np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1)
+    """RGB or grey -> (3, H, W) uint8, padded by edge replication to a multiple on each side."""
+    pixels = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
     height, width = pixels.shape[1:]
     return np.pad(pixels, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
 
 
 def from_planes(planes: np.ndarray, width: int, height: int, grey: bool) -> Image.Image:
-    """(3, H, W) whole numbers in 0..255 -> a picture of that size; grey is the rounded mean of R, G and B."""
-    pixels = planes[:, :height, :width].astype(np.uint8)
+    """(3, H, W) uint8 -> a picture of that size; grey is the rounded mean of R, G and B."""
+    pixels = planes[:, :height, :width]
     if grey:
         return Image.fromarray(((pixels.sum(0, dtype=np.uint16) + 1) // 3).astype(np.uint8))
     return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))

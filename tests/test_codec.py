@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
+from convdraw_codec.bands import Decoder
 from convdraw_codec.bitstream import Contents, Header, read, write
 from convdraw_codec.images import open_picture
 from convdraw_codec.integer import CONVOLUTIONS
-from convdraw_codec.latents import bits, target
 from convdraw_codec.model_file import save_model
+from convdraw_codec.training.objective import rollout
 
 from .conftest import synthetic
 from .make_golden import DATA, digest
@@ -58,16 +59,10 @@ def test_files_grow_and_pictures_improve_with_every_step(photo, example):
 def test_the_file_is_as_large_as_the_model_estimates(photo, example):
     """Rounded latents under the differentiable prior of training, against real bytes."""
     array = np.asarray(open_picture(example).pixels)[:256, :256]
-    model, total = photo._model, 0.0
     image = torch.from_numpy(array.copy()).permute(2, 0, 1).float()[None]
-    encoder, state = photo._start_encoder(image)
-    for t in range(photo.total_steps):
-        sign, index = model.sign(t, state), model.prior(t, state, model.look(t, state))
-        with torch.no_grad():
-            fresh = replace(encoder, h=[*encoder.h], c=[*encoder.c])
-            latents = target(model.posterior(t, fresh, state), sign).round()
-        total += bits(latents, index, sign).sum().item() / 8
-        state = photo._encode_step(t, encoder, state, model.coded(t, False))[2]
+    with torch.inference_mode():
+        result = rollout(photo._model, image, torch.full((1,), photo.total_steps))
+    total = result.rate.sum().item() * 256 * 256 / 8
     data = photo.compress(array)
     payload = sum(map(len, read(data).segments))
     assert payload == pytest.approx(total, rel=0.01)
@@ -275,7 +270,7 @@ def test_quality_grows_with_bytes(photo, example):
 def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny):
     """Nothing that a cut file shows as known may change with more bytes."""
     contents = read(tiny.compress(synthetic(40, 50)))
-    _, rows, _ = tiny._predict_step(0, tiny._model.start(1, 40, 56))
+    rows = Decoder(tiny._model, 40, 56).predict(0)
     whole, known = tiny._coder.decode(contents.segments[0], rows)
     assert known.all()
     counts = []
@@ -316,7 +311,7 @@ def test_crafted_payloads_decode_or_are_refused(tiny, payload):
 
 def test_latents_beyond_the_limit_are_refused(tiny):
     shape = (20, 2, 2)
-    _, rows, _ = tiny._predict_step(0, tiny._model.start(1, 16, 16))
+    rows = Decoder(tiny._model, 16, 16).predict(0)
     payload = tiny._coder.encode(np.full(shape, 64), rows)
     with pytest.raises(CdrError, match="beyond 63"):
         tiny.decompress(write(Contents(Header(16, 16, "RGB", 1, 7, tiny.fingerprint), [payload])))
@@ -336,6 +331,23 @@ def test_truncated_files(tiny):
     assert caught.value.steps == 3
     assert digest(tiny.decompress(cut, allow_truncated=True)) == digest(tiny.decompress(data, 3))
     assert len(list(tiny.progressive(cut, allow_truncated=True))) == 3
+
+
+@pytest.mark.parametrize("pixels", [1, 300, 2000])
+@pytest.mark.parametrize("shape", [(90, 20), (33, 100)])
+def test_bands_change_nothing(tiny, monkeypatch, pixels, shape):
+    """A picture in bands: decoded to the same pixels, encoded to a file that decodes to what was predicted."""
+    array = synthetic(*shape)
+    data = tiny.compress(array)
+    expected = [digest(picture) for picture in tiny.progressive(data)]
+    sampled = digest(tiny.decompress(data, 2, fill="sample"))
+    monkeypatch.setattr("convdraw_codec.bands.BAND_PIXELS", pixels)
+    assert [digest(picture) for picture in tiny.progressive(data)] == expected
+    assert digest(tiny.decompress(data, 2, fill="sample")) == sampled
+    banded, predicted = tiny.compress(array), [digest(picture) for picture in tiny.predict(array)]
+    monkeypatch.undo()
+    assert [digest(picture) for picture in tiny.progressive(banded)] == predicted
+    assert abs(len(banded) - len(data)) < 20
 
 
 def test_autocast_and_other_settings_of_the_caller_do_not_matter(tiny):

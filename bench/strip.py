@@ -18,7 +18,7 @@ CAPTION = 34
 @click.command()
 @click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--steps", default="1,3,4,6,10", show_default=True, help="The cuts to show; the original follows.")
+@click.option("--steps", default="1,4,7,10,15", show_default=True, help="The cuts to show; the original follows.")
 @click.option("--width", default=220, show_default=True, help="Pixels of each panel.")
 @click.option("--crop", default=None, help="LEFT,TOP,RIGHT,BOTTOM of the part to show.")
 def main(picture: Path, output: Path, steps: str, width: int, crop: str | None) -> None:

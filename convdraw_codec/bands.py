@@ -208,8 +208,9 @@ class Encoder:
         for band in decoder.bands(t, further=len(model.lapping)):
             state = decoder.window(t, band, _Kept())
             image = lap(self._planes[:, band.rows(1)].float(), model.lapping)[None]
-            memory = (kept.window(name, whole[layer], band, stride)[None] for name, whole in (("h", self._h), ("c", self._c)))
-            encoder = EncoderState(image, _at(layer, model.embed(layer, image)), *(_at(layer, part) for part in memory))
+            encoder = EncoderState(image, _at(layer, model.embed(layer, image)),
+                                   _at(layer, kept.window("h", self._h[layer], band, stride)[None]),
+                                   _at(layer, kept.window("c", self._c[layer], band, stride)[None]))
             sign = model.sign(t, state)
             found = table_row(model.prior(t, state, model.look(t, state)), sign)
             wanted = target(model.posterior(t, encoder, state), sign).clamp(-LATENT_LIMIT, LATENT_LIMIT).round()

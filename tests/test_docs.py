@@ -25,7 +25,10 @@ def test_the_python_example_runs(tmp_path, monkeypatch, example):
     shown: list[Image.Image] = []
     monkeypatch.setattr(Image.Image, "show", lambda picture: shown.append(picture))
     exec(compile(blocks("python")[0].replace('; Codec("model.safetensors") is another', ""), "README.md", "exec"), {})
-    assert [picture.size for picture in shown] == [(130, 100)] * 15
+    assert [picture.size for picture in shown] == [(130, 100)] * 25
+    exec(compile(blocks("python")[1], "README.md", "exec"), {})
+    with Image.open("photo.cdr") as saved:
+        assert saved.size == (130, 100)
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)

@@ -30,7 +30,7 @@ def test_the_transform_is_orthonormal_and_complete(strides):
     assert energy.item() == pytest.approx(x.square().sum().item(), rel=1e-5)
 
 
-@pytest.mark.parametrize(("name", "steps", "layers"), [("photo", 24, 3), ("paper-single-layer", 32, 1),
+@pytest.mark.parametrize(("name", "steps", "layers"), [("photo", 25, 3), ("paper-single-layer", 32, 1),
                                                        ("paper-two-layer", 32, 2)])
 def test_the_configurations_that_come_with_cdraw(name, steps, layers):
     model = ConvDRAW(load_config(find_config(name)).model)

@@ -14,6 +14,8 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
+from convdraw_codec.training.photographs import find_photographs
+
 from .codecs import CODECS, Compared, make
 from .metrics import bd_rate, decibels, ms_ssim, psnr
 from .parallel import WORKERS, map_images
@@ -23,8 +25,10 @@ METRICS = {"psnr-rgb": psnr, "ms-ssim-rgb": ms_ssim}
 SUFFIXES = {".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"}
 
 
-def find_images(paths: tuple[Path, ...]) -> list[Path]:
-    """The files named, and those in the folders named, in order of name."""
+def find_images(paths: tuple[Path, ...], held_out: bool = False) -> list[Path]:
+    """The files named, and those in the folders named, in order of name; or those that training leaves out."""
+    if held_out:
+        return find_photographs(list(paths))[1]
     files = [f for path in paths for f in (sorted(path.iterdir()) if path.is_dir() else [path])]
     return [f for f in files if f.suffix.lower() in SUFFIXES]
 
@@ -97,10 +101,11 @@ def plot(measured: dict[str, dict], path: Path) -> None:
               help="Repeat to choose several. Default: all.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"),
               show_default=True)
+@click.option("--held-out", is_flag=True, help="Of folders of photographs, those that training leaves out.")
 @WORKERS
-def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, workers: int) -> None:
+def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, held_out: bool, workers: int) -> None:
     """Compare codecs on IMAGES, files or folders. Codecs measured into OUT before are compared as well."""
-    files = find_images(images)
+    files = find_images(images, held_out)
     if not files:
         raise click.UsageError("no pictures there")
     out.mkdir(parents=True, exist_ok=True)

@@ -106,12 +106,13 @@ class Decoder:
         self._c = [empty(layer.state, layer.stride, torch.int16) for layer in layers]
         self._history = [empty(n, layer.stride, torch.int16)
                          for n, layer in zip(model.coefficients, layers, strict=True)]
+        self._looked: tuple[int, DecoderState, Tensor] | None = None
 
     def copy(self) -> Decoder:
         """Another one in the same state."""
         other = object.__new__(Decoder)
         vars(other).update(vars(self))
-        other._canvas = self._canvas.clone()
+        other._canvas, other._looked = self._canvas.clone(), None
         for name in ("_h", "_c", "_history"):
             setattr(other, name, [tensor.clone() for tensor in getattr(self, name)])
         return other
@@ -140,6 +141,16 @@ class Decoder:
         return DecoderState(canvas, parts("h", self._h, (layer - 1, layer)), parts("c", self._c, (layer,)),
                             parts("history", self._history, (layer,)))
 
+    def look(self, t: int, band: Band, kept: _Kept) -> tuple[DecoderState, Tensor]:
+        """What step t sees of a band, and its embedding of the canvas; once only if the picture is one band."""
+        if self._looked is None or self._looked[0] != t:
+            state = self.window(t, band, kept)
+            seen = self.model.look(t, state)
+            if band.bottom - band.top < self.height:
+                return state, seen
+            self._looked = t, state, seen
+        return self._looked[1:]
+
     def shape(self, t: int) -> tuple[int, int, int]:
         """Of the latents of step t: (maps, H/s, W/s)."""
         return self.model.heads(t).latents, self.height // self.stride(t), self.width // self.stride(t)
@@ -149,8 +160,8 @@ class Decoder:
         """Row of the stored table for each latent of step t, uint8."""
         rows, stride = np.empty(self.shape(t), np.uint8), self.stride(t)
         for band in self.bands(t):
-            state = self.window(t, band, _Kept())
-            found = table_row(self.model.prior(t, state, self.model.look(t, state)), self.model.sign(t, state))
+            state, seen = self.look(t, band, _Kept())
+            found = table_row(self.model.prior(t, state, seen), self.model.sign(t, state))
             rows[:, band.own(stride)] = found[0, :, band.inside(stride)].to(torch.uint8).numpy()
         return rows
 
@@ -159,8 +170,7 @@ class Decoder:
         """Take step t. latents: None if nothing was sent; known: where they were, if not everywhere."""
         layer, stride, kept = self.model.config.steps[t].layer, self.stride(t), _Kept()
         for band in self.bands(t):
-            state = self.window(t, band, kept)
-            seen = self.model.look(t, state)
+            state, seen = self.look(t, band, kept)
             if latents is None:
                 added = seen.new_zeros(1, self.model.heads(t).latents, *seen.shape[2:])
             else:
@@ -173,6 +183,7 @@ class Decoder:
             for name, whole, new in (("h", self._h, state.h), ("c", self._c, state.c),
                                      ("history", self._history, state.history)):
                 kept.write(f"{name}{layer}", whole[layer], new[layer][0], band, stride)
+        self._looked = None
 
     @_exact
     def pixels(self) -> np.ndarray:
@@ -206,13 +217,13 @@ class Encoder:
         shape = decoder.shape(t)
         latents, rows = np.empty(shape, np.int8), np.empty(shape, np.uint8)
         for band in decoder.bands(t, further=len(model.lapping)):
-            state = decoder.window(t, band, _Kept())
+            state, seen = decoder.look(t, band, _Kept())
             image = lap(self._planes[:, band.rows(1)].float(), model.lapping)[None]
             encoder = EncoderState(image, _at(layer, model.embed(layer, image)),
                                    _at(layer, kept.window("h", self._h[layer], band, stride)[None]),
                                    _at(layer, kept.window("c", self._c[layer], band, stride)[None]))
             sign = model.sign(t, state)
-            found = table_row(model.prior(t, state, model.look(t, state)), sign)
+            found = table_row(model.prior(t, state, seen), sign)
             wanted = target(model.posterior(t, encoder, state), sign).clamp(-LATENT_LIMIT, LATENT_LIMIT).round()
             own, inside = band.own(stride), band.inside(stride)
             latents[:, own] = wanted[0, :, inside].to(torch.int8).numpy()

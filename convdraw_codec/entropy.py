@@ -95,10 +95,9 @@ class LatentCoder:
             for latent_map, known_map, row_map in zip(latents, known, rows, strict=True):
                 flat, flat_known = latent_map.reshape(-1), known_map.reshape(-1)
                 for row, positions in self._groups(row_map):
-                    flat[positions] = _agreed(decoders, self._models[row], len(positions)) - LARGEST
-                    flat_known[positions] = True
+                    flat[positions] = symbols = _agreed(decoders, self._models[row], len(positions)) - LARGEST
+                    flat_known[positions] = symbols != ESCAPE - LARGEST
                 escaped = flat == ESCAPE - LARGEST
-                flat_known[escaped] = False
                 if escaped.any():
                     flat[escaped] = _agreed(decoders, self._raw, int(escaped.sum())) - _RAW_OFFSET
                     flat_known[escaped] = True

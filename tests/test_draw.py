@@ -22,9 +22,10 @@ def test_the_transform_is_orthonormal_and_complete(strides):
     """Parseval: over all layers, the coefficients hold exactly the energy of the picture."""
     x = torch.randn(1, 3, 2 * strides[0], 2 * strides[0], dtype=torch.float64)
     energy = torch.zeros((), dtype=torch.float64)
-    for stride, (basis, deviation) in zip(strides, nested_transform(strides), strict=True):
+    for stride, (basis, deviation, luma) in zip(strides, nested_transform(strides), strict=True):
         assert torch.allclose(basis @ basis.T, torch.eye(len(basis)), atol=1e-5)
         assert (deviation.diff() <= 0).all()
+        assert 3 * luma.sum() == len(luma)
         patches = torch.nn.functional.pixel_unshuffle(x, stride)
         energy += torch.einsum("np,bpyx->bnyx", basis.double(), patches).square().sum()
     assert energy.item() == pytest.approx(x.square().sum().item(), rel=1e-5)

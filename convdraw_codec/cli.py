@@ -214,12 +214,17 @@ class Done:
     failure: str = ""
 
 
-def settled(make: Callable[[], Done]) -> Done:
-    """What ``make`` returns, or its failure as a sentence, so that other files go on."""
-    try:
-        return make()
-    except Failure as failure:
-        return Done(failure=failure.message)
+def settled(work: Callable[[Any, batch.Task], Done]) -> Callable[[Any, batch.Task], Done]:
+    """What the work on one of many files returns, or its failure as a sentence, so that other files go on."""
+
+    @wraps(work)
+    def settle(self: Any, task: batch.Task) -> Done:
+        try:
+            return work(self, task)
+        except Failure as failure:
+            return Done(failure=failure.message)
+
+    return settle
 
 
 def is_batch(inputs: tuple[str, ...], output: str | None) -> bool:
@@ -300,11 +305,9 @@ class Compressing:
             data = codec.compress(picture, **self.budget, **self.leave_out, on_step=on_step)
         return data, [str(warning.message) for warning in caught]
 
+    @settled
     def __call__(self, task: batch.Task) -> Done:
         """Compress one of many."""
-        return settled(lambda: self._one(task))
-
-    def _one(self, task: batch.Task) -> Done:
         source, output = str(task.source), choose_output(str(task.source), str(task.target), ".cdr", self.force)
         with failing("read", source):
             content = read_input(source)
@@ -402,11 +405,9 @@ class Decompressing:
                 save(output, encode(picture, output))
                 chatter.say(f"{output}: step {step}")
 
+    @settled
     def __call__(self, task: batch.Task) -> Done:
         """Decompress one of many."""
-        return settled(lambda: self._one(task))
-
-    def _one(self, task: batch.Task) -> Done:
         source, output = str(task.source), choose_output(str(task.source), str(task.target), ".png", self.force)
         with failing("read", source):
             data = read_input(source)
@@ -418,8 +419,10 @@ class Decompressing:
 
 def encode(picture: Image, output: str) -> bytes:
     """The picture in the format that the output's suffix names, with its metadata."""
+    from .images import METADATA
+
     encoded, picture_format = io.BytesIO(), format_of(output)
-    metadata = {key: value for key, value in picture.info.items() if key in ("icc_profile", "exif", "xmp")}
+    metadata = {key: picture.info[key] for key in METADATA.values() if key in picture.info}
     try:
         picture.save(encoded, picture_format, **metadata)
     except (OSError, ValueError) as error:  # too large for the format, say

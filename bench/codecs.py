@@ -25,7 +25,7 @@ class Compared(Protocol):
 
 
 class Cdraw:
-    """One file per picture, cut after every step; later steps are filled with the prior's mean."""
+    """One file per picture, cut after every step, and retouched."""
 
     name = "cdraw"
     description = "convdraw_codec, bundled photo model, one file per image cut at every step"

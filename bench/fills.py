@@ -1,6 +1,6 @@
-"""What the prior-mean fill is worth: ``python -m bench.fills IMAGES...``. Prints JSON.
+"""What the retouch is worth: ``python -m bench.fills IMAGES...``. Prints JSON.
 
-PSNR of every cut, of the canvas as it is and with the steps that are not stored run on the prior's mean.
+PSNR of every cut: of the canvas as it is, with the steps that are not stored taken on the prior's mean, and retouched.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image
 
 from convdraw_codec import Codec
-from convdraw_codec.bands import Decoder
-from convdraw_codec.bitstream import read
-from convdraw_codec.images import from_planes
+from convdraw_codec.codec import Fill
+from convdraw_codec.metrics import psnr
 
-from .metrics import psnr
 from .parallel import WORKERS, map_images
 from .rate_distortion import find_images
+
+COMPARED: tuple[Fill, ...] = ("none", "mean", "retouch")
 
 
 @cache
@@ -29,29 +29,28 @@ def the_codec() -> Codec:
     return Codec()
 
 
-def measure(path: Path) -> list[tuple[float, float]]:
-    """PSNR in dB without and with the fill, after each step."""
+def measure(path: Path) -> list[list[float]]:
+    """PSNR in dB by each fill, a row for each number of stored steps."""
     codec = the_codec()
     with Image.open(path) as opened:
         image = opened.convert("RGB")
-    contents = read(codec.compress(image))
-
-    def quality(decoder: Decoder) -> float:
-        return psnr(image, from_planes(decoder.pixels(), *image.size, grey=False))
-
-    return [(quality(decoder), quality(codec._finish(decoder, step)))
-            for step, decoder in enumerate(codec._decode_steps(contents.header, contents.segments), 1)]
+    data = codec.compress(image)
+    return [[psnr(image, codec.decompress(data, steps, fill)) for fill in COMPARED]
+            for steps in range(1, codec.total_steps + 1)]
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--held-out", is_flag=True, help="Of folders of photographs, those that training leaves out.")
 @WORKERS
-def main(images: tuple[Path, ...], workers: int) -> None:
-    """Compare canvases and fills on IMAGES, files or folders."""
-    files = find_images(images)
-    canvas, filled = np.mean(list(map_images(measure, files, workers, "fills")), axis=0).T
-    print(json.dumps({"images": len(files), "canvas": canvas.round(3).tolist(), "filled": filled.round(3).tolist(),
-                      "gain": (filled - canvas).round(3).tolist()}, indent=1))
+def main(images: tuple[Path, ...], held_out: bool, workers: int) -> None:
+    """Compare fills on IMAGES, files or folders."""
+    files = find_images(images, held_out)
+    mean = np.mean(list(map_images(measure, files, workers, "fills")), axis=0).T
+    canvas = mean[COMPARED.index("none")]
+    print(json.dumps({"images": len(files), "psnr of the canvas": canvas.round(3).tolist()}
+                     | {f"gain by {fill}": (row - canvas).round(3).tolist()
+                        for fill, row in zip(COMPARED, mean, strict=True) if fill != "none"}, indent=1))
 
 
 if __name__ == "__main__":

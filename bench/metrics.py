@@ -1,4 +1,4 @@
-"""Distortion of decoded 8-bit pictures, and the Bjontegaard deltas between curves."""
+"""MS-SSIM in decibels, and the Bjontegaard deltas between curves."""
 
 from __future__ import annotations
 
@@ -6,22 +6,6 @@ import math
 
 import bjontegaard
 import numpy as np
-import torch
-from PIL import Image
-from pytorch_msssim import ms_ssim as _ms_ssim
-from skimage.metrics import peak_signal_noise_ratio
-
-
-def psnr(original: Image.Image, decoded: Image.Image) -> float:
-    """PSNR in dB over all samples of two 8-bit pictures of one mode."""
-    return float(peak_signal_noise_ratio(np.asarray(original), np.asarray(decoded), data_range=255))
-
-
-def ms_ssim(original: Image.Image, decoded: Image.Image) -> float:
-    """MS-SSIM (Wang et al. 2003), mean over the channels; both sides need more than 160 pixels."""
-    first, second = (torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float()
-                     for image in (original, decoded))
-    return float(_ms_ssim(first, second, data_range=255))
 
 
 def decibels(ms_ssim: float) -> float:

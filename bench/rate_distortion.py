@@ -14,10 +14,11 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
+from convdraw_codec.metrics import ms_ssim, psnr
 from convdraw_codec.training.photographs import find_photographs
 
 from .codecs import CODECS, Compared, make
-from .metrics import bd_rate, decibels, ms_ssim, psnr
+from .metrics import bd_rate, decibels
 from .parallel import WORKERS, map_images
 
 matplotlib.use("Agg")

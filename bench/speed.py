@@ -36,8 +36,8 @@ def best(function, runs: int) -> float:
     return min(seconds)
 
 
-def multiply_adds(model: ConvDRAW) -> tuple[float, float]:
-    """Thousands of multiply-adds per pixel of all steps: in the decoder, and in the encoder's own part."""
+def multiply_adds(model: ConvDRAW) -> tuple[float, float, float]:
+    """Thousands of multiply-adds per pixel: of all steps in the decoder, in the encoder's own part; of the retouch."""
     decoder = encoder = 0.0
     for t, step in enumerate(model.config.steps):
         positions = model.config.layers[step.layer].stride ** -2
@@ -47,7 +47,8 @@ def multiply_adds(model: ConvDRAW) -> tuple[float, float]:
                     decoder += math.prod(module.shape) * positions / 1000
                 elif isinstance(module, nn.Conv2d):
                     encoder += module.weight.numel() * positions / 1000
-    return decoder, encoder
+    layers = [module for module in model.retouch.modules() if isinstance(module, IntegerConv) and module.padding]
+    return decoder, encoder, sum(math.prod(module.shape) for module in layers) / model.retouch.stride**2 / 1000
 
 
 @click.command()
@@ -67,11 +68,12 @@ def main(picture: Path, threads: int, runs: int, convolution: str) -> None:
     image = open_picture(picture).pixels
     data = codec.compress(image)
     half = codec.total_steps // 2
-    decoder, encoder = multiply_adds(codec._model)
+    decoder, encoder, retouch = multiply_adds(codec._model)
     print(json.dumps({
         "machine": platform.processor() or platform.machine(), "torch": torch.__version__, "threads": threads,
         "convolution": convolution, "size": image.size, "bytes": len(data),
         "decoder_kmac_per_pixel": round(decoder, 1), "encoder_kmac_per_pixel": round(encoder, 1),
+        "retouch_kmac_per_pixel": round(retouch, 1),
         "import_s": round(min(imports), 3), "load_model_s": round(load, 3),
         "compress_s": round(best(lambda: codec.compress(image), runs), 3),
         "decompress_s": round(best(lambda: codec.decompress(data), runs), 3),

@@ -23,9 +23,9 @@ from PIL import Image
 from convdraw_codec import Codec, truncate
 from convdraw_codec.bitstream import read
 from convdraw_codec.images import open_picture, to_planes
+from convdraw_codec.metrics import psnr
 from convdraw_codec.training.objective import rollout
 
-from .metrics import psnr
 from .parallel import WORKERS, map_images
 from .rate_distortion import find_images
 

@@ -18,8 +18,10 @@ from torch import Tensor
 from .draw import CANVAS_UNIT, ConvDRAW, DecoderState, EncoderState
 from .lapped import FILTER_UNIT, lap, unlap
 from .latents import LATENT_LIMIT, half_cells, table_row, target
+from .retouch import RETOUCH_UNIT
 
 BAND_PIXELS = 2**21  # of a band without its margins; smaller pictures are one band
+_LEVEL = CANVAS_UNIT * FILTER_UNIT**2  # unlapped canvases count in parts of a level
 _NOTHING = torch.empty(0)
 Method = TypeVar("Method", bound=Callable)
 
@@ -108,15 +110,6 @@ class Decoder:
                          for n, layer in zip(model.coefficients, layers, strict=True)]
         self._looked: tuple[int, DecoderState, Tensor] | None = None
 
-    def copy(self) -> Decoder:
-        """Another one in the same state."""
-        other = object.__new__(Decoder)
-        vars(other).update(vars(self))
-        other._canvas, other._looked = self._canvas.clone(), None
-        for name in ("_h", "_c", "_history"):
-            setattr(other, name, [tensor.clone() for tensor in getattr(self, name)])
-        return other
-
     def stride(self, t: int) -> int:
         """Pixels per position of the layer that step t visits."""
         return self.model.config.layers[self.model.config.steps[t].layer].stride
@@ -186,15 +179,25 @@ class Decoder:
         self._looked = None
 
     @_exact
-    def pixels(self) -> np.ndarray:
-        """What the canvas shows: (3, H, W) uint8."""
-        planes = np.empty((3, self.height, self.width), np.uint8)
-        block, unit = len(self.model.lapping), CANVAS_UNIT * FILTER_UNIT**2
-        for band in bands(self.height, self.width, self.model.padding, block):
-            levels = unlap(self._canvas[:, band.rows(1)], self.model.lapping)[:, band.inside(1)]
-            # halves round up; all of it is exact, since the unit is a power of two
-            planes[:, band.own(1)] = ((levels + unit // 2) / unit).floor().clamp(0, 255).to(torch.uint8).numpy()
-        return planes
+    def pixels(self, stored: int | None = None) -> np.ndarray:
+        """What the canvas shows, (3, H, W) uint8; ``stored``: retouched, if only so many whole steps are stored."""
+        shown = np.empty((3, self.height, self.width), np.uint8)
+        for band in bands(self.height, self.width, self.model.padding, len(self.model.lapping)):
+            shown[:, band.own(1)] = _rounded(self._levels(band))
+        if stored is None:
+            return shown
+        multiple = self.model.padding
+        margin = -(-max(self.model.retouch.reach, len(self.model.lapping)) // multiple) * multiple
+        retouched = np.empty_like(shown)
+        for band in bands(self.height, self.width, multiple, margin):
+            seen = _floats(torch.from_numpy(shown[:, band.rows(1)]))
+            added = self.model.retouch(seen, torch.tensor([stored]))[0, :, band.inside(1)]
+            retouched[:, band.own(1)] = _rounded(self._levels(band) + added.double() * (_LEVEL / RETOUCH_UNIT))
+        return retouched
+
+    def _levels(self, band: Band) -> Tensor:
+        """The unlapped canvas in a band's own rows, float64 (3, rows, W), in whole 1/``_LEVEL`` of a level."""
+        return unlap(self._canvas[:, band.rows(1)], self.model.lapping)[:, band.inside(1)]
 
 
 class Encoder:
@@ -232,6 +235,11 @@ class Encoder:
             kept.write("c", self._c[layer], encoder.c[layer][0], band, stride)
         latents[~coded] = 0
         return latents, rows
+
+
+def _rounded(levels: Tensor) -> np.ndarray:
+    """To whole levels, halves up: all of it is exact, since the unit is a power of two."""
+    return ((levels + _LEVEL // 2) / _LEVEL).floor().clamp(0, 255).to(torch.uint8).numpy()
 
 
 def _at(layer: int, tensor: Tensor) -> list[Tensor]:

@@ -63,6 +63,12 @@ class Contents:
     segments: list[bytes]
     chunks: Mapping[str, bytes] = field(default_factory=dict)
 
+    def first(self, steps: int) -> Contents:
+        """Without what is stored beyond so many steps."""
+        if steps > self.header.steps:
+            return self
+        return replace(self, header=replace(self.header, steps=steps, cut=False), segments=self.segments[:steps])
+
 
 def parse_header(data: bytes) -> Header:
     """Read and check the header. Raises CdrError."""

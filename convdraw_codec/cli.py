@@ -1,4 +1,4 @@
-"""The command line: arguments, progress and messages, nothing else.
+"""The command line: commands and their options.
 
 Pictures and data go to files or standard output, all chatter to standard error. Exit codes: 0 done, 1 failed
 with one sentence, 2 wrong usage.
@@ -6,28 +6,31 @@ with one sentence, 2 wrong usage.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import re
-import sys
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache, wraps
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from . import __version__, batch, bitstream
-from .errors import CdrawError, TruncatedError
-from .outputs import STANDARD, write_output
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from .codec import Codec
+from .conversions import (
+    Compressing,
+    Decompressing,
+    Done,
+    choose_output,
+    encode,
+    format_of,
+    load_codec,
+    read_any,
+    read_input,
+    save,
+)
+from .errors import CdrawError
+from .messages import Chatter, Failure, failing, name_of
+from .outputs import STANDARD
 
 INPUT = click.argument("input", metavar="INPUT")
 INPUTS = click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
@@ -66,32 +69,6 @@ def only_one(**budgets: Any) -> bool:
     return bool(given)
 
 
-class Failure(click.ClickException):
-    """One sentence on standard error, exit code 1."""
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"cdraw: error: {self.message}", err=True)
-
-
-class Chatter:
-    """What goes to standard error: nothing when quiet, more when verbose."""
-
-    def __init__(self, verbose: int, quiet: bool):
-        self.verbose, self.quiet = verbose, quiet
-
-    def say(self, message: str, level: int = 0) -> None:
-        """Print a line for those who asked for that much."""
-        if not self.quiet and self.verbose >= level:
-            click.echo(message, err=True)
-
-    @contextlib.contextmanager
-    def progress(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
-        """A progress bar on a terminal; yields a function to call with the number of each finished step."""
-        hidden = self.quiet or not sys.stderr.isatty()
-        with click.progressbar(length=steps, label=label, file=sys.stderr, hidden=hidden) as bar:
-            yield lambda step: bar.update(1)
-
-
 def chatter_options(command: Callable) -> Callable:
     """Add -v and --quiet, and hand the command a Chatter."""
 
@@ -113,66 +90,6 @@ def batch_options(command: Callable) -> Callable:
                                 help="Of many files, work on so many at a time.")):
         command = option(command)
     return command
-
-
-def name_of(source: str) -> str:
-    """How messages call an input."""
-    return "standard input" if source == STANDARD else source
-
-
-@contextlib.contextmanager
-def failing(action: str, source: str) -> Iterator[None]:
-    """Turn what can go wrong with a file into one sentence that names it."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror.lower() if error.strerror else str(error)
-        raise Failure(f"cannot {action} {error.filename or name_of(source)}: {reason}") from error
-    except CdrawError as error:
-        raise Failure(f"cannot {action} {name_of(source)}: {error}") from error
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate" not in str(error):  # torch's way to run out of memory
-            raise
-        raise Failure(f"cannot {action} {name_of(source)}: not enough memory") from error
-
-
-def read_input(source: str) -> bytes:
-    """All of a file, or of standard input for "-"."""
-    return sys.stdin.buffer.read() if source == STANDARD else Path(source).read_bytes()
-
-
-def choose_output(source: str, output: str | None, suffix: str, force: bool) -> str:
-    """The output's name: as given, or the input's with another suffix. Refuses to overwrite without --force."""
-    if output is None:
-        output = STANDARD if source == STANDARD else f"{os.path.splitext(source)[0]}{suffix}"
-    if output == STANDARD:
-        return output
-    if os.path.isdir(output):
-        raise Failure(f"cannot write {output}: it is a folder")
-    if not os.path.isdir(os.path.dirname(output) or "."):
-        raise Failure(f"cannot write {output}: there is no folder {os.path.dirname(output)}")
-    if not force and os.path.lexists(output):
-        raise Failure(f"{output} exists; --force overwrites it")
-    return output
-
-
-def save(output: str, data: bytes) -> None:
-    """Write the result, or fail with one sentence."""
-    with failing("write", "standard output" if output == STANDARD else output):
-        write_output(output, data)
-
-
-@cache
-def load_codec(model: str | None, threads: int | None) -> Codec:
-    """The codec, with torch imported only now, once a process."""
-    import torch
-
-    from .codec import Codec
-
-    if threads:
-        torch.set_num_threads(threads)
-    with failing("load the model", model or "that comes with cdraw"):
-        return Codec(model)
 
 
 def steps_of(header: bitstream.Header) -> str:
@@ -201,30 +118,6 @@ def step_sizes(data: bytes) -> str:
 @click.version_option(__version__, "-V", "--version", prog_name="cdraw")
 def main() -> None:
     """A neural image codec in which one file holds every quality."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of one of many files: bytes on both sides, and the pixels; or why not. notes: what to mention."""
-
-    before: int = 0
-    after: int = 0
-    pixels: int = 0
-    notes: tuple[str, ...] = ()
-    failure: str = ""
-
-
-def settled(work: Callable[[Any, batch.Task], Done]) -> Callable[[Any, batch.Task], Done]:
-    """What the work on one of many files returns, or its failure as a sentence, so that other files go on."""
-
-    @wraps(work)
-    def settle(self: Any, task: batch.Task) -> Done:
-        try:
-            return work(self, task)
-        except Failure as failure:
-            return Done(failure=failure.message)
-
-    return settle
 
 
 def is_batch(inputs: tuple[str, ...], output: str | None) -> bool:
@@ -282,41 +175,6 @@ def plan_batch(inputs: tuple[str, ...], output: str | None, suffix: str, accepte
     return tasks
 
 
-@dataclass(frozen=True)
-class Compressing:
-    """The options of ``compress`` that matter to each file."""
-
-    model: str | None
-    threads: int | None
-    force: bool
-    budget: dict[str, Any]
-    leave_out: dict[str, bool]
-
-    def convert(self, content: bytes, source: str, on_step: Callable[[int], None] | None) -> tuple[bytes, list[str]]:
-        """The .cdr file of a picture, and what was lost on the way."""
-        from .images import read_picture
-
-        codec = load_codec(self.model, self.threads)
-        if (self.budget.get("steps") or 1) > codec.total_steps:
-            raise click.UsageError(f"--steps: this model has {codec.total_steps} steps.")
-        with failing("compress", source), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            picture = read_picture(io.BytesIO(content))
-            data = codec.compress(picture, **self.budget, **self.leave_out, on_step=on_step)
-        return data, [str(warning.message) for warning in caught]
-
-    @settled
-    def __call__(self, task: batch.Task) -> Done:
-        """Compress one of many."""
-        source, output = str(task.source), choose_output(str(task.source), str(task.target), ".cdr", self.force)
-        with failing("read", source):
-            content = read_input(source)
-        data, notes = self.convert(content, source, None)
-        save(output, data)
-        header = bitstream.parse_header(data)
-        return Done(len(content), len(data), header.width * header.height, tuple(notes))
-
-
 @main.command()
 @INPUTS
 @OUTPUT
@@ -326,13 +184,14 @@ class Compressing:
 @click.option("--psnr", type=click.FloatRange(0, min_open=True), help="As few bytes as give so many decibels.")
 @click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
+@click.option("--keep-orientation", is_flag=True, help="Do not turn the picture as its EXIF orientation says.")
 @FORCE
 @MODEL
 @batch_options
 @chatter_options
 def compress(inputs: tuple[str, ...], output: str | None, steps: int | None, size: int | None, bpp: float | None,
-             psnr: float | None, drop_alpha: bool, strip: bool, force: bool, model: str | None, threads: int | None,
-             jobs: int, recursive: bool, skip_existing: bool, chatter: Chatter) -> None:
+             psnr: float | None, drop_alpha: bool, strip: bool, keep_orientation: bool, force: bool, model: str | None,
+             threads: int | None, jobs: int, recursive: bool, skip_existing: bool, chatter: Chatter) -> None:
     """Compress the pictures INPUT (- is standard input) to .cdr files.
 
     Several pictures, or those below a folder with --recursive, go to the folder OUTPUT.
@@ -345,7 +204,7 @@ def compress(inputs: tuple[str, ...], output: str | None, steps: int | None, siz
         tasks = plan_batch(inputs, output, ".cdr", set(PIL.Image.registered_extensions()), recursive)
         threads = threads or batch.threads_each(jobs)
     options = Compressing(model, threads, force, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr},
-                          {"drop_alpha": drop_alpha, "strip": strip})
+                          {"drop_alpha": drop_alpha, "strip": strip}, keep_orientation)
     if is_batch(inputs, output):
         run_batch("Compressing", tasks, options, jobs, skip_existing, chatter)
         return
@@ -363,80 +222,16 @@ def compress(inputs: tuple[str, ...], output: str | None, steps: int | None, siz
     chatter.say(f"Compressed to {size_summary(data, bitstream.parse_header(data))}")
 
 
-@dataclass(frozen=True)
-class Decompressing:
-    """The options of ``decompress`` that matter to each file."""
-
-    model: str | None
-    threads: int | None
-    force: bool
-    steps: int | None
-    fill: Any
-    seed: int
-    allow_truncated: bool
-
-    def check(self, data: bytes, source: str) -> tuple[bitstream.Header, list[str]]:
-        """What will be decoded, before a model is loaded; and what is missing."""
-        with failing("decode", source):
-            try:
-                return bitstream.read(data, steps=self.steps).header, []
-            except TruncatedError as error:
-                if not error.steps:
-                    raise
-                if not self.allow_truncated:
-                    advice = f"--allow-truncated decodes the {error.steps} whole steps before"
-                    raise TruncatedError(f"{error}; {advice}", error.steps) from error
-                header = bitstream.read(data, allow_truncated=True, steps=self.steps).header
-                return header, [f"{error}; decoding its {error.steps} whole steps"]
-
-    def convert(self, data: bytes, source: str, output: str, on_step: Callable[[int], None] | None) -> bytes:
-        """The picture of a .cdr file, in the format that the output's suffix names."""
-        with failing("decode", source):
-            picture = load_codec(self.model, self.threads).decompress(
-                data, self.steps, self.fill, self.seed, allow_truncated=self.allow_truncated, on_step=on_step)
-        return encode(picture, output)
-
-    def follow(self, source: str, output: str, chatter: Chatter) -> None:
-        """Write the picture anew for each step, as it arrives."""
-        codec = load_codec(self.model, self.threads)
-        with failing("decode", source), contextlib.ExitStack() as stack:
-            file = sys.stdin.buffer if source == STANDARD else stack.enter_context(open(source, "rb"))
-            for step, picture in enumerate(codec.progressive(file, allow_truncated=self.allow_truncated), 1):
-                save(output, encode(picture, output))
-                chatter.say(f"{output}: step {step}")
-
-    @settled
-    def __call__(self, task: batch.Task) -> Done:
-        """Decompress one of many."""
-        source, output = str(task.source), choose_output(str(task.source), str(task.target), ".png", self.force)
-        with failing("read", source):
-            data = read_input(source)
-        header, notes = self.check(data, source)
-        picture = self.convert(data, source, output, None)
-        save(output, picture)
-        return Done(len(data), len(picture), header.width * header.height, tuple(notes))
-
-
-def encode(picture: Image, output: str) -> bytes:
-    """The picture in the format that the output's suffix names, with its metadata."""
-    from .images import METADATA
-
-    encoded, picture_format = io.BytesIO(), format_of(output)
-    metadata = {key: picture.info[key] for key in METADATA.values() if key in picture.info}
-    try:
-        picture.save(encoded, picture_format, **metadata)
-    except (OSError, ValueError) as error:  # too large for the format, say
-        raise Failure(f"cannot write {output} as {picture_format}: {error}") from error
-    return encoded.getvalue()
-
-
 @main.command()
 @INPUTS
 @OUTPUT
 @click.option("--steps", type=STEPS, help="Use only the first so many steps.")
-@click.option("--fill", type=click.Choice(["mean", "sample", "none"]), default="mean", show_default=True,
-              help="What stands in for steps that are not stored: the prior's mean, a sample from it, or nothing.")
+@click.option("--fill", type=click.Choice(["retouch", "mean", "sample", "none"]), default="retouch",
+              show_default=True, help="What stands in for steps that are not stored: the likeliest picture, steps on "
+              "the prior's mean, on a sample from it, or nothing.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of the sample.")
+@click.option("--reduce", type=click.Choice([1, 2, 4, 8]), default=1, show_default=True,
+              help="Divide width and height, and take less time.")
 @click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
 @click.option("--follow", is_flag=True, help="Write a better OUTPUT for each step, as INPUT arrives.")
 @FORCE
@@ -444,7 +239,7 @@ def encode(picture: Image, output: str) -> bytes:
 @batch_options
 @chatter_options
 def decompress(inputs: tuple[str, ...], output: str | None, steps: int | None, fill: Any, seed: int,
-               allow_truncated: bool, follow: bool, force: bool, model: str | None, threads: int | None, jobs: int,
+               reduce: int, allow_truncated: bool, follow: bool, force: bool, model: str | None, threads: int | None, jobs: int,
                recursive: bool, skip_existing: bool, chatter: Chatter) -> None:
     """Decompress the .cdr files INPUT (- is standard input) to pictures.
 
@@ -456,7 +251,7 @@ def decompress(inputs: tuple[str, ...], output: str | None, steps: int | None, f
             raise click.UsageError("--follow takes one file.")
         tasks = plan_batch(inputs, output, ".png", {".cdr"}, recursive)
         threads = threads or batch.threads_each(jobs)
-    options = Decompressing(model, threads, force, steps, fill, seed, allow_truncated)
+    options = Decompressing(model, threads, force, steps, fill, seed, reduce, allow_truncated)
     if is_batch(inputs, output):
         run_batch("Decompressing", tasks, options, jobs, skip_existing, chatter)
         return
@@ -464,8 +259,8 @@ def decompress(inputs: tuple[str, ...], output: str | None, steps: int | None, f
     output = choose_output(input, output, ".png", force)
     format_of(output)
     if follow:
-        if output == STANDARD or steps is not None or fill != "mean":
-            raise click.UsageError("--follow needs a file as OUTPUT, and goes without --steps and --fill.")
+        if output == STANDARD or steps is not None or fill != "retouch" or reduce > 1:
+            raise click.UsageError("--follow needs a file as OUTPUT, and goes without --steps, --fill and --reduce.")
         options.follow(input, output, chatter)
         return
     with failing("read", input):
@@ -478,21 +273,8 @@ def decompress(inputs: tuple[str, ...], output: str | None, steps: int | None, f
     with chatter.progress("Decompressing", header.steps + header.cut) as on_step:
         picture = options.convert(data, input, output, on_step)
     save(output, picture)
-    chatter.say(f"Decompressed {header.width}x{header.height} {header.mode} from {steps_of(header)}")
-
-
-def format_of(output: str) -> str:
-    """The Pillow format that the suffix of the output names."""
-    if output == STANDARD:
-        return "PNG"
-    import PIL.Image
-
-    PIL.Image.init()
-    suffix = Path(output).suffix.lower()
-    name = PIL.Image.registered_extensions().get(suffix)
-    if name is None or name not in PIL.Image.SAVE:
-        raise click.UsageError(f"--output: no picture format is known by the suffix {suffix!r}; use .png.")
-    return name
+    width, height = -(-header.width // reduce), -(-header.height // reduce)
+    chatter.say(f"Decompressed {width}x{height} {header.mode} from {steps_of(header)}")
 
 
 @main.command()
@@ -534,6 +316,106 @@ def truncate(input: str, output: str, steps: int | None, size: int | None, bpp: 
     if chatter.verbose:
         chatter.say(step_sizes(data))
     chatter.say(f"Cut to {size_summary(data, bitstream.parse_header(data))}")
+
+
+@main.command()
+@click.argument("original", metavar="ORIGINAL")
+@INPUTS
+@MODEL
+@THREADS
+def compare(original: str, inputs: tuple[str, ...], model: str | None, threads: int | None) -> None:
+    """Say how far each INPUT is from the picture ORIGINAL: bytes, bits per pixel, PSNR and MS-SSIM.
+
+    Each may be a .cdr file or any other picture. Colours are compared, alpha channels are not.
+    """
+    from .metrics import MS_SSIM_SIDE, ms_ssim, psnr
+
+    contents = {}
+    for source in (original, *inputs):
+        with failing("read", source):
+            contents[source] = read_input(source)
+    first, *others = (read_any(contents[source], source, load_codec(model, threads)) for source in (original, *inputs))
+    for source, other in zip(inputs, others, strict=True):
+        if other.size != first.size:
+            raise Failure(f"cannot compare {name_of(source)}: it has {other.width}x{other.height} pixels, and "
+                          f"{name_of(original)} has {first.width}x{first.height}")
+        mode = "L" if first.mode[0] == other.mode[0] == "L" else "RGB"
+        pair, size = (first.convert(mode), other.convert(mode)), len(contents[source])
+        line = f"{name_of(source)}: {size:,} bytes, {8 * size / (first.width * first.height):.3f} bpp, " \
+               f"PSNR {psnr(*pair):.2f} dB, MS-SSIM "
+        if min(first.size) < MS_SSIM_SIDE:
+            line += f"needs {MS_SSIM_SIDE} pixels on each side"
+        else:
+            try:
+                line += f"{ms_ssim(*pair):.4f}"
+            except ImportError:
+                line += "needs pip install 'cdraw[compare]'"
+        click.echo(line)
+
+
+class Numbers(click.ParamType):
+    """Whole numbers with commas between them."""
+
+    name = "numbers"
+
+    def __init__(self, count: int | None = None):
+        self.count = count
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """To a tuple, of ``count`` numbers if that is given."""
+        if not re.fullmatch(r"[0-9]+(,[0-9]+)*", value) or self.count not in (None, value.count(",") + 1):
+            self.fail(f"{value!r} is not {self.count or 'some'} numbers with commas between them.", param, ctx)
+        return tuple(map(int, value.split(",")))
+
+
+@main.command()
+@INPUT
+@click.option("-o", "--output", metavar="OUTPUT", required=True, help="Picture to write; - is standard output.")
+@click.option("--steps", type=Numbers(), metavar="N,N,...", help="The cuts to show. Default: five.")
+@click.option("--width", type=click.IntRange(16, 4096), default=220, show_default=True, help="Pixels of each panel.")
+@click.option("--crop", type=Numbers(4), metavar="LEFT,TOP,RIGHT,BOTTOM", help="The part to show, in pixels.")
+@FORCE
+@MODEL
+@THREADS
+@chatter_options
+def montage(input: str, output: str, steps: tuple[int, ...] | None, width: int, crop: tuple[int, int, int, int] | None,
+            force: bool, model: str | None, threads: int | None, chatter: Chatter) -> None:
+    """Draw the cuts of one file side by side, with their sizes.
+
+    INPUT is a .cdr file, or a picture, which then is shown last and compared.
+    """
+    from .metrics import psnr
+    from .montage import Panel
+    from .montage import montage as draw
+
+    choose_output(input, output, ".png", force)
+    format_of(output)
+    with failing("read", input):
+        content = read_input(input)
+    codec, original, data = load_codec(model, threads), None, content
+    if not content.startswith(bitstream.MAGIC):
+        original = read_any(content, input, codec).convert("RGB")
+        with failing("compress", input):
+            data = codec.compress(original)
+    with failing("decode", input):
+        header = bitstream.read(data).header
+    if crop and not (crop[0] < crop[2] <= header.width and crop[1] < crop[3] <= header.height):
+        raise click.UsageError(f"--crop: that is no part of {header.width}x{header.height} pixels.")
+    whole = header.steps
+    if steps and not all(1 <= step <= whole for step in steps):
+        raise click.UsageError(f"--steps: the file has {whole} whole steps.")
+    panels = []
+    for step in steps or sorted({1 + round(i * (whole - 1) / 4) for i in range(5)}):
+        with failing("decode", input):
+            cut = bitstream.truncate(data, step)
+            picture = codec.decompress(cut).convert("RGB")
+        quality = f", {psnr(original, picture):.1f} dB" if original else ""
+        panels.append(Panel(picture, (f"{step} steps: {len(cut):,} bytes",
+                                      f"{8 * len(cut) / (header.width * header.height):.3f} bpp{quality}")))
+    if original:
+        panels.append(Panel(original, ("original", f"{header.width}x{header.height}")))
+    save(output, encode(draw(panels, width, crop), output))
+    chatter.say(f"Drew {len(panels)} pictures")
 
 
 @main.command()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import as_file, files
 from os import PathLike
 from pathlib import Path
-from typing import IO, Literal, TypeAlias, cast
+from typing import IO, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 from PIL import Image
@@ -22,7 +22,9 @@ from .latents import LATENT_LIMIT
 from .model_file import load_model
 
 Data: TypeAlias = "bytes | bytearray | memoryview | str | PathLike[str]"
-Fill: TypeAlias = Literal["mean", "sample", "none"]
+Fill: TypeAlias = Literal["retouch", "mean", "sample", "none"]
+FILLS = get_args(Fill)
+REDUCTIONS = (1, 2, 4, 8)
 MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pictures
 
 
@@ -58,42 +60,45 @@ class Codec:
 
     def compress(self, image: ImageLike, steps: int | None = None, *, size: int | None = None,
                  bpp: float | None = None, psnr: float | None = None, drop_alpha: bool = False, strip: bool = False,
-                 on_step: Callable[[int], None] | None = None) -> bytes:
+                 keep_orientation: bool = False, on_step: Callable[[int], None] | None = None) -> bytes:
         """A picture as the bytes of a .cdr file.
 
         image: a Pillow image, a uint8 array (H, W, 3) or (H, W), or a path. How much is stored: the first
         ``steps`` steps; at most ``size`` bytes, or ``bpp`` bits per pixel; as little as gives ``psnr`` decibels
         over R, G and B (everything, if that is not enough); by default, every step. Alpha channel and metadata
-        are kept unless ``drop_alpha`` or ``strip`` says otherwise. on_step is called with the number of each
+        are kept unless ``drop_alpha`` or ``strip`` says otherwise. The picture is turned as its EXIF orientation says,
+        unless ``keep_orientation`` leaves pixels and orientation as they are. on_step is called with the number of each
         finished step. Raises ImageError (a ValueError), CdrError if it cannot be so small, ValueError for
         arguments that make no sense.
         """
         if sum(budget is not None for budget in (steps, size, bpp, psnr)) > 1:
             raise ValueError("give only one of steps, size, bpp and psnr")
-        picture = open_picture(image).without(alpha=drop_alpha, metadata=strip)
+        picture = open_picture(image, keep_orientation).without(alpha=drop_alpha, metadata=strip)
         width, height = picture.pixels.size
         if bpp is not None:
             size = int(bpp * width * height / 8)
         chunks, segments, data = picture.chunks(), [], b""
         for segment, decoder in self._encode(picture, steps):
             segments.append(segment)
-            header = Header(width, height, picture.mode, len(segments), self.total_steps, self.fingerprint)
+            header = self._header(picture, len(segments))
             data = bitstream.write(Contents(header, segments, chunks))
             if on_step:
                 on_step(len(segments))
             if size is not None and len(data) > size:
                 return bitstream.truncate(data, size=size)
-            if psnr is not None and self._quality(picture, self._finish(decoder, len(segments))) >= psnr:
+            if psnr is not None and self._quality(picture, self._pixels(decoder, header)) >= psnr:
                 return self._least(picture, data, psnr)
         return data
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
-        """What decoding will show after 1, 2, ... ``steps`` stored steps (prior-mean fill), from the encoder's run."""
+        """What decoding will show after 1, 2, ... ``steps`` stored steps, from the encoder's run."""
         picture = open_picture(image)
         for t, (_, decoder) in enumerate(self._encode(picture, steps)):
-            shown = self._finish(decoder, t + 1)
-            pixels = from_planes(shown.pixels(), *picture.pixels.size, picture.pixels.mode == "L")
-            yield assemble(pixels, picture.mode, picture.chunks())
+            header = self._header(picture, t + 1)
+            yield _assemble(header, picture.chunks(), self._pixels(decoder, header))
+
+    def _header(self, picture: Picture, steps: int) -> Header:
+        return Header(*picture.pixels.size, picture.mode, steps, self.total_steps, self.fingerprint)
 
     def _encode(self, picture: Picture, steps: int | None) -> Iterator[tuple[bytes, Decoder]]:
         """The segment of each step, and the decoder after it, which the next step changes."""
@@ -113,11 +118,11 @@ class Codec:
             yield self._coder.encode(latents[coded], rows[coded]), decoder
 
     @staticmethod
-    def _quality(picture: Picture, decoder: Decoder) -> float:
-        """PSNR in decibels of what the decoder shows."""
-        shown = from_planes(decoder.pixels(), *picture.pixels.size, picture.pixels.mode == "L")
-        error = np.asarray(shown, np.float64) - np.asarray(picture.pixels, np.float64)
-        return 10 * math.log10(255**2 / max(np.square(error).mean(), 1e-9))
+    def _quality(picture: Picture, planes: np.ndarray) -> float:
+        """PSNR in decibels of what a decoder shows."""
+        from .metrics import psnr  # it imports much that nothing else needs
+
+        return psnr(picture.pixels, from_planes(planes, *picture.pixels.size, picture.pixels.mode == "L"))
 
     def _least(self, picture: Picture, data: bytes, psnr: float) -> bytes:
         """The smallest cut of the file's last step that still gives ``psnr`` decibels, within 64 bytes."""
@@ -128,7 +133,8 @@ class Codec:
             middle = (low + high) // 2
             try:
                 shorter = bitstream.truncate(data, size=middle)
-                enough = self._quality(picture, self._decode(bitstream.read(shorter), "mean", 0)) >= psnr
+                contents = bitstream.read(shorter)
+                enough = self._quality(picture, self._pixels(self._decode(contents), contents.header)) >= psnr
             except CdrError:  # too short for anything
                 enough = False
             low, high, best = (low, middle, shorter) if enough else (middle, high, best)
@@ -136,19 +142,26 @@ class Codec:
 
     # -- decompress ----------------------------------------------------------------------------------------
 
-    def decompress(self, data: Data, steps: int | None = None, fill: Fill = "mean", seed: int = 0, *,
-                   allow_truncated: bool = False, on_step: Callable[[int], None] | None = None) -> Image.Image:
+    def decompress(self, data: Data, steps: int | None = None, fill: Fill = "retouch", seed: int = 0, *,
+                   reduce: int = 1, allow_truncated: bool = False, on_step: Callable[[int], None] | None = None
+                   ) -> Image.Image:
         """The picture in a .cdr file (bytes or a path), a Pillow image of mode "RGB", "L", "RGBA" or "LA".
 
-        steps: use only the first so many. fill: what stands in for steps that are not stored, the "mean" of the
-        prior, a "sample" drawn with ``seed`` (>= 0), or "none": the canvas as it is, sooner. allow_truncated:
-        decode the whole steps of a file that ends early. ICC profile, EXIF and XMP go to the image's ``info``.
-        Raises CdrError (a ValueError) for a file that cannot be decoded as asked.
+        steps: use only the first so many. fill: what stands in for steps that are not stored. "retouch" shows the
+        likeliest picture; "mean" takes the steps on the mean of the prior, "sample" on a sample drawn with ``seed``
+        (>= 0); "none" leaves the canvas as it is. reduce: 2, 4 or 8, for
+        a picture so many times smaller on each side (rounded up), sooner, without the steps that are finer than it
+        can show. allow_truncated: decode the whole steps of a file that ends early. ICC profile, EXIF and XMP go to
+        the image's ``info``. Raises CdrError (a ValueError) for a file that cannot be decoded as asked.
         """
-        if fill not in ("mean", "sample", "none"):
-            raise ValueError(f'fill must be "mean", "sample" or "none", not {fill!r}')
-        contents = self._read(data, steps, allow_truncated)
-        return _assemble(contents.header, contents.chunks, self._decode(contents, fill, seed, on_step))
+        if fill not in FILLS:
+            raise ValueError(f"fill must be one of {FILLS}, not {fill!r}")
+        if reduce not in REDUCTIONS:
+            raise ValueError(f"reduce must be one of {REDUCTIONS}, not {reduce}")
+        total = self._steps_within(reduce)
+        contents = self._read(data, steps, allow_truncated).first(total)
+        pixels = self._pixels(self._decode(contents, on_step), contents.header, total, fill, seed)
+        return _assemble(contents.header, contents.chunks, pixels).reduce(reduce)
 
     def progressive(self, data: Data | IO[bytes] | Iterable[bytes], *, allow_truncated: bool = False
                     ) -> Iterator[Image.Image]:
@@ -169,7 +182,14 @@ class Codec:
 
     def _show(self, header: Header, chunks: Mapping[str, bytes], segments: Iterable[bytes]) -> Iterator[Image.Image]:
         for t, decoder in enumerate(self._decode_steps(header, segments)):
-            yield _assemble(header, chunks, self._finish(decoder, t + 1))
+            whole = t < header.steps
+            now = replace(header, steps=t + 1, cut=False) if whole else header
+            yield _assemble(now, chunks, self._pixels(decoder, now))
+
+    def _steps_within(self, reduce: int) -> int:
+        """How many steps matter to a picture so many times smaller, in which errors are smaller as well."""
+        steps = self._model.config.steps
+        return sum(step.quantiser >= reduce * steps[-1].quantiser for step in steps)
 
     def _read(self, data: Data, steps: int | None, allow_truncated: bool) -> Contents:
         data = Path(data).read_bytes() if isinstance(data, (str, PathLike)) else bytes(data)
@@ -184,15 +204,14 @@ class Codec:
         if header.width * header.height > MAX_PIXELS:
             raise CdrError(f"its {header.width}x{header.height} pixels are more than the {MAX_PIXELS:,} allowed")
 
-    def _decode(self, contents: Contents, fill: Fill, seed: int, on_step: Callable[[int], None] | None = None
-                ) -> Decoder:
-        decoder, stored = None, 0
-        for decoder in self._decode_steps(contents.header, contents.segments):  # noqa: B007
-            stored += 1
+    def _decode(self, contents: Contents, on_step: Callable[[int], None] | None = None) -> Decoder:
+        """The decoder after everything that is stored."""
+        decoder = None
+        for stored, decoder in enumerate(self._decode_steps(contents.header, contents.segments), 1):  # noqa: B007
             if on_step:
                 on_step(stored)
         assert decoder is not None  # a file has a step
-        return self._finish(decoder, stored, fill, seed)
+        return decoder
 
     def _decode_steps(self, header: Header, segments: Iterable[bytes]) -> Iterator[Decoder]:
         """The decoder after each stored step; the next step changes it."""
@@ -209,16 +228,22 @@ class Codec:
             decoder.draw(t, latents, known if cut else None)
             yield decoder
 
-    def _finish(self, decoder: Decoder, stored: int, fill: Fill = "mean", seed: int = 0) -> Decoder:
-        """Another decoder, after the steps that are not stored: on the prior's mean or on samples from it."""
-        if fill == "none" or stored == self.total_steps:
-            return decoder
-        decoder = decoder.copy()
-        for t in range(stored, self.total_steps):
+    def _pixels(self, decoder: Decoder, header: Header, total: int | None = None, fill: Fill = "retouch",
+                seed: int = 0) -> np.ndarray:
+        """What is shown of a file, (3, H, W) uint8, by the decoder after everything that is stored.
+
+        total: the last step that matters. Except by "mean" and "sample", the decoder stays as it is.
+        """
+        total = self.total_steps if total is None else total
+        if header.steps >= total or fill == "none":
+            return decoder.pixels()
+        if fill == "retouch":
+            return decoder.pixels(header.steps)
+        for t in range(header.steps + header.cut, total):
             decoder.draw(t, self._coder.sample(decoder.predict(t), seed, t) if fill == "sample" else None)
-        return decoder
+        return decoder.pixels()
 
 
-def _assemble(header: Header, chunks: Mapping[str, bytes], decoder: Decoder) -> Image.Image:
-    pixels = from_planes(decoder.pixels(), header.width, header.height, header.mode[0] == "L")
+def _assemble(header: Header, chunks: Mapping[str, bytes], planes: np.ndarray) -> Image.Image:
+    pixels = from_planes(planes, header.width, header.height, header.mode[0] == "L")
     return assemble(pixels, header.mode, chunks)

@@ -22,6 +22,7 @@ from .errors import ConfigError
 from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectify, round_through
 from .lapped import cosines, lapping_filter
 from .latents import FIRST, LATENT_LIMIT, REFINE, REFINEMENT, SCALES, ZERO, index_of
+from .retouch import Retouch, RetouchSize
 
 CANVAS_UNIT = 16  # the canvas counts in 1/16 of a pixel level
 CANVAS_MARGIN = 256  # levels by which the lapped canvas may leave 0..255
@@ -67,11 +68,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Config:
-    """Layers from coarse to fine, and the schedule of steps that visit them."""
+    """Layers from coarse to fine, the schedule of steps that visit them, and the retouch at the end."""
 
     name: str
     layers: tuple[Layer, ...]
     steps: tuple[Step, ...]
+    retouch: RetouchSize
 
     def __post_init__(self) -> None:
         strides = [layer.stride for layer in self.layers]
@@ -83,6 +85,8 @@ class Config:
             raise ConfigError("kernels have an odd size")
         if not 1 <= len(self.steps) <= 255:
             raise ConfigError(f"a model has 1 to 255 steps, not {len(self.steps)}")
+        if strides[0] % self.retouch.stride:
+            raise ConfigError(f"the retouch's stride, {self.retouch.stride}, does not divide {strides[0]}")
         for step in self.steps:
             if not 0 <= step.layer < len(strides) or not step.quantiser > 0:
                 raise ConfigError(f"{step}: there is no such layer or quantiser")
@@ -91,7 +95,7 @@ class Config:
     def from_dict(cls, data: dict) -> Config:
         """From TOML or JSON. Raises KeyError or TypeError for missing or unknown entries, ConfigError."""
         return cls(data["name"], tuple(Layer(**layer) for layer in data["layers"]),
-                   tuple(Step(**step) for step in data["steps"]))
+                   tuple(Step(**step) for step in data["steps"]), RetouchSize(**data["retouch"]))
 
 
 @dataclass(frozen=True)
@@ -253,6 +257,7 @@ class ConvDRAW(nn.Module):
             coarser = config.layers[step.layer - 1].state if step.layer else 0
             self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, bool(earlier),
                                         deviation[step.first:step.last]))
+        self.retouch = Retouch(config.retouch, [step.quantiser for step in config.steps])
 
     def heads(self, t: int) -> StepHeads:
         """The heads of step t, counted from 0."""

@@ -83,11 +83,12 @@ def _decode_alpha(data: bytes, size: tuple[int, int]) -> Image.Image:
         raise CdrError(f"its alpha channel is damaged ({error})") from error
 
 
-def open_picture(image: ImageLike) -> Picture:
+def open_picture(image: ImageLike, keep_orientation: bool = False) -> Picture:
     """A picture from a Pillow image, an array, a path, or what is one already.
 
-    Arrays are uint8, (H, W, 3) or (H, W). EXIF orientation is applied. A UserWarning says what a conversion
-    loses. Raises ImageError for what is no picture, OSError for a path that cannot be read.
+    Arrays are uint8, (H, W, 3) or (H, W). The picture is turned as its EXIF orientation says, which then is gone,
+    unless ``keep_orientation``. A UserWarning says what a conversion loses. Raises ImageError for what is no picture,
+    OSError for a path that cannot be read.
     """
     if isinstance(image, Picture):
         return image
@@ -98,15 +99,15 @@ def open_picture(image: ImageLike) -> Picture:
             raise ImageError("a picture needs at least one pixel")
         return _checked(Picture(Image.fromarray(np.ascontiguousarray(image))))
     if isinstance(image, Image.Image):
-        return _checked(_convert(image))
-    return read_picture(image)
+        return _checked(_convert(image, keep_orientation))
+    return read_picture(image, keep_orientation)
 
 
-def read_picture(source: str | PathLike[str] | BinaryIO) -> Picture:
-    """A picture from a path or an open file; errors as ``open_picture``."""
+def read_picture(source: str | PathLike[str] | BinaryIO, keep_orientation: bool = False) -> Picture:
+    """A picture from a path or an open file; the rest as ``open_picture``."""
     try:
         with Image.open(source) as opened:
-            return _checked(_convert(opened))
+            return _checked(_convert(opened, keep_orientation))
     except UnidentifiedImageError as error:
         raise ImageError("it is no picture that Pillow can read") from error
     except (CdrError, ImageError):
@@ -120,12 +121,13 @@ def read_picture(source: str | PathLike[str] | BinaryIO) -> Picture:
         raise ImageError(f"its picture is damaged ({error})") from error
 
 
-def _convert(image: Image.Image) -> Picture:
+def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a JPEG that brings a preview
         raise ImageError("it is animated, and a .cdr file holds one picture")
     if image.mode not in _GREY + _COLOUR:
         raise ImageError(f"pictures of Pillow mode {image.mode} are not supported")
-    image = ImageOps.exif_transpose(image)
+    if not keep_orientation:
+        image = ImageOps.exif_transpose(image)
     metadata = {name: _as_bytes(image.info[key]) for name, key in METADATA.items() if image.info.get(key)}
     grey, lost = image.mode in _GREY, ""
     if image.mode.startswith("I") or image.mode == "F":

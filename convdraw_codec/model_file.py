@@ -25,7 +25,7 @@ from .integer import SUM_LIMIT, IntegerConvLSTM, gate_tables
 from .latents import frequency_table
 from .outputs import write_output
 
-FORMAT = "cdraw model 2"
+FORMAT = "cdraw model 3"
 DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
 
 

@@ -7,8 +7,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench.metrics import bd_rate, decibels, ms_ssim, psnr
+from bench.metrics import bd_rate, decibels
 from bench.rate_distortion import main
+from convdraw_codec.metrics import ms_ssim, psnr
 
 from .conftest import synthetic
 

@@ -274,3 +274,54 @@ def test_a_full_disk_on_standard_output(folder):
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 1
     assert result.stderr == "cdraw: error: cannot write standard output: no space left on device\n"
+
+
+def test_a_reduced_picture(folder):
+    result = run("decompress", "in.cdr", "-o", "small.png", "--reduce", "4", *MODEL)
+    assert result.stderr == "Decompressed 8x6 RGB from 7 of 7 steps\n"
+    assert opened("small.png").size == (8, 6)
+
+
+def test_orientation_may_be_kept(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(synthetic(24, 32)).save("turned.jpg", exif=exif)
+    for options, size in (((), "24x32"), (("--keep-orientation",), "32x24")):
+        assert run("compress", "turned.jpg", "-o", "turned.cdr", "--force", *options, *MODEL).exit_code == 0
+        assert size in run("info", "turned.cdr").stdout
+
+
+def test_comparing(folder):
+    """PSNR by its formula; MS-SSIM where it can be taken."""
+    run("decompress", "in.cdr", "-o", "back.png", *MODEL)
+    first, second = (np.asarray(opened(name), float) for name in ("in.png", "back.png"))
+    expected = 10 * np.log10(255**2 / np.square(first - second).mean())
+    result = run("compare", "in.png", "in.cdr", "back.png", "in.png", *MODEL)
+    size, lines = Path("in.cdr").stat().st_size, result.stdout.splitlines()
+    assert lines[0] == (f"in.cdr: {size:,} bytes, {8 * size / 768:.3f} bpp, PSNR {expected:.2f} dB, "
+                        "MS-SSIM needs 161 pixels on each side")
+    assert f"PSNR {expected:.2f} dB" in lines[1]
+    assert "PSNR inf dB" in lines[2]
+    Image.fromarray(synthetic(161, 170)).save("large.png")
+    assert run("compare", "large.png", "large.png", *MODEL).stdout.endswith("MS-SSIM 1.0000\n")
+    assert_fails(run("compare", "in.png", "large.png", *MODEL), "large.png", "170x161 pixels, and in.png has 32x24")
+    assert_fails(run("compare", "in.png", "absent.png", *MODEL), "absent.png")
+
+
+def test_a_montage(folder):
+    result = run("montage", "in.png", "-o", "strip.png", "--steps", "1,3,7", "--width", "64", *MODEL)
+    assert result.stderr == "Drew 4 pictures\n"
+    strip = opened("strip.png")
+    assert strip.width == 4 * 64
+    shown = strip.crop((0, 0, 64, 48))
+    expected = opened(io.BytesIO(run("decompress", "in.cdr", "--steps", "1", "-o", "-", *MODEL).stdout_bytes))
+    assert shown.tobytes() == expected.resize((64, 48), Image.Resampling.LANCZOS).tobytes()
+    assert run("montage", "in.cdr", "-o", "cuts.png", "--width", "32", "--crop", "0,0,16,16", *MODEL).exit_code == 0
+    assert opened("cuts.png").width == 5 * 32
+    assert_fails(run("montage", "in.png", "-o", "strip.png", *MODEL), "strip.png exists")
+
+
+@pytest.mark.parametrize("options", [("--steps", "8"), ("--steps", "1,x"), ("--crop", "0,0,40,10"), ("--crop", "1,2,3")])
+def test_montages_that_make_no_sense(folder, options):
+    assert_fails(run("montage", "in.png", "-o", "strip.png", *options, *MODEL), options[0], code=2)
+    assert not Path("strip.png").exists()

@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
 from convdraw_codec.bands import Decoder
 from convdraw_codec.bitstream import Contents, Header, read, write
+from convdraw_codec.codec import FILLS
 from convdraw_codec.images import open_picture
 from convdraw_codec.integer import CONVOLUTIONS
 from convdraw_codec.model_file import save_model
@@ -107,10 +108,42 @@ def test_streams_that_end_early(tiny):
             tiny.progressive(io.BytesIO(bad))
 
 
-def test_without_a_fill_the_canvas_is_shown(tiny):
+def test_fills_differ_while_steps_are_missing(tiny):
     data = tiny.compress(synthetic(24, 24))
-    assert digest(tiny.decompress(data, fill="none")) == digest(tiny.decompress(data))
-    assert digest(tiny.decompress(data, 3, fill="none")) != digest(tiny.decompress(data, 3))
+    assert len({digest(tiny.decompress(data, fill=fill)) for fill in FILLS}) == 1
+    assert len({digest(tiny.decompress(data, 3, fill=fill)) for fill in FILLS}) == len(FILLS)
+
+
+def test_the_retouch_comes_nearer_to_the_original(photo, example):
+    array = np.asarray(open_picture(example).pixels)[:256, :256]
+    data = photo.compress(array, 12)
+    for steps in (1, 4, 8, 12):
+        bare, retouched = (psnr(photo.decompress(data, steps, fill=fill), array) for fill in ("none", "retouch"))
+        assert retouched > bare
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_a_reduced_picture_is_the_whole_one_made_smaller(tiny, mode):
+    """Its last steps are left out where they hardly show."""
+    image = Image.fromarray(synthetic(45, 38)).convert(mode)
+    data = tiny.compress(image)
+    whole = tiny.decompress(data)
+    assert digest(tiny.decompress(data, reduce=1)) == digest(whole)
+    taken: list[int] = []
+    half, quarter = tiny.decompress(data, reduce=2, on_step=taken.append), tiny.decompress(data, reduce=4)
+    assert taken == [1, 2, 3, 4, 5, 6]
+    assert (half.size, half.mode, quarter.size) == ((19, 23), mode, (10, 12))
+    assert psnr(half, whole.reduce(2)) > 32
+    assert psnr(quarter, whole.reduce(4)) > 32
+    with pytest.raises(ValueError, match="reduce must be"):
+        tiny.decompress(data, reduce=3)
+
+
+def test_a_reduced_picture_of_a_file_cut_short(tiny):
+    data = tiny.compress(synthetic(40, 40))
+    for cut in (truncate(data, 1), truncate(data, size=len(truncate(data, 1)) + 40), truncate(data, 6)):
+        assert tiny.decompress(cut, reduce=4).size == (10, 10)
+    assert digest(tiny.decompress(truncate(data, 1), reduce=4)) == digest(tiny.decompress(data, 1).reduce(4))
 
 
 def test_a_sampled_fill_depends_on_its_seed(tiny):
@@ -149,11 +182,14 @@ def test_other_modes_are_converted_and_say_what_is_lost(tiny, recwarn, mode, sto
     assert not lost or lost in str(recwarn[0].message)
 
 
-def test_orientation_is_applied(tiny, tmp_path):
+def test_orientation_is_applied_or_kept(tiny, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
     Image.fromarray(synthetic(10, 20)).save(tmp_path / "p.jpg", exif=exif)
-    assert tiny.inspect(tiny.compress(tmp_path / "p.jpg", 1)).height == 20
+    turned = tiny.decompress(tiny.compress(tmp_path / "p.jpg", 1))
+    assert (turned.size, turned.getexif().get(0x0112)) == ((10, 20), None)
+    kept = tiny.decompress(tiny.compress(tmp_path / "p.jpg", 1, keep_orientation=True))
+    assert (kept.size, kept.getexif()[0x0112]) == ((20, 10), 6)
 
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4), np.float32),

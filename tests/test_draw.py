@@ -7,6 +7,7 @@ from convdraw_codec.draw import Config, ConvDRAW, Layer, Step, nested_transform
 from convdraw_codec.errors import ConfigError
 from convdraw_codec.lapped import lap
 from convdraw_codec.latents import half_cells, target
+from convdraw_codec.retouch import RetouchSize
 from convdraw_codec.training.loop import find_config, load_config
 
 from .conftest import synthetic
@@ -100,9 +101,10 @@ def test_steps_leave_older_states_alone():
 ])
 def test_schedules_that_make_no_sense(steps, message):
     with pytest.raises(ConfigError, match=message):
-        ConvDRAW(Config("bad", CONFIG.layers, steps))
+        ConvDRAW(Config("bad", CONFIG.layers, steps, CONFIG.retouch))
 
 
 def test_layers_may_be_anything_that_nests():
-    model = ConvDRAW(Config("other", (Layer(12, 4, 4, 4, 4), Layer(4, 4, 4, 4, 4, kernel=5)), (Step(1, 30, 0, 12),)))
+    model = ConvDRAW(Config("other", (Layer(12, 4, 4, 4, 4), Layer(4, 4, 4, 4, 4, kernel=5)), (Step(1, 30, 0, 12),),
+                            RetouchSize(2, 4, 2)))
     assert sum(n * s for n, s in zip(model.coefficients, (1, 9), strict=True)) == 12 * 12 * 3

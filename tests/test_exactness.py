@@ -20,7 +20,7 @@ SETTINGS = [
     {},
 ]
 
-# Decodes every golden file of the photo model, by every path, and prints the digests as JSON.
+# Decodes every golden file of the photo model, whole and cut, by every path, and prints the digests as JSON.
 PROGRAM = """
 import json, sys, torch
 from convdraw_codec import Codec
@@ -29,8 +29,8 @@ from tests.make_golden import DATA, digest
 torch.set_num_threads(int(sys.argv[1]))
 names = sorted(json.loads((DATA / "photo.json").read_text()))
 paths = {path: Codec(convolution=path) for path in CONVOLUTIONS}
-print(json.dumps({f"{path} {name}": digest(codec.decompress(DATA / f"{name}.cdr"))
-                  for path, codec in paths.items() for name in names}))
+print(json.dumps({f"{path} {name} {steps}": digest(codec.decompress(DATA / f"{name}.cdr", steps))
+                  for path, codec in paths.items() for name in names for steps in (8, codec.total_steps)}))
 """
 
 
@@ -46,7 +46,7 @@ def test_golden_files_under_every_kernel_setting(setting, threads):
     result = subprocess.run([sys.executable, "-c", PROGRAM, str(threads)], env=os.environ | setting,
                             capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
     decoded = json.loads(result.stdout)
-    assert len(decoded) == 2 * len(golden)
+    assert len(decoded) == 2 * 2 * len(golden)
     for key, value in decoded.items():
-        digests = golden[key.split()[1]]
-        assert value == digests[max(digests.keys() - {"sample"}, key=int)], key
+        _, name, steps = key.split()
+        assert value == golden[name][steps], key

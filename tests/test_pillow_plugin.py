@@ -53,6 +53,29 @@ def test_copies_and_pickles(path):
         assert image.resize((3, 2)).size == (3, 2)
 
 
+def test_a_draft_is_smaller_and_no_smaller_than_asked_for(tiny, tmp_path):
+    data = tiny.compress(synthetic(60, 90))
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.draft("RGB", (30, 10)) == ("RGB", (0, 0, 45.0, 30.0))
+        assert image.size == (45, 30)
+        assert image.draft(None, (4, 4)) is None  # only once
+        assert image.tobytes() == tiny.decompress(data, reduce=2).tobytes()
+        assert image.draft(None, (4, 4)) is None
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.draft("L", (90, 60)) == ("RGB", (0, 0, 90.0, 60.0))
+    with Image.open(io.BytesIO(data)) as image:
+        image.thumbnail((10, 10), reducing_gap=1.0)
+        assert image.size == (10, 7)
+
+
+def test_a_picture_that_says_how_to_turn_it_is_saved_as_it_is(tmp_path):
+    image = Image.fromarray(synthetic(20, 30))
+    image.getexif()[0x0112] = 6
+    image.save(tmp_path / "p.cdr", exif=image.getexif())
+    with Image.open(tmp_path / "p.cdr") as back:
+        assert (back.size, back.getexif()[0x0112]) == ((30, 20), 6)
+
+
 def test_saving(tiny, tmp_path):
     image = Image.fromarray(synthetic(20, 30))
     file = io.BytesIO()

@@ -17,14 +17,15 @@ from safetensors.torch import load_file
 from convdraw_codec import Codec, ConfigError
 from convdraw_codec.cli import main
 from convdraw_codec.training.loop import Stage, Trainer, TrainingConfig, find_config, load_config, train
-from convdraw_codec.training.objective import Objective, rollout, tradeoffs
+from convdraw_codec.training.objective import Objective, RetouchObjective, rollout, tradeoffs
 from convdraw_codec.training.photographs import find_photographs, random_crops
 
 from .conftest import synthetic
 from .tiny import CONFIG, tiny_model
 
 SHORT = TrainingConfig(model=CONFIG, crop=16, batch=4, seed=1, strength=20.0, complete=0.5, gradient_limit=1.0,
-                       average=0.9, stages=(Stage("noisy", 0.01, 1e-3, 1e-3), Stage("rounded", 0.006, 1e-3, 1e-5)))
+                       average=0.9, stages=(Stage("noisy", 0.01, 1e-3, 1e-3), Stage("rounded", 0.006, 1e-3, 1e-5),
+                                           Stage("retouch", 0.006, 1e-3, 1e-5)))
 
 
 @pytest.fixture
@@ -70,6 +71,7 @@ def test_every_parameter_learns():
     objective = Objective(model, 20.0)
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16))).float()
     objective(image, stored, noise()).backward()
+    RetouchObjective(model)(image, [1.0, 3.5]).backward()
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # nothing is known yet where a layer is visited for the first time
     assert still == [f"steps.{name}.weight" for name in ("0.history_embedding", "0.prior_state", "2.history_embedding")]
@@ -221,7 +223,8 @@ def test_the_command(photographs, tmp_path):
     config = tmp_path / "c.toml"
     text = find_config("photo").read_text()
     model = "layers = [{ stride = 4, state = 4, encoder_state = 4, embedding = 4, context = 4 }]\n" \
-            "steps = [{ layer = 0, quantiser = 40, first = 0, last = 48 }]\n"
+            "steps = [{ layer = 0, quantiser = 40, first = 0, last = 48 }]\n" \
+            "retouch = { stride = 2, channels = 4, layers = 2 }\n"
     text = text[:text.index("layers =")] + model + text[text.index("[training]"):]
     text = re.sub(r"megapixels = \d+", "megapixels = 0.01", text.replace("crop = 128", "crop = 16"))
     config.write_text(text)
@@ -246,3 +249,22 @@ def test_no_photographs(tmp_path):
         train(SHORT, [tmp_path], tmp_path / "m.safetensors", print)
     with pytest.raises(ConfigError, match="photo, "):
         find_config("nothing")
+
+
+def test_the_retouch_learns_without_changing_the_codec():
+    """The loss is 1 for a network that adds nothing, and falls."""
+    model = tiny_model()
+    with torch.no_grad():
+        model.retouch.exit.weight.zero_()
+    objective, cuts = RetouchObjective(model), [6.2, 1.0, 3.5]
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(15):
+        loss = objective(batch(), cuts)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(1)
+    assert losses[-1] < 0.98
+    assert all(p.grad is None for name, p in model.named_parameters() if not name.startswith("retouch"))

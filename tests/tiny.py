@@ -5,12 +5,14 @@ from pathlib import Path
 import torch
 
 from convdraw_codec.draw import Config, ConvDRAW, Layer, Step
+from convdraw_codec.retouch import RetouchSize
 
 CONFIG = Config(
     "tiny",
     (Layer(8, 6, 4, 5, 7), Layer(4, 5, 3, 4, 6)),
     (Step(0, 96, 0, 20), Step(0, 96, 20, 48), Step(1, 96, 0, 12), Step(0, 48, 0, 48), Step(1, 48, 0, 12),
      Step(1, 48, 12, 36), Step(0, 24, 0, 48)),
+    RetouchSize(2, 8, 3),
 )
 TINY_MODEL = Path(__file__).parent / "data" / "tiny.safetensors"
 
@@ -26,4 +28,6 @@ def tiny_model(seed: int = 0) -> ConvDRAW:
             heads.prior_index.weight.uniform_(-0.5, 0.5)
             heads.prior_index.bias.add_(0.5)
             heads.posterior.weight.uniform_(-0.1, 0.1)
+        model.retouch.stored.weight.uniform_(-0.1, 0.1)
+        model.retouch.exit.weight.uniform_(-0.01, 0.01)
     return model

@@ -29,31 +29,33 @@ from ..errors import ConfigError
 from ..model_file import save_model
 from ..outputs import write_output
 from . import workers
-from .objective import Objective, rollout
+from .objective import Objective, RetouchObjective, rollout
 from .photographs import centre_crops, find_photographs, load, random_crops
 
 JUMP = 5.0  # a loss this many times its running mean is a jump (the paper's section 4)
 SLOW, SLOW_FACTOR = ("analysis", "synthesis", "posterior"), 0.1  # these start near their optimum
 LOG_EVERY = 100  # iterations
+CUTS, INSIDE = 8, 0.1  # cuts of a picture to retouch; share of them inside a step
 GOOD_EVERY = 1000  # iterations between copies to return to after a jump
 
 
 @dataclass(frozen=True)
 class Stage:
-    """latents: "noisy" or "rounded" (see ``objective.rollout``). megapixels: pictures seen, in all.
+    """kind: the codec is trained with "noisy" or "rounded" latents (see ``objective.take_steps``), or the "retouch"
+    of its pictures is. megapixels: pictures seen, in all.
 
     The learning rate rises over ``warm_up`` megapixels and then falls linearly to ``final_learning_rate``.
     """
 
-    latents: str
+    kind: str
     megapixels: float
     learning_rate: float
     final_learning_rate: float
     warm_up: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.latents not in ("noisy", "rounded"):
-            raise ConfigError(f'latents are "noisy" or "rounded", not {self.latents!r}')
+        if self.kind not in ("noisy", "rounded", "retouch"):
+            raise ConfigError(f'a stage is "noisy", "rounded" or "retouch", not {self.kind!r}')
 
     def rate_at(self, megapixels: float) -> float:
         """Learning rate after so many megapixels of the stage."""
@@ -109,10 +111,10 @@ class Trainer:
         self.config, self.device = config, device
         self.model = self._new_model()
         self.objective = Objective(self.model, config.strength).to(device)
-        self.loss: nn.Module = self.objective
-        if workers.count() > 1:
-            # the encoder gets no gradient while latents are rounded
-            self.loss = DistributedDataParallel(self.objective, broadcast_buffers=False, find_unused_parameters=True)
+        self.losses: list[nn.Module] = [self.objective, RetouchObjective(self.model)]
+        if workers.count() > 1:  # no loss has a gradient for all parameters
+            self.losses = [DistributedDataParallel(loss, broadcast_buffers=False, find_unused_parameters=True)
+                           for loss in self.losses]
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         slow = [p for n, p in self.model.named_parameters() if any(part in n for part in SLOW)]
         fast = [p for n, p in self.model.named_parameters() if not any(part in n for part in SLOW)]
@@ -140,18 +142,18 @@ class Trainer:
         """
         stage, config = self.config.stages[self.stage], self.config
         image = image.to(self.device)
-        steps, places = len(config.model.steps), workers.share(len(image) * workers.count())
-        stored = torch.full((len(image),), steps, device=self.device)
-        noise = []
-        for i, place in enumerate(places):
-            rng = np.random.default_rng((config.seed, self.iteration, place, 1))
-            if place >= round(len(image) * workers.count() * config.complete):
-                stored[i] = int(rng.integers(1, steps + 1))
-            noise.append(torch.Generator(self.device).manual_seed(int(rng.integers(2**63))))
         for group in self.optimiser.param_groups:
             group["lr"] = group["factor"] * stage.rate_at(self.stage_megapixels)
+        places = workers.share(len(image) * workers.count())
+        draws = [np.random.default_rng((config.seed, self.iteration, place, 1)) for place in places]
         with self.autocast():
-            loss = self.loss(image, stored, noise if stage.latents == "noisy" else None)
+            if stage.kind == "retouch":
+                loss = self.losses[1](image, self._cuts())
+            else:
+                stored = torch.tensor([self._stored(rng, place) for rng, place in zip(draws, places, strict=True)],
+                                      device=self.device)
+                noise = [torch.Generator(self.device).manual_seed(int(rng.integers(2**63))) for rng in draws]
+                loss = self.losses[0](image, stored, noise if stage.kind == "noisy" else None)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_limit)
@@ -169,6 +171,18 @@ class Trainer:
             parameters = dict(self.model.named_parameters())
             torch._foreach_lerp_([self.average[n] for n in parameters], list(parameters.values()), 1 - decay)
         return value
+
+    def _stored(self, rng: np.random.Generator, place: int) -> int:
+        """How many steps of a picture are stored: all of most, any number of the last places of a batch."""
+        steps = len(self.config.model.steps)
+        return steps if place < round(self.config.batch * self.config.complete) else int(rng.integers(1, steps + 1))
+
+    def _cuts(self) -> list[float]:
+        """Where pictures are cut to be retouched: after different steps, now and then inside one, as in the last."""
+        rng, steps = np.random.default_rng((self.config.seed, self.iteration, 2)), len(self.config.model.steps)
+        after = rng.choice(steps, min(CUTS, steps), replace=False) + 1
+        inside = (after == steps) | (rng.random(len(after)) < INSIDE)
+        return (after - inside * rng.uniform(0.01, 0.99, len(after))).tolist()
 
     def averaged_model(self) -> ConvDRAW:
         """A copy of the model with the averaged weights."""
@@ -306,7 +320,7 @@ def _train(config: TrainingConfig, folders: list[Path], output: Path, report: Ca
         if trainer.iteration % LOG_EVERY == 0:
             speed = (trainer.megapixels - since) / (time.monotonic() - seconds)
             since, seconds = trainer.megapixels, time.monotonic()
-            report(f"{trainer.megapixels:8.1f} Mpx  stage {trainer.stage + 1} ({stage.latents})  "
+            report(f"{trainer.megapixels:8.1f} Mpx  stage {trainer.stage + 1} ({stage.kind})  "
                    f"loss {trainer.running_loss:.4f}  {speed:.3f} Mpx/s")
         if time.monotonic() - saved > 60 * checkpoint_minutes:
             conclude()

@@ -7,14 +7,16 @@ its own running mean, so every rate point counts alike, which is what a BD-rate 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ..draw import ConvDRAW
-from ..lapped import lap
+from ..draw import ConvDRAW, DecoderState
+from ..lapped import FILTER_UNIT, lap, unlap
 from ..latents import LATENT_LIMIT, bits, half_cells, target
+from ..retouch import RETOUCH_UNIT
 from . import workers
 
 TIE_WIDTH = 0.4  # of a cell: where the noisy stage rounds at random
@@ -43,18 +45,28 @@ def _expected_bits(below: Tensor, index: Tensor, odds: Tensor, sign: Tensor | No
     return odds * bits(below + 1, index, sign) + (1 - odds) * bits(below, index, sign)
 
 
-def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None) -> Rollout:
-    """Run all steps on pictures (B, 3, H, W) in 0..255; steps from ``stored`` (B,) on send nothing.
+@dataclass(frozen=True)
+class Taken:
+    """A step that was taken: the decoder's state before and after it, what it saw, what its latents added (half
+    cells), and their cost in bits, (B, latents, H/s, W/s)."""
+
+    before: DecoderState
+    seen: Tensor
+    added: Tensor
+    after: DecoderState
+    cost: Tensor
+
+
+def take_steps(model: ConvDRAW, lapped: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None
+               ) -> Iterator[Taken]:
+    """Run all steps on lapped pictures (B, 3, H, W); steps from ``stored`` (B,) on add nothing.
 
     noise: one generator a picture; the encoder rounds at random near a tie, so that rate and distortion are
     smooth in its mean. Without, it rounds to nearest, as in coding, and gets no gradient: prior and decoder
     alone are trained.
     """
-    batch, _, height, width = image.shape
-    image = lap(image, model.lapping)
-    state = model.start(batch, height, width)
-    encoder = model.start_encoder(image)
-    rates, distortions = [], []
+    state = model.start(len(lapped), *lapped.shape[2:])
+    encoder = model.start_encoder(lapped)
     with model.quantised_once():
         for t in range(len(model.steps)):
             seen = model.look(t, state)
@@ -78,10 +90,17 @@ def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Ge
                 latents = wanted.round()
                 cost = bits(latents, index, sign)
                 added = half_cells(latents, sign) * live
-            rate = (cost * live).sum((1, 2, 3)) / (height * width)
-            state = model.draw(t, state, seen, added)
-            rates.append(rate)
-            distortions.append((image - state.canvas).square().mean((1, 2, 3)))
+            before, state = state, model.draw(t, state, seen, added)
+            yield Taken(before, seen, added, state, cost * live)
+
+
+def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None) -> Rollout:
+    """Rate and distortion of all steps on pictures (B, 3, H, W) in 0..255; the rest as ``take_steps``."""
+    image = lap(image, model.lapping)
+    rates, distortions = [], []
+    for taken in take_steps(model, image, stored, noise):
+        rates.append(taken.cost.sum((1, 2, 3)) / image[0, 0].numel())
+        distortions.append((image - taken.after.canvas).square().mean((1, 2, 3)))
     return Rollout(torch.stack(rates), torch.stack(distortions))
 
 
@@ -135,3 +154,39 @@ class Objective(nn.Module):
         filled = result.rate.sum(0) + self.tradeoff[stored - 1] * result.distortion[-1]
         every = (costs * weights[:, None]).mean(0)
         return torch.where(complete, every, filled * weights[stored - 1]).mean()
+
+
+class RetouchObjective(nn.Module):
+    """Squared error of retouched pictures, relative to that of the same pictures without. The codec stays as it is."""
+
+    def __init__(self, model: ConvDRAW):
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor, cuts: list[float]) -> Tensor:
+        """The loss on pictures (B, 3, H, W) in 0..255, mean over the cuts; 1 for a retouch that adds nothing.
+
+        cuts: steps stored, less than all; 3.4 are three whole steps and two fifths of the fourth one's maps.
+        """
+        with torch.no_grad():
+            canvases = torch.cat(list(self._cut(image, sorted(cuts))))
+            stored = torch.tensor([int(cut) for cut in sorted(cuts)], device=image.device)
+            with torch.autocast(image.device.type, enabled=False):
+                shown = unlap(canvases, self.model.lapping).float() / FILTER_UNIT**2
+            originals = image.repeat(len(cuts), 1, 1, 1)
+            before = workers.total((shown - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
+        added = self.model.retouch((shown + 0.5).floor().clamp(0, 255), stored.repeat_interleave(len(image)))
+        after = (shown + added / RETOUCH_UNIT - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1)
+        return (after / before).mean() * workers.count()
+
+    def _cut(self, image: Tensor, cuts: list[float]) -> Iterator[Tensor]:
+        """The canvases at each cut, (B, 3, H, W)."""
+        everything = torch.full((len(image),), len(self.model.steps), device=image.device)
+        for t, taken in enumerate(take_steps(self.model, lap(image, self.model.lapping), everything)):
+            for cut in cuts:
+                if cut == t + 1:
+                    yield taken.after.canvas
+                elif t < cut < t + 1:
+                    maps = taken.added.shape[1]
+                    there = (torch.arange(maps, device=image.device) < (cut - t) * maps)[:, None, None]
+                    yield self.model.draw(t, taken.before, taken.seen, taken.added * there).canvas

@@ -1,0 +1,219 @@
+"""What the command line does to one file, alone or among many: read it, convert it, write the result."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import batch, bitstream
+from .errors import TruncatedError
+from .messages import Chatter, Failure, failing
+from .outputs import STANDARD, write_output
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from .codec import Codec
+
+
+def read_input(source: str) -> bytes:
+    """All of a file, or of standard input for "-"."""
+    return sys.stdin.buffer.read() if source == STANDARD else Path(source).read_bytes()
+
+
+def choose_output(source: str, output: str | None, suffix: str, force: bool) -> str:
+    """The output's name: as given, or the input's with another suffix. Refuses to overwrite without --force."""
+    if output is None:
+        output = STANDARD if source == STANDARD else f"{os.path.splitext(source)[0]}{suffix}"
+    if output == STANDARD:
+        return output
+    if os.path.isdir(output):
+        raise Failure(f"cannot write {output}: it is a folder")
+    if not os.path.isdir(os.path.dirname(output) or "."):
+        raise Failure(f"cannot write {output}: there is no folder {os.path.dirname(output)}")
+    if not force and os.path.lexists(output):
+        raise Failure(f"{output} exists; --force overwrites it")
+    return output
+
+
+def save(output: str, data: bytes) -> None:
+    """Write the result, or fail with one sentence."""
+    with failing("write", "standard output" if output == STANDARD else output):
+        write_output(output, data)
+
+
+@cache
+def load_codec(model: str | None, threads: int | None) -> Codec:
+    """The codec, with torch imported only now, once a process."""
+    import torch
+
+    from .codec import Codec
+
+    if threads:
+        torch.set_num_threads(threads)
+    with failing("load the model", model or "that comes with cdraw"):
+        return Codec(model)
+
+
+def format_of(output: str) -> str:
+    """The Pillow format that the suffix of the output names."""
+    if output == STANDARD:
+        return "PNG"
+    import PIL.Image
+
+    PIL.Image.init()
+    suffix = Path(output).suffix.lower()
+    name = PIL.Image.registered_extensions().get(suffix)
+    if name is None or name not in PIL.Image.SAVE:
+        raise click.UsageError(f"--output: no picture format is known by the suffix {suffix!r}; use .png.")
+    return name
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one of many files: bytes on both sides, and the pixels; or why not. notes: what to mention."""
+
+    before: int = 0
+    after: int = 0
+    pixels: int = 0
+    notes: tuple[str, ...] = ()
+    failure: str = ""
+
+
+def settled(work: Callable[[Any, batch.Task], Done]) -> Callable[[Any, batch.Task], Done]:
+    """What the work on one of many files returns, or its failure as a sentence, so that other files go on."""
+
+    @wraps(work)
+    def settle(self: Any, task: batch.Task) -> Done:
+        try:
+            return work(self, task)
+        except Failure as failure:
+            return Done(failure=failure.message)
+
+    return settle
+
+
+@dataclass(frozen=True)
+class Compressing:
+    """The options of ``compress`` that matter to each file."""
+
+    model: str | None
+    threads: int | None
+    force: bool
+    budget: dict[str, Any]
+    leave_out: dict[str, bool]
+    keep_orientation: bool
+
+    def convert(self, content: bytes, source: str, on_step: Callable[[int], None] | None) -> tuple[bytes, list[str]]:
+        """The .cdr file of a picture, and what was lost on the way."""
+        from .images import read_picture
+
+        codec = load_codec(self.model, self.threads)
+        if (self.budget.get("steps") or 1) > codec.total_steps:
+            raise click.UsageError(f"--steps: this model has {codec.total_steps} steps.")
+        with failing("compress", source), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            picture = read_picture(io.BytesIO(content), self.keep_orientation)
+            data = codec.compress(picture, **self.budget, **self.leave_out, on_step=on_step)
+        return data, [str(warning.message) for warning in caught]
+
+    @settled
+    def __call__(self, task: batch.Task) -> Done:
+        """Compress one of many."""
+        source, output = str(task.source), choose_output(str(task.source), str(task.target), ".cdr", self.force)
+        with failing("read", source):
+            content = read_input(source)
+        data, notes = self.convert(content, source, None)
+        save(output, data)
+        header = bitstream.parse_header(data)
+        return Done(len(content), len(data), header.width * header.height, tuple(notes))
+
+
+@dataclass(frozen=True)
+class Decompressing:
+    """The options of ``decompress`` that matter to each file."""
+
+    model: str | None
+    threads: int | None
+    force: bool
+    steps: int | None
+    fill: Any
+    seed: int
+    reduce: int
+    allow_truncated: bool
+
+    def check(self, data: bytes, source: str) -> tuple[bitstream.Header, list[str]]:
+        """What will be decoded, before a model is loaded; and what is missing."""
+        with failing("decode", source):
+            try:
+                return bitstream.read(data, steps=self.steps).header, []
+            except TruncatedError as error:
+                if not error.steps:
+                    raise
+                if not self.allow_truncated:
+                    advice = f"--allow-truncated decodes the {error.steps} whole steps before"
+                    raise TruncatedError(f"{error}; {advice}", error.steps) from error
+                header = bitstream.read(data, allow_truncated=True, steps=self.steps).header
+                return header, [f"{error}; decoding its {error.steps} whole steps"]
+
+    def convert(self, data: bytes, source: str, output: str, on_step: Callable[[int], None] | None) -> bytes:
+        """The picture of a .cdr file, in the format that the output's suffix names."""
+        with failing("decode", source):
+            picture = load_codec(self.model, self.threads).decompress(
+                data, self.steps, self.fill, self.seed, reduce=self.reduce, allow_truncated=self.allow_truncated,
+                on_step=on_step)
+        return encode(picture, output)
+
+    def follow(self, source: str, output: str, chatter: Chatter) -> None:
+        """Write the picture anew for each step, as it arrives."""
+        codec = load_codec(self.model, self.threads)
+        with failing("decode", source), contextlib.ExitStack() as stack:
+            file = sys.stdin.buffer if source == STANDARD else stack.enter_context(open(source, "rb"))
+            for step, picture in enumerate(codec.progressive(file, allow_truncated=self.allow_truncated), 1):
+                save(output, encode(picture, output))
+                chatter.say(f"{output}: step {step}")
+
+    @settled
+    def __call__(self, task: batch.Task) -> Done:
+        """Decompress one of many."""
+        source, output = str(task.source), choose_output(str(task.source), str(task.target), ".png", self.force)
+        with failing("read", source):
+            data = read_input(source)
+        header, notes = self.check(data, source)
+        picture = self.convert(data, source, output, None)
+        save(output, picture)
+        return Done(len(data), len(picture), header.width * header.height, tuple(notes))
+
+
+def read_any(content: bytes, source: str, codec: Codec) -> Image:
+    """The picture in a .cdr file or in any other that Pillow reads."""
+    from .images import assemble, read_picture
+
+    with failing("decode", source):
+        if content.startswith(bitstream.MAGIC):
+            return codec.decompress(content)
+        picture = read_picture(io.BytesIO(content))
+        return assemble(picture.pixels, picture.mode, picture.chunks())
+
+
+def encode(picture: Image, output: str) -> bytes:
+    """The picture in the format that the output's suffix names, with its metadata."""
+    from .images import METADATA
+
+    encoded, picture_format = io.BytesIO(), format_of(output)
+    metadata = {key: picture.info[key] for key in METADATA.values() if key in picture.info}
+    try:
+        picture.save(encoded, picture_format, **metadata)
+    except (OSError, ValueError) as error:  # too large for the format, say
+        raise Failure(f"cannot write {output} as {picture_format}: {error}") from error
+    return encoded.getvalue()

@@ -1,0 +1,28 @@
+"""Distortion between two 8-bit pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+MS_SSIM_SIDE = 161  # pixels: five scales of an 11x11 window need as many
+
+
+def psnr(original: Image.Image, decoded: Image.Image) -> float:
+    """PSNR in dB over all samples of two 8-bit pictures of one mode and size; infinite if they are equal."""
+    with np.errstate(divide="ignore"):
+        return float(peak_signal_noise_ratio(np.asarray(original), np.asarray(decoded), data_range=255))
+
+
+def ms_ssim(original: Image.Image, decoded: Image.Image) -> float:
+    """MS-SSIM (Wang et al. 2003), 0..1, mean over R, G and B; both sides need at least ``MS_SSIM_SIDE`` pixels.
+
+    Raises ImportError without pytorch-msssim, which the extra "compare" brings.
+    """
+    import torch
+    from pytorch_msssim import ms_ssim as measure
+
+    first, second = (torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float()
+                     for image in (original, decoded))
+    return float(measure(first, second, data_range=255))

@@ -239,8 +239,8 @@ def compress(inputs: tuple[str, ...], output: str | None, steps: int | None, siz
 @batch_options
 @chatter_options
 def decompress(inputs: tuple[str, ...], output: str | None, steps: int | None, fill: Any, seed: int,
-               reduce: int, allow_truncated: bool, follow: bool, force: bool, model: str | None, threads: int | None, jobs: int,
-               recursive: bool, skip_existing: bool, chatter: Chatter) -> None:
+               reduce: int, allow_truncated: bool, follow: bool, force: bool, model: str | None, threads: int | None,
+               jobs: int, recursive: bool, skip_existing: bool, chatter: Chatter) -> None:
     """Decompress the .cdr files INPUT (- is standard input) to pictures.
 
     The suffix of OUTPUT chooses the format; standard output gets PNG. Several files, or those below a folder with

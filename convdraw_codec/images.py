@@ -134,7 +134,8 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
         lost = "depth beyond 8 bits"
     elif image.mode == "CMYK":
         lost = "the separation into CMYK"
-        metadata.pop("ICCP", None)  # it speaks of inks
+    if image.mode in ("CMYK", "LAB"):
+        metadata.pop("ICCP", None)  # it speaks of other channels
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
     image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))

@@ -321,7 +321,8 @@ def test_a_montage(folder):
     assert_fails(run("montage", "in.png", "-o", "strip.png", *MODEL), "strip.png exists")
 
 
-@pytest.mark.parametrize("options", [("--steps", "8"), ("--steps", "1,x"), ("--crop", "0,0,40,10"), ("--crop", "1,2,3")])
+@pytest.mark.parametrize("options", [("--steps", "8"), ("--steps", "1,x"), ("--crop", "0,0,40,10"),
+                                     ("--crop", "1,2,3")])
 def test_montages_that_make_no_sense(folder, options):
     assert_fails(run("montage", "in.png", "-o", "strip.png", *options, *MODEL), options[0], code=2)
     assert not Path("strip.png").exists()

@@ -133,8 +133,8 @@ def test_a_reduced_picture_is_the_whole_one_made_smaller(tiny, mode):
     half, quarter = tiny.decompress(data, reduce=2, on_step=taken.append), tiny.decompress(data, reduce=4)
     assert taken == [1, 2, 3, 4, 5, 6]
     assert (half.size, half.mode, quarter.size) == ((19, 23), mode, (10, 12))
-    assert psnr(half, whole.reduce(2)) > 32
-    assert psnr(quarter, whole.reduce(4)) > 32
+    assert psnr(half, whole.reduce(2)) > 30
+    assert psnr(quarter, whole.reduce(4)) > 30
     with pytest.raises(ValueError, match="reduce must be"):
         tiny.decompress(data, reduce=3)
 

@@ -154,3 +154,51 @@ def test_sixteen_threads_see_the_same_pixels(path):
 
     with ThreadPoolExecutor(16) as pool:
         assert len(set(pool.map(decode, range(32)))) == 1
+
+
+MODES = [("1", "PNG", "L"), ("L", "PNG", "L"), ("P", "PNG", "RGB"), ("P", "GIF", "RGB"), ("RGB", "PNG", "RGB"),
+         ("RGB", "JPEG", "RGB"), ("RGB", "WEBP", "RGB"), ("RGB", "BMP", "RGB"), ("RGBA", "PNG", "RGBA"),
+         ("RGBA", "WEBP", "RGBA"), ("LA", "PNG", "LA"), ("I;16", "PNG", "L"), ("I;16", "TIFF", "L"), ("I", "TIFF", "L"),
+         ("F", "TIFF", "L"), ("CMYK", "JPEG", "RGB"), ("CMYK", "TIFF", "RGB"), ("YCbCr", "TIFF", "RGB"),
+         ("LAB", "TIFF", "RGB"), ("RGBX", "TIFF", "RGB")]
+
+
+@pytest.mark.filterwarnings("ignore:.* is not kept:UserWarning")
+@pytest.mark.parametrize("metadata", [False, True], ids=["bare", "metadata"])
+@pytest.mark.parametrize(("mode", "format", "stored"), MODES, ids=lambda value: str(value))
+def test_every_mode_that_can_be_opened_goes_there_and_back(tmp_path, mode, format, stored, metadata):
+    from PIL import ImageCms
+
+    pixels = synthetic(40, 56)
+    image = Image.fromarray(pixels[..., 0]) if mode in ("1", "L", "LA", "I;16", "I", "F") else Image.fromarray(pixels)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    elif mode == "LAB":
+        profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        image = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+    elif mode == "I":
+        image = Image.fromarray(np.asarray(image).astype(np.int32) * 257)
+    elif mode in ("RGBA", "LA"):
+        image.putalpha(Image.fromarray(synthetic(40, 56, 2, grey=True)))
+    elif mode != image.mode:
+        image = image.convert(mode)
+    exif = Image.Exif()
+    exif[0x010E] = "a picture"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(tmp_path / "in", format, **({"exif": exif.tobytes(), "icc_profile": profile} if metadata else {}))
+    with Image.open(tmp_path / "in") as opened:
+        assert opened.mode == mode or (mode, format) in {("I", "TIFF"), ("RGBX", "TIFF"), ("YCbCr", "TIFF")}
+        opened.save(tmp_path / "p.cdr")
+        expected = {key: opened.info[key] for key in ("exif", "icc_profile") if opened.info.get(key)}
+        if mode in ("CMYK", "LAB"):
+            expected.pop("icc_profile", None)  # it speaks of other channels
+        original = opened if mode not in ("I", "I;16") else Image.fromarray(pixels[..., 0])
+        original = original.convert(stored)
+        with Image.open(tmp_path / "p.cdr") as back:
+            assert (back.mode, back.size) == (stored, opened.size)
+            assert {key: back.info[key] for key in ("exif", "icc_profile") if key in back.info} == expected
+            assert metadata == bool(expected) or format in ("BMP", "GIF") or mode in ("CMYK", "LAB")
+            if stored.endswith("A"):
+                assert back.getchannel("A").tobytes() == original.getchannel("A").tobytes()
+            error = np.asarray(back, float) - np.asarray(original, float)
+            assert np.square(error).mean() < (2500 if mode in ("1", "P") else 120)  # those two are dithered

@@ -1,0 +1,99 @@
+"""Large pictures: ``python -m bench.large [PICTURE]``. Prints JSON.
+
+PICTURE, mirrored from tile to tile and with noise of its own in each, fills squares of growing size. Time and peak
+memory of both directions, each in a process of its own; and how far the error of the decoded picture steps across
+the borders of bands, against the step across other borders of blocks.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+
+from convdraw_codec import Codec, bands
+
+DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
+BLOCK = 32  # pixels: multiples of it are borders of blocks in every layer
+
+
+def square(picture: Path, side: int) -> Image.Image:
+    """The picture, tiled to side x side."""
+    with Image.open(picture) as opened:
+        tile = np.asarray(opened.convert("RGB"))
+    tile = np.concatenate([tile, tile[::-1]])
+    tile = np.concatenate([tile, tile[:, ::-1]], axis=1)
+    repeats = [-(-side // n) for n in tile.shape[:2]]
+    pixels = np.tile(tile, (*repeats, 1))[:side, :side]
+    rng = np.random.default_rng(0)
+    for rows in np.array_split(np.arange(side), max(1, side // 512)):  # by parts, to need little memory
+        noise = rng.normal(0, 2, (len(rows), side, 3)).astype(np.float32)
+        pixels[rows] = (pixels[rows] + noise).round().clip(0, 255).astype(np.uint8)
+    return Image.fromarray(pixels)
+
+
+def timed(action: str, source: Path, target: Path) -> dict[str, float]:
+    """Seconds with the model loaded, and peak memory, of one direction in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "bench.large", "--run", action, str(source), str(target)],
+                          capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def run(action: str, source: str, target: str) -> None:
+    """One direction: reads, converts, writes, and prints what it took."""
+    codec = Codec()
+    codec.decompress(codec.compress(np.zeros((64, 64, 3), np.uint8)))  # warm
+    start = time.perf_counter()
+    if action == "compress":
+        Path(target).write_bytes(codec.compress(source))
+    else:
+        codec.decompress(source).save(target)
+    print(json.dumps({"seconds": round(time.perf_counter() - start, 1),
+                      "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}))
+
+
+def border_step(original: Path, decoded: Path) -> float:
+    """Mean step of the error across borders of bands, over that across other borders of blocks."""
+    with Image.open(original) as a, Image.open(decoded) as b:
+        height, width = a.height, a.width
+        band = bands.BAND_PIXELS // width // BLOCK * BLOCK
+        steps: dict[bool, list[float]] = {True: [], False: []}
+        for y in range(BLOCK, height, BLOCK):
+            first, second = (np.asarray(image.crop((0, y - 1, width, y + 1)), np.float32) for image in (a, b))
+            error = second - first
+            steps[y % band == 0].append(float(np.abs(error[1] - error[0]).mean()))
+    return float(np.mean(steps[True]) / np.mean(steps[False]))
+
+
+@click.command()
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=DEFAULT)
+@click.option("--sides", default="2048,8192", show_default=True, help="Pixels, with commas between.")
+def main(picture: Path, sides: str) -> None:
+    """Measure squares of PICTURE."""
+    Image.MAX_IMAGE_PIXELS = None
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for side in map(int, sides.split(",")):
+            original, coded, decoded = (Path(folder) / f"{side}{suffix}" for suffix in (".ppm", ".cdr", "-back.ppm"))
+            square(picture, side).save(original)
+            results[f"{side}x{side}"] = {"compress": timed("compress", original, coded),
+                                         "decompress": timed("decompress", coded, decoded),
+                                         "bytes": coded.stat().st_size}
+            if side * side > bands.BAND_PIXELS:
+                results[f"{side}x{side}"]["border step over interior"] = round(border_step(original, decoded), 4)
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--run"]:
+        run(*sys.argv[2:])
+    else:
+        main()

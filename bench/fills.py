@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from convdraw_codec import Codec
-from convdraw_codec.codec import Fill
+from convdraw_codec.choices import Fill
 from convdraw_codec.metrics import psnr
 
 from .parallel import WORKERS, map_images

@@ -7,7 +7,6 @@ with one sentence, 2 wrong usage.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -16,20 +15,26 @@ from typing import Any
 import click
 
 from . import __version__, batch, bitstream
+from .choices import FILLS, REDUCTIONS
 from .conversions import (
     Compressing,
     Decompressing,
     Done,
     choose_output,
+    compared,
     encode,
     format_of,
+    load_any,
     load_codec,
-    read_any,
+    original_and_file,
+    rate_and_quality,
     read_input,
     save,
+    upright,
 )
 from .errors import CdrawError
 from .messages import Chatter, Failure, failing, name_of
+from .option_types import Amount, Bytes, Numbers
 from .outputs import STANDARD
 
 INPUT = click.argument("input", metavar="INPUT")
@@ -39,26 +44,8 @@ FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite an existing 
 STEPS = click.IntRange(1, 255)
 MODEL = click.option("--model", type=click.Path(dir_okay=False), help="Model file in place of the bundled one.")
 THREADS = click.option("--threads", type=click.IntRange(1), help="Processor threads; default: all cores.")
-
-
-BYTE_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
-
-
-class Bytes(click.ParamType):
-    """A number of bytes, as 20000, 20KB (thousands) or 20KiB (1024)."""
-
-    name = "bytes"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """To a whole number of bytes."""
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Z]*)", str(value).strip().upper())
-        if not match or match[2] not in BYTE_UNITS or not float(match[1]):
-            self.fail(f"{value!r} is no size such as 20000, 20KB or 1.5MiB.", param, ctx)
-        return int(float(match[1]) * BYTE_UNITS[match[2]])
-
-
 SIZE = click.option("--size", type=Bytes(), help="At most so many bytes: 20000, 20KB, 1.5MiB.")
-BPP = click.option("--bpp", type=click.FloatRange(0, min_open=True), help="At most so many bits per pixel.")
+BPP = click.option("--bpp", type=Amount(), help="At most so many bits per pixel.")
 
 
 def only_one(**budgets: Any) -> bool:
@@ -142,7 +129,7 @@ def run_batch(action: str, tasks: list[batch.Task], work: Callable[[batch.Task],
             chatter.say(f"{task.source}: {note}")
         chatter.say(summary_line(str(task.target), done))
     if len(table) > 1:
-        total = Done(*(sum(getattr(done, name) for _, done in table) for name in ("before", "after", "pixels")))
+        total = Done(*(sum(getattr(done, name) for _, done in table) for name in ("coded", "picture", "pixels")))
         chatter.say(summary_line(f"{len(table)} files", total))
     if len(started) < len(tasks):
         chatter.say(f"{len(tasks) - len(started)} files were there already")
@@ -153,9 +140,8 @@ def run_batch(action: str, tasks: list[batch.Task], work: Callable[[batch.Task],
 
 
 def summary_line(name: str, done: Done) -> str:
-    """Bytes of the .cdr side, its bits per pixel, and how many times smaller it is than the other side."""
-    small, large = sorted((done.before, done.after))
-    return f"{name}: {small:,} bytes, {8 * small / done.pixels:.3f} bpp, 1:{large / small:.1f}"
+    """Bytes of the .cdr file, its bits per pixel, and how many times smaller it is than the other one."""
+    return f"{name}: {done.coded:,} bytes, {8 * done.coded / done.pixels:.3f} bpp, 1:{done.picture / done.coded:.1f}"
 
 
 def plan_batch(inputs: tuple[str, ...], output: str | None, suffix: str, accepted: set[str], recursive: bool
@@ -181,7 +167,7 @@ def plan_batch(inputs: tuple[str, ...], output: str | None, suffix: str, accepte
 @click.option("--steps", type=STEPS, help="Steps to store; fewer is smaller. Default: all.")
 @SIZE
 @BPP
-@click.option("--psnr", type=click.FloatRange(0, min_open=True), help="As few bytes as give so many decibels.")
+@click.option("--psnr", type=Amount(), help="As few bytes as give so many decibels.")
 @click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @click.option("--keep-orientation", is_flag=True, help="Do not turn the picture as its EXIF orientation says.")
@@ -226,11 +212,11 @@ def compress(inputs: tuple[str, ...], output: str | None, steps: int | None, siz
 @INPUTS
 @OUTPUT
 @click.option("--steps", type=STEPS, help="Use only the first so many steps.")
-@click.option("--fill", type=click.Choice(["retouch", "mean", "sample", "none"]), default="retouch",
+@click.option("--fill", type=click.Choice(FILLS), default=FILLS[0],
               show_default=True, help="What stands in for steps that are not stored: the likeliest picture, steps on "
               "the prior's mean, on a sample from it, or nothing.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of the sample.")
-@click.option("--reduce", type=click.Choice([1, 2, 4, 8]), default=1, show_default=True,
+@click.option("--reduce", type=click.Choice(REDUCTIONS), default=1, show_default=True,
               help="Divide width and height, and take less time.")
 @click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
 @click.option("--follow", is_flag=True, help="Write a better OUTPUT for each step, as INPUT arrives.")
@@ -259,7 +245,7 @@ def decompress(inputs: tuple[str, ...], output: str | None, steps: int | None, f
     output = choose_output(input, output, ".png", force)
     format_of(output)
     if follow:
-        if output == STANDARD or steps is not None or fill != "retouch" or reduce > 1:
+        if output == STANDARD or steps is not None or fill != FILLS[0] or reduce > 1:
             raise click.UsageError("--follow needs a file as OUTPUT, and goes without --steps, --fill and --reduce.")
         options.follow(input, output, chatter)
         return
@@ -328,44 +314,13 @@ def compare(original: str, inputs: tuple[str, ...], model: str | None, threads: 
 
     Each may be a .cdr file or any other picture. Colours are compared, alpha channels are not.
     """
-    from .metrics import MS_SSIM_SIDE, ms_ssim, psnr
-
-    contents = {}
-    for source in (original, *inputs):
-        with failing("read", source):
-            contents[source] = read_input(source)
-    first, *others = (read_any(contents[source], source, load_codec(model, threads)) for source in (original, *inputs))
-    for source, other in zip(inputs, others, strict=True):
-        if other.size != first.size:
-            raise Failure(f"cannot compare {name_of(source)}: it has {other.width}x{other.height} pixels, and "
-                          f"{name_of(original)} has {first.width}x{first.height}")
-        mode = "L" if first.mode[0] == other.mode[0] == "L" else "RGB"
-        pair, size = (first.convert(mode), other.convert(mode)), len(contents[source])
-        line = f"{name_of(source)}: {size:,} bytes, {8 * size / (first.width * first.height):.3f} bpp, " \
-               f"PSNR {psnr(*pair):.2f} dB, MS-SSIM "
-        if min(first.size) < MS_SSIM_SIDE:
-            line += f"needs {MS_SSIM_SIDE} pixels on each side"
-        else:
-            try:
-                line += f"{ms_ssim(*pair):.4f}"
-            except ImportError:
-                line += "needs pip install 'cdraw[compare]'"
-        click.echo(line)
-
-
-class Numbers(click.ParamType):
-    """Whole numbers with commas between them."""
-
-    name = "numbers"
-
-    def __init__(self, count: int | None = None):
-        self.count = count
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """To a tuple, of ``count`` numbers if that is given."""
-        if not re.fullmatch(r"[0-9]+(,[0-9]+)*", value) or self.count not in (None, value.count(",") + 1):
-            self.fail(f"{value!r} is not {self.count or 'some'} numbers with commas between them.", param, ctx)
-        return tuple(map(int, value.split(",")))
+    if (original, *inputs).count(STANDARD) > 1:
+        raise click.UsageError("standard input is one file.")
+    first, _ = load_any(original, model, threads)
+    for source in inputs:
+        other, size = load_any(source, model, threads)
+        with failing("compare", source):
+            click.echo(f"{name_of(source)}: {compared(first, other, size)}")
 
 
 @main.command()
@@ -384,9 +339,7 @@ def montage(input: str, output: str, steps: tuple[int, ...] | None, width: int, 
 
     INPUT is a .cdr file, or a picture, which then is shown last and compared.
     """
-    from .metrics import psnr
-    from .montage import Panel
-    from .montage import montage as draw
+    from .montage import Montage
 
     choose_output(input, output, ".png", force)
     format_of(output)
@@ -394,28 +347,25 @@ def montage(input: str, output: str, steps: tuple[int, ...] | None, width: int, 
         content = read_input(input)
     codec, original, data = load_codec(model, threads), None, content
     if not content.startswith(bitstream.MAGIC):
-        original = read_any(content, input, codec).convert("RGB")
-        with failing("compress", input):
-            data = codec.compress(original)
+        original, data = original_and_file(content, input, codec)
     with failing("decode", input):
         header = bitstream.read(data).header
     if crop and not (crop[0] < crop[2] <= header.width and crop[1] < crop[3] <= header.height):
         raise click.UsageError(f"--crop: that is no part of {header.width}x{header.height} pixels.")
-    whole = header.steps
-    if steps and not all(1 <= step <= whole for step in steps):
-        raise click.UsageError(f"--steps: the file has {whole} whole steps.")
-    panels = []
-    for step in steps or sorted({1 + round(i * (whole - 1) / 4) for i in range(5)}):
-        with failing("decode", input):
-            cut = bitstream.truncate(data, step)
-            picture = codec.decompress(cut).convert("RGB")
-        quality = f", {psnr(original, picture):.1f} dB" if original else ""
-        panels.append(Panel(picture, (f"{step} steps: {len(cut):,} bytes",
-                                      f"{8 * len(cut) / (header.width * header.height):.3f} bpp{quality}")))
-    if original:
-        panels.append(Panel(original, ("original", f"{header.width}x{header.height}")))
-    save(output, encode(draw(panels, width, crop), output))
-    chatter.say(f"Drew {len(panels)} pictures")
+    if not header.steps:
+        raise Failure(f"cannot draw the cuts of {name_of(input)}: it does not hold a whole step")
+    if steps and not all(1 <= step <= header.steps for step in steps):
+        raise click.UsageError(f"--steps: the file has {header.steps} whole steps.")
+    strip = Montage(width, crop)
+    with failing("draw the cuts of", input):
+        for step in steps or sorted({1 + round(i * (header.steps - 1) / 4) for i in range(5)}):
+            picture, size = codec.decompress(data, step), len(bitstream.truncate(data, step))
+            strip.add(upright(picture), f"{step} steps: {size:,} bytes", rate_and_quality(size, picture, original))
+        if original:
+            strip.add(upright(original), "original", f"{header.width}x{header.height}")
+        picture = strip.draw()
+    save(output, encode(picture, output))
+    chatter.say(f"Drew {picture.width}x{picture.height} pixels")
 
 
 @main.command()

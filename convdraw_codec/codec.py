@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.resources import as_file, files
 from os import PathLike
 from pathlib import Path
-from typing import IO, Literal, TypeAlias, cast, get_args
+from typing import IO, TypeAlias, cast
 
 import numpy as np
 from PIL import Image
@@ -16,15 +16,13 @@ from PIL import Image
 from . import bitstream
 from .bands import Decoder, Encoder
 from .bitstream import Contents, Header
+from .choices import FILLS, REDUCTIONS, Fill
 from .errors import CdrError, ImageError, TruncatedError
 from .images import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
 from .latents import LATENT_LIMIT
 from .model_file import load_model
 
 Data: TypeAlias = "bytes | bytearray | memoryview | str | PathLike[str]"
-Fill: TypeAlias = Literal["retouch", "mean", "sample", "none"]
-FILLS = get_args(Fill)
-REDUCTIONS = (1, 2, 4, 8)
 MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pictures
 
 
@@ -78,7 +76,8 @@ class Codec:
         if bpp is not None:
             size = int(bpp * width * height / 8)
         chunks, segments, data = picture.chunks(), [], b""
-        for segment, decoder in self._encode(picture, steps):
+        encoding = self._encode(picture, steps)
+        for segment, decoder in encoding:
             segments.append(segment)
             header = self._header(picture, len(segments))
             data = bitstream.write(Contents(header, segments, chunks))
@@ -87,6 +86,8 @@ class Codec:
             if size is not None and len(data) > size:
                 return bitstream.truncate(data, size=size)
             if psnr is not None and self._quality(picture, self._pixels(decoder, header)) >= psnr:
+                encoding.close()  # and with it the memory of the encoder
+                del decoder
                 return self._least(picture, data, psnr)
         return data
 
@@ -100,7 +101,7 @@ class Codec:
     def _header(self, picture: Picture, steps: int) -> Header:
         return Header(*picture.pixels.size, picture.mode, steps, self.total_steps, self.fingerprint)
 
-    def _encode(self, picture: Picture, steps: int | None) -> Iterator[tuple[bytes, Decoder]]:
+    def _encode(self, picture: Picture, steps: int | None) -> Generator[tuple[bytes, Decoder]]:
         """The segment of each step, and the decoder after it, which the next step changes."""
         steps = self.total_steps if steps is None else steps
         if not 1 <= steps <= self.total_steps:
@@ -161,7 +162,8 @@ class Codec:
         total = self._steps_within(reduce)
         contents = self._read(data, steps, allow_truncated).first(total)
         pixels = self._pixels(self._decode(contents, on_step), contents.header, total, fill, seed)
-        return _assemble(contents.header, contents.chunks, pixels).reduce(reduce)
+        image = _assemble(contents.header, contents.chunks, pixels)
+        return image.reduce(reduce) if reduce > 1 else image
 
     def progressive(self, data: Data | IO[bytes] | Iterable[bytes], *, allow_truncated: bool = False
                     ) -> Iterator[Image.Image]:
@@ -187,9 +189,10 @@ class Codec:
             yield _assemble(now, chunks, self._pixels(decoder, now))
 
     def _steps_within(self, reduce: int) -> int:
-        """How many steps matter to a picture so many times smaller, in which errors are smaller as well."""
-        steps = self._model.config.steps
-        return sum(step.quantiser >= reduce * steps[-1].quantiser for step in steps)
+        """The last step that matters to a picture so many times smaller, in which errors are smaller as well."""
+        quantisers = [step.quantiser for step in self._model.config.steps]
+        finest = min(reduce * min(quantisers), quantisers[0])
+        return max(number for number, quantiser in enumerate(quantisers, 1) if quantiser >= finest)
 
     def _read(self, data: Data, steps: int | None, allow_truncated: bool) -> Contents:
         data = Path(data).read_bytes() if isinstance(data, (str, PathLike)) else bytes(data)

@@ -81,10 +81,11 @@ def format_of(output: str) -> str:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one of many files: bytes on both sides, and the pixels; or why not. notes: what to mention."""
+    """What became of one of many files: bytes of the .cdr file and of the other one, and pixels of the .cdr file; or
+    why not. notes: what to mention."""
 
-    before: int = 0
-    after: int = 0
+    coded: int = 0
+    picture: int = 0
     pixels: int = 0
     notes: tuple[str, ...] = ()
     failure: str = ""
@@ -136,7 +137,7 @@ class Compressing:
         data, notes = self.convert(content, source, None)
         save(output, data)
         header = bitstream.parse_header(data)
-        return Done(len(content), len(data), header.width * header.height, tuple(notes))
+        return Done(len(data), len(content), header.width * header.height, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -195,15 +196,64 @@ class Decompressing:
         return Done(len(data), len(picture), header.width * header.height, tuple(notes))
 
 
-def read_any(content: bytes, source: str, codec: Codec) -> Image:
-    """The picture in a .cdr file or in any other that Pillow reads."""
-    from .images import assemble, read_picture
+def upright(image: Image) -> Image:
+    """Turned as its EXIF orientation says, in RGB or grey."""
+    from PIL import ImageOps
 
-    with failing("decode", source):
+    image = ImageOps.exif_transpose(image)
+    return image.convert("L" if image.mode[0] == "L" else "RGB")
+
+
+def load_any(source: str, model: str | None, threads: int | None) -> tuple[Image, int]:
+    """The picture in a .cdr file or in any other, upright, in RGB or grey; and the bytes of the file."""
+    from .images import read_picture
+
+    with failing("read", source):
+        content = read_input(source)
+    with failing("decode", source), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of what is lost: it is lost on both sides
         if content.startswith(bitstream.MAGIC):
-            return codec.decompress(content)
+            return upright(load_codec(model, threads).decompress(content)), len(content)
+        return read_picture(io.BytesIO(content)).pixels, len(content)
+
+
+def original_and_file(content: bytes, source: str, codec: Codec) -> tuple[Image, bytes]:
+    """A picture as it is compressed, without its alpha channel, and its .cdr file."""
+    from .images import read_picture
+
+    with failing("compress", source), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         picture = read_picture(io.BytesIO(content))
-        return assemble(picture.pixels, picture.mode, picture.chunks())
+        return picture.pixels, codec.compress(picture)
+
+
+def rate_and_quality(size: int, picture: Image, original: Image | None) -> str:
+    """Bits per pixel of a file of ``size`` bytes, and PSNR of its picture if the original is known."""
+    from .metrics import psnr
+
+    rate = f"{8 * size / (picture.width * picture.height):.3f} bpp"
+    return f"{rate}, {psnr(original, picture.convert(original.mode)):.2f} dB" if original else rate
+
+
+def compared(original: Image, other: Image, size: int) -> str:
+    """Bytes, bits per pixel, PSNR and MS-SSIM. Raises ImageError for pictures of different sizes."""
+    from .errors import ImageError
+    from .metrics import MS_SSIM_SIDE, ms_ssim, psnr
+
+    if original.size != other.size:
+        raise ImageError(f"it has {other.width}x{other.height} pixels, and the original {original.width}x"
+                         f"{original.height}")
+    if original.mode != other.mode:
+        original, other = original.convert("RGB"), other.convert("RGB")
+    if min(other.size) < MS_SSIM_SIDE:
+        similarity = f"needs {MS_SSIM_SIDE} pixels on each side"
+    else:
+        try:
+            similarity = f"{ms_ssim(original, other):.4f}"
+        except ImportError:
+            similarity = "needs pip install 'cdraw[compare]'"
+    return (f"{size:,} bytes, {8 * size / (other.width * other.height):.3f} bpp, "
+            f"PSNR {psnr(original, other):.2f} dB, MS-SSIM {similarity}")
 
 
 def encode(picture: Image, output: str) -> bytes:

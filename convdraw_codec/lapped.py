@@ -62,6 +62,7 @@ def unlap(lapped: Tensor, matrix: Tensor) -> Tensor:
     Exact in float64, in whatever order the sums are taken.
     """
     lapped = lapped.double()
+    matrix = matrix.to(lapped)
     for _ in range(2):
         lapped = _across(lapped, matrix.T, FILTER_UNIT).transpose(-1, -2)
     return lapped

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from PIL import Image, ImageFile
 
 from . import bitstream
+from .choices import REDUCTIONS
 from .errors import CdrError
 from .images import METADATA, metadata_of
 
@@ -78,7 +79,7 @@ class CdrImageFile(ImageFile.ImageFile):
         if not self._pending or self._reduce > 1 or not size:
             return None
         width, height = self.size
-        self._reduce = max(r for r in (1, 2, 4, 8) if r == 1 or r <= min(width // size[0], height // size[1]))
+        self._reduce = max(r for r in REDUCTIONS if r == 1 or r <= min(width // size[0], height // size[1]))
         self._size = -(-width // self._reduce), -(-height // self._reduce)
         return self.mode, (0, 0, width / self._reduce, height / self._reduce)
 

@@ -17,7 +17,6 @@ from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, IntegerConv, rectify, roun
 
 MIDDLE, LEVEL_UNIT = 128, 64  # the network sees (level - 128) / 64
 RETOUCH_UNIT = 16  # it answers in 1/16 of a level
-QUANTISERS = 16  # an output of 1 stands for this part of the quantiser
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class Retouch(nn.Module):
         with torch.no_grad():  # near the identity, where few activations saturate
             for convolution in (self.entry, *self.hidden):
                 convolution.weight.mul_(0.4)
-        units = torch.tensor([quantisers[0], *quantisers[:-1]]) * (RETOUCH_UNIT / QUANTISERS)
-        self.register_buffer("units", units, persistent=False)
+        units = torch.tensor([quantisers[0], *quantisers[:-1]], dtype=torch.float32)
+        self.register_buffer("units", units, persistent=False)  # of an output of 1: the last quantiser / 16 levels
 
     def forward(self, shown: Tensor, stored: Tensor) -> Tensor:
         """What to add to pictures, in whole 1/16 levels, (B, 3, H, W).

@@ -14,17 +14,16 @@ What `cdraw --help` and `cdraw COMMAND --help` say; made from them by `python -m
 
 Everywhere, `-` is standard input or output. Results go to files or standard output, all messages to standard error.
 Exit codes: 0, done; 1, failed, with a sentence on standard error; 2, wrong usage. Nothing is overwritten without
-`--force`, and a file is written whole or not at all.
+`--force`, but by `train`, and a file is written whole or not at all.
 """
 
 
 def reference() -> str:
     """The page."""
     sections = [INTRODUCTION]
-    commands = [("cdraw", main)] + [(f"cdraw {name}", command) for name, command in sorted(main.commands.items())]
-    for name, command in commands:
-        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
-        sections.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    whole = click.Context(main, info_name="cdraw", terminal_width=100, **main.context_settings)
+    contexts = [whole] + [click.Context(command, whole, name) for name, command in sorted(main.commands.items())]
+    sections += [f"## {context.command_path}\n\n```text\n{context.get_help()}\n```\n" for context in contexts]
     return "\n".join(sections)
 
 

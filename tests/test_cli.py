@@ -304,20 +304,25 @@ def test_comparing(folder):
     assert "PSNR inf dB" in lines[2]
     Image.fromarray(synthetic(161, 170)).save("large.png")
     assert run("compare", "large.png", "large.png", *MODEL).stdout.endswith("MS-SSIM 1.0000\n")
-    assert_fails(run("compare", "in.png", "large.png", *MODEL), "large.png", "170x161 pixels, and in.png has 32x24")
+    assert_fails(run("compare", "in.png", "large.png", *MODEL), "large.png", "170x161 pixels, and the original 32x24")
     assert_fails(run("compare", "in.png", "absent.png", *MODEL), "absent.png")
 
 
 def test_a_montage(folder):
     result = run("montage", "in.png", "-o", "strip.png", "--steps", "1,3,7", "--width", "64", *MODEL)
-    assert result.stderr == "Drew 4 pictures\n"
+    assert result.stderr == "Drew 256x82 pixels\n"
     strip = opened("strip.png")
     assert strip.width == 4 * 64
     shown = strip.crop((0, 0, 64, 48))
     expected = opened(io.BytesIO(run("decompress", "in.cdr", "--steps", "1", "-o", "-", *MODEL).stdout_bytes))
     assert shown.tobytes() == expected.resize((64, 48), Image.Resampling.LANCZOS).tobytes()
-    assert run("montage", "in.cdr", "-o", "cuts.png", "--width", "32", "--crop", "0,0,16,16", *MODEL).exit_code == 0
-    assert opened("cuts.png").width == 5 * 32
+    last = strip.crop((3 * 64, 0, 4 * 64, 48))
+    assert last.tobytes() == opened("in.png").resize((64, 48), Image.Resampling.LANCZOS).tobytes()
+    assert len(strip.crop((0, 48, 64, strip.height)).getcolors()) > 1  # a caption
+    crop = ("--width", "32", "--crop", "0,8,16,24")
+    assert run("montage", "in.cdr", "-o", "cuts.png", "--steps", "1", *crop, *MODEL).exit_code == 0
+    expected = expected.crop((0, 8, 16, 24)).resize((32, 32), Image.Resampling.LANCZOS)
+    assert opened("cuts.png").crop((0, 0, 32, 32)).tobytes() == expected.tobytes()
     assert_fails(run("montage", "in.png", "-o", "strip.png", *MODEL), "strip.png exists")
 
 
@@ -326,3 +331,34 @@ def test_a_montage(folder):
 def test_montages_that_make_no_sense(folder, options):
     assert_fails(run("montage", "in.png", "-o", "strip.png", *options, *MODEL), options[0], code=2)
     assert not Path("strip.png").exists()
+
+
+@pytest.mark.parametrize(("option", "value"), [("--bpp", "nan"), ("--bpp", "inf"), ("--bpp", "1e308"),
+                                               ("--psnr", "nan"), ("--size", "9" * 400), ("--bpp", "-1"),
+                                               ("--size", "12 parsecs")])
+def test_budgets_that_are_no_numbers(folder, option, value):
+    assert_fails(run("compress", "in.png", "-o", "out.cdr", option, value, *MODEL), option, code=2)
+    assert not Path("out.cdr").exists()
+
+
+def test_a_montage_of_less_than_a_step(folder):
+    run("compress", "in.png", "-o", "one.cdr", "--steps", "1", *MODEL)
+    size = Path("one.cdr").stat().st_size - 12
+    run("truncate", "one.cdr", "-o", "cut.cdr", "--size", str(size))
+    assert_fails(run("montage", "cut.cdr", "-o", "strip.png", *MODEL), "cut.cdr", "a whole step")
+
+
+def test_a_montage_that_would_be_far_too_tall(folder):
+    Image.new("L", (1, 60_000)).save("tall.png")
+    assert_fails(run("montage", "tall.png", "-o", "strip.png", "--width", "2000", *MODEL), "tall.png", "too large")
+
+
+def test_comparing_a_picture_that_was_not_turned(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(synthetic(24, 32)).save("turned.jpg", exif=exif)
+    run("compress", "turned.jpg", "-o", "kept.cdr", "--keep-orientation", *MODEL)
+    run("compress", "turned.jpg", "-o", "turned.cdr", *MODEL)
+    kept, turned = run("compare", "turned.jpg", "kept.cdr", "turned.cdr", *MODEL).stdout.splitlines()
+    qualities = [float(line.partition("PSNR ")[2].split()[0]) for line in (kept, turned)]
+    assert min(qualities) > 25

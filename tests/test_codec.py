@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
 from convdraw_codec.bands import Decoder
 from convdraw_codec.bitstream import Contents, Header, read, write
-from convdraw_codec.codec import FILLS
+from convdraw_codec.choices import FILLS
 from convdraw_codec.images import open_picture
 from convdraw_codec.integer import CONVOLUTIONS
 from convdraw_codec.model_file import save_model
@@ -135,6 +135,8 @@ def test_a_reduced_picture_is_the_whole_one_made_smaller(tiny, mode):
     assert (half.size, half.mode, quarter.size) == ((19, 23), mode, (10, 12))
     assert psnr(half, whole.reduce(2)) > 30
     assert psnr(quarter, whole.reduce(4)) > 30
+    assert tiny.decompress(data, reduce=8, on_step=taken.append).size == (5, 6)
+    assert taken[6:] == [1, 2, 3]
     with pytest.raises(ValueError, match="reduce must be"):
         tiny.decompress(data, reduce=3)
 
@@ -453,3 +455,8 @@ def test_bad_model_files_are_refused(tmp_path, damage):
         path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ModelError):
         Codec(path)
+
+
+def test_a_picture_may_be_very_wide(tiny):
+    array = np.tile(synthetic(3, 300), (1, 100, 1))
+    assert tiny.decompress(tiny.compress(array, 1)).size == (30_000, 3)

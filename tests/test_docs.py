@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
+
+from convdraw_codec.cli import main
 
 from .make_reference import PAGE, reference
 
@@ -51,6 +54,8 @@ def test_the_guide_says_what_happens(tmp_path, monkeypatch, example):
 
 def test_the_command_reference_is_that_of_the_commands():
     assert PAGE.read_text() == reference(), "run python -m tests.make_reference"
+    asked = CliRunner().invoke(main, ["truncate", "--help"], terminal_width=100, prog_name="cdraw").stdout
+    assert asked in PAGE.read_text()
 
 
 def test_the_terminal_preview(tmp_path, photo, example):

@@ -265,6 +265,6 @@ def test_the_retouch_learns_without_changing_the_codec():
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert losses[0] == pytest.approx(1)
+    assert losses[0] == pytest.approx(1, abs=1e-3)
     assert losses[-1] < 0.98
     assert all(p.grad is None for name, p in model.named_parameters() if not name.startswith("retouch"))

@@ -172,6 +172,14 @@ class Trainer:
             torch._foreach_lerp_([self.average[n] for n in parameters], list(parameters.values()), 1 - decay)
         return value
 
+    def advance(self) -> None:
+        """To the next stage. The retouch learns on the codec that will be saved, with the averaged weights."""
+        self.stage, self.stage_megapixels = self.stage + 1, 0.0
+        if self.stage < len(self.config.stages) and self.config.stages[self.stage].kind == "retouch":
+            with torch.no_grad():
+                for name, parameter in self.model.named_parameters():
+                    parameter.copy_(self.average[name])
+
     def _stored(self, rng: np.random.Generator, place: int) -> int:
         """How many steps of a picture are stored: all of most, any number of the last places of a batch."""
         steps = len(self.config.model.steps)
@@ -179,7 +187,7 @@ class Trainer:
 
     def _cuts(self) -> list[float]:
         """Where pictures are cut to be retouched: after different steps, now and then inside one, as in the last."""
-        rng, steps = np.random.default_rng((self.config.seed, self.iteration, 2)), len(self.config.model.steps)
+        rng, steps = np.random.default_rng((self.config.seed, self.iteration, 0, 2)), len(self.config.model.steps)
         after = rng.choice(steps, min(CUTS, steps), replace=False) + 1
         inside = (after == steps) | (rng.random(len(after)) < INSIDE)
         return (after - inside * rng.uniform(0.01, 0.99, len(after))).tolist()
@@ -235,6 +243,8 @@ class Trainer:
                         key: value if key == "step" and self.device.type == "cpu" else
                         value.to(self.device).to(memory_format=torch.channels_last) if value.dim() == 4 else
                         value.to(self.device) for key, value in state.items()}
+                else:
+                    self.optimiser.state.pop(parameter, None)
 
 
 def keep_memory() -> None:
@@ -306,7 +316,7 @@ def _train(config: TrainingConfig, folders: list[Path], output: Path, report: Ca
     while trainer.stage < len(config.stages):
         stage = config.stages[trainer.stage]
         if trainer.stage_megapixels >= stage.megapixels:
-            trainer.stage, trainer.stage_megapixels = trainer.stage + 1, 0.0
+            trainer.advance()
             conclude()
             keep_good()
             continue

@@ -20,6 +20,7 @@ from ..retouch import RETOUCH_UNIT
 from . import workers
 
 TIE_WIDTH = 0.4  # of a cell: where the noisy stage rounds at random
+LEAST = 1e-3  # squared error, against division by zero
 
 
 @dataclass
@@ -57,7 +58,13 @@ class Taken:
     cost: Tensor
 
 
-def take_steps(model: ConvDRAW, lapped: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None
+def lapped(model: ConvDRAW, image: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) -> lapped pictures, in full precision whatever the convolutions have."""
+    with torch.autocast(image.device.type, enabled=False):
+        return lap(image, model.lapping)
+
+
+def take_steps(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None
                ) -> Iterator[Taken]:
     """Run all steps on lapped pictures (B, 3, H, W); steps from ``stored`` (B,) on add nothing.
 
@@ -65,8 +72,8 @@ def take_steps(model: ConvDRAW, lapped: Tensor, stored: Tensor, noise: list[torc
     smooth in its mean. Without, it rounds to nearest, as in coding, and gets no gradient: prior and decoder
     alone are trained.
     """
-    state = model.start(len(lapped), *lapped.shape[2:])
-    encoder = model.start_encoder(lapped)
+    state = model.start(len(image), *image.shape[2:])
+    encoder = model.start_encoder(image)
     with model.quantised_once():
         for t in range(len(model.steps)):
             seen = model.look(t, state)
@@ -96,7 +103,7 @@ def take_steps(model: ConvDRAW, lapped: Tensor, stored: Tensor, noise: list[torc
 
 def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None) -> Rollout:
     """Rate and distortion of all steps on pictures (B, 3, H, W) in 0..255; the rest as ``take_steps``."""
-    image = lap(image, model.lapping)
+    image = lapped(model, image)
     rates, distortions = [], []
     for taken in take_steps(model, image, stored, noise):
         rates.append(taken.cost.sum((1, 2, 3)) / image[0, 0].numel())
@@ -171,10 +178,10 @@ class RetouchObjective(nn.Module):
         with torch.no_grad():
             canvases = torch.cat(list(self._cut(image, sorted(cuts))))
             stored = torch.tensor([int(cut) for cut in sorted(cuts)], device=image.device)
-            with torch.autocast(image.device.type, enabled=False):
+            with torch.autocast(image.device.type, enabled=False):  # for matrix products, too
                 shown = unlap(canvases, self.model.lapping).float() / FILTER_UNIT**2
             originals = image.repeat(len(cuts), 1, 1, 1)
-            before = workers.total((shown - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
+            before = LEAST + workers.total((shown - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
         added = self.model.retouch((shown + 0.5).floor().clamp(0, 255), stored.repeat_interleave(len(image)))
         after = (shown + added / RETOUCH_UNIT - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1)
         return (after / before).mean() * workers.count()
@@ -182,7 +189,7 @@ class RetouchObjective(nn.Module):
     def _cut(self, image: Tensor, cuts: list[float]) -> Iterator[Tensor]:
         """The canvases at each cut, (B, 3, H, W)."""
         everything = torch.full((len(image),), len(self.model.steps), device=image.device)
-        for t, taken in enumerate(take_steps(self.model, lap(image, self.model.lapping), everything)):
+        for t, taken in enumerate(take_steps(self.model, lapped(self.model, image), everything)):
             for cut in cuts:
                 if cut == t + 1:
                     yield taken.after.canvas

@@ -1,0 +1,7 @@
+"""What decompressing offers a choice of. Needs neither torch nor a model."""
+
+from typing import Literal, TypeAlias, get_args
+
+Fill: TypeAlias = Literal["retouch", "mean", "sample", "none"]
+FILLS: tuple[Fill, ...] = get_args(Fill)  # what stands in for steps that are not stored
+REDUCTIONS = (1, 2, 4, 8)  # of width and height

@@ -104,8 +104,9 @@ def test_a_run_makes_a_model_that_works(photographs, tmp_path):
     assert np.square(pictures[-1] - array).mean() < np.square(pictures[0] - array).mean()
 
 
-def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path):
-    """Saved and restored in the middle, a run ends with the same weights."""
+@pytest.mark.parametrize("stop", [3, 5])
+def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path, stop):
+    """Saved and restored in the middle, of the codec's training or of the retouch's, a run ends with the same weights."""
     crops = [batch() for _ in range(6)]
 
     def run(stop: int | None) -> Trainer:
@@ -116,15 +117,30 @@ def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path):
                 torch.manual_seed(5)
                 trainer = Trainer(SHORT, torch.device("cpu"))
                 trainer.restore(tmp_path / "c.ckpt")
+            if i == 4:
+                trainer.stage = 1
+                trainer.advance()
             assert trainer.step(crop) is not None
         return trainer
 
-    whole, stopped = run(None), run(3)
+    whole, stopped = run(None), run(stop)
     assert stopped.iteration == whole.iteration == 6
     for name, p in whole.model.named_parameters():
         assert torch.equal(p, dict(stopped.model.named_parameters())[name]), name
     for name, value in whole.average.items():
         assert torch.equal(value, stopped.average[name])
+
+
+def test_the_retouch_is_trained_on_the_codec_that_is_saved():
+    trainer = Trainer(SHORT, torch.device("cpu"))
+    for _ in range(3):
+        trainer.step(batch())
+    trainer.stage = 1
+    trainer.advance()
+    codec = {name: p.clone() for name, p in trainer.average.items() if not name.startswith("retouch")}
+    trainer.step(batch())
+    for name, p in trainer.averaged_model().named_parameters():
+        assert name.startswith("retouch") or torch.equal(p, codec[name]), name
 
 
 def test_a_jump_of_the_loss_is_refused():
@@ -168,7 +184,10 @@ torch.set_num_threads(1)
 with workers.together():
     trainer = Trainer(SHORT, torch.device("cpu"))
     crops = random_crops([synthetic(40, 48, s) for s in range(3)], 16, workers.share(SHORT.batch), seed=2)
-    for _ in range(5):
+    for iteration in range(8):
+        if iteration == 5:
+            trainer.stage = 1
+            trainer.advance()
         assert trainer.step(next(crops)) is not None
     if workers.rank() == 0:
         print("processes:", workers.count())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from PIL import Image
+import PIL
+from PIL import Image, features
 
 from convdraw_codec import Codec, truncate
 
@@ -28,10 +29,10 @@ class Cdraw:
     """One file per picture, cut after every step, and retouched."""
 
     name = "cdraw"
-    description = "convdraw_codec, bundled photo model, one file per image cut at every step"
 
     def __init__(self) -> None:
         self._codec = Codec()
+        self.description = f"photo model {self._codec.fingerprint}, one file per image cut at every step"
 
     def points(self, image: Image.Image) -> Iterator[Point]:
         """One point for each cut of one file."""
@@ -42,15 +43,21 @@ class Cdraw:
 
 @dataclass(frozen=True)
 class Pillow:
-    """A codec of Pillow at a ladder of values of its quality option."""
+    """A codec of Pillow at a ladder of settings. library: what Pillow calls the code behind it."""
 
     name: str
-    description: str
     format: str
+    library: str
+    explained: str
     settings: tuple[dict, ...]
 
+    @property
+    def description(self) -> str:
+        """Versions and settings."""
+        return f"Pillow {PIL.__version__}, {self.library} {features.version(self.library)}, {self.explained}"
+
     def points(self, image: Image.Image) -> Iterator[Point]:
-        """One file for each value of the option."""
+        """One file for each setting."""
         for setting in self.settings:
             file = io.BytesIO()
             image.save(file, self.format, **setting)
@@ -58,17 +65,39 @@ class Pillow:
                 yield len(file.getvalue()), decoded.convert(image.mode)
 
 
-JPEG = Pillow("jpeg", "Pillow JPEG, 4:2:0, optimize, progressive", "JPEG",
-              tuple({"quality": q, "subsampling": "4:2:0", "optimize": True, "progressive": True}
-                    for q in (1, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95)))
-JPEG2000 = Pillow("jpeg2000", "Pillow JPEG 2000, 9/7 wavelet, colour transform, rate-allocated", "JPEG2000",
-                  tuple({"quality_mode": "rates", "quality_layers": [24 / bpp], "irreversible": True, "mct": 1}
-                        for bpp in (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 2.5)))
+def _ladder(qualities: tuple[int, ...], **options: object) -> tuple[dict, ...]:
+    return tuple({"quality": quality} | options for quality in qualities)
 
 
-CODECS: dict[str, Callable[[], Compared]] = {"jpeg": lambda: JPEG, "jpeg2000": lambda: JPEG2000, "cdraw": Cdraw}
+JPEG = (1, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95)
+WEBP = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
+AVIF = (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90)
+BPP = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 2.5)
+PEERS = [
+    Pillow("jpeg", "JPEG", "jpg", "4:2:0, optimize, progressive",
+           _ladder(JPEG, subsampling="4:2:0", optimize=True, progressive=True)),
+    Pillow("jpeg-444", "JPEG", "jpg", "4:4:4, optimize, progressive",
+           _ladder(JPEG, subsampling="4:4:4", optimize=True, progressive=True)),
+    Pillow("jpeg2000", "JPEG2000", "jpg_2000", "9/7 wavelet, colour transform, rate-allocated",
+           tuple({"quality_mode": "rates", "quality_layers": [24 / bpp], "irreversible": True, "mct": 1}
+                 for bpp in BPP)),
+    Pillow("webp", "WEBP", "webp", "method 6", _ladder(WEBP, method=6)),
+    Pillow("avif", "AVIF", "avif", "4:2:0, speed 4", _ladder(AVIF, subsampling="4:2:0", speed=4)),
+    Pillow("avif-444", "AVIF", "avif", "4:4:4, speed 4", _ladder(AVIF, subsampling="4:4:4", speed=4)),
+]
+
+
+CODECS = ("cdraw", *(peer.name for peer in PEERS))
+
+
+def missing(name: str) -> str:
+    """Why a codec cannot be measured here, or nothing."""
+    for peer in PEERS:
+        if peer.name == name and not features.check(peer.library):
+            return f"this Pillow has no {peer.library}"
+    return ""
 
 
 def make(name: str) -> Compared:
     """The codec with that name, one of ``CODECS``."""
-    return CODECS[name]()
+    return Cdraw() if name == "cdraw" else next(peer for peer in PEERS if peer.name == name)

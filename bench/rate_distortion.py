@@ -1,11 +1,16 @@
 """Rate against distortion, from the bytes of real files: ``python -m bench.rate_distortion IMAGES... [--out DIR]``.
 
-Writes one JSON file a codec in the schema of CompressAI, the Bjontegaard rates, and a figure.
+Writes one JSON file a codec in the schema of CompressAI, the Bjontegaard rates, and a figure. What was measured of an
+unfinished codec is kept in DIR/unfinished, and not measured again. The same images give the same JSON, whatever the
+number of workers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import zlib
 from functools import cache, partial
 from pathlib import Path
 
@@ -15,9 +20,10 @@ import numpy as np
 from PIL import Image
 
 from convdraw_codec.metrics import ms_ssim, psnr
+from convdraw_codec.outputs import write_output
 from convdraw_codec.training.photographs import find_photographs
 
-from .codecs import CODECS, Compared, make
+from .codecs import CODECS, Compared, make, missing
 from .metrics import bd_rate, decibels
 from .parallel import WORKERS, map_images
 
@@ -40,24 +46,37 @@ def codec_named(name: str) -> Compared:
     return make(name)
 
 
-def measure_image(name: str, path: Path) -> dict[str, list[float]]:
-    """bpp and every metric, a column each, at every setting of the codec."""
+def measure_image(name: str, folder: Path, path: Path) -> dict[str, list[float]]:
+    """bpp and every metric, a column each, at every setting of the codec; kept in the folder, or found there."""
+    codec = codec_named(name)
+    kept, mark = folder / f"{path.name}.json", [codec.description, zlib.crc32(path.read_bytes())]
+    if kept.exists() and (earlier := json.loads(kept.read_text()))["mark"] == mark:
+        return earlier["columns"]
     with Image.open(path) as opened:
         image = opened.convert("RGB")
     rows = [(8 * size / (image.width * image.height), *(metric(image, decoded) for metric in METRICS.values()))
-            for size, decoded in codec_named(name).points(image)]
-    return {key: [round(v, 6) for v in column]
-            for key, column in zip(("bpp", *METRICS), zip(*rows, strict=True), strict=True)}
+            for size, decoded in codec.points(image)]
+    columns = {key: [round(v, 6) for v in column]
+               for key, column in zip(("bpp", *METRICS), zip(*rows, strict=True), strict=True)}
+    write_output(str(kept), json.dumps({"mark": mark, "columns": columns}).encode())
+    return columns
 
 
-def measure(name: str, images: list[Path], workers: int) -> dict:
+def measure(name: str, images: list[Path], out: Path, workers: int) -> dict:
     """Results in CompressAI's schema, plus those of each image under "images"."""
-    results = map_images(partial(measure_image, name), images, workers, f"{name:10s}")
+    folder = out / "unfinished" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    results = map_images(partial(measure_image, name, folder), images, workers, f"{name:10s}")
     per_image = {path.name: result for path, result in zip(images, results, strict=True)}
     mean = {key: np.mean([result[key] for result in per_image.values()], axis=0).round(6).tolist()
             for key in ("bpp", *METRICS)}
     codec = codec_named(name)
-    return {"name": codec.name, "description": codec.description, "results": mean, "images": per_image}
+    measured = {"name": codec.name, "description": codec.description, "results": mean, "images": per_image}
+    write_output(str(out / f"{name}.json"), (json.dumps(measured, indent=1) + "\n").encode())
+    shutil.rmtree(folder)
+    with contextlib.suppress(OSError):  # another codec is unfinished
+        folder.parent.rmdir()
+    return measured
 
 
 def curve(results: dict, metric: str) -> tuple[list[float], list[float]]:
@@ -80,15 +99,21 @@ def compare(measured: dict[str, dict]) -> dict:
     return table
 
 
-def plot(measured: dict[str, dict], path: Path) -> None:
-    """PSNR and MS-SSIM against bits per pixel."""
+def plot(measured: dict[str, dict], path: Path, published: dict[str, dict]) -> None:
+    """PSNR and MS-SSIM against bits per pixel; published curves in grey."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.2))
-    for axis, metric, label in zip(axes, METRICS, ("PSNR, RGB (dB)", "MS-SSIM (dB)"), strict=True):
+    for axis, metric, label, key in zip(axes, METRICS, ("PSNR, RGB (dB)", "MS-SSIM (dB)"), ("psnr", "ms_ssim_db"),
+                                        strict=True):
         for name, result in measured.items():
-            axis.plot(*curve(result["results"], metric), marker="o", markersize=3, label=name)
+            axis.plot(*curve(result["results"], metric), marker="o", markersize=3, label=name, zorder=3)
         axis.set(xscale="log", xlabel="bits per pixel", ylabel=label)
+        limits = axis.get_xlim(), axis.get_ylim()
+        for result in published.values():
+            if key in result:
+                axis.plot(result["bpp"], result[key], color="0.8", linewidth=0.7, zorder=1)
+        axis.set(xlim=limits[0], ylim=limits[1])
         axis.grid(alpha=0.3, which="both")
     axes[0].legend()
     figure.tight_layout()
@@ -98,13 +123,16 @@ def plot(measured: dict[str, dict], path: Path) -> None:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--codecs", multiple=True, type=click.Choice(list(CODECS)), default=list(CODECS),
+@click.option("--codecs", multiple=True, type=click.Choice(CODECS), default=CODECS,
               help="Repeat to choose several. Default: all.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"),
               show_default=True)
+@click.option("--published", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="JSON with published curves of the same images, to draw in grey.")
 @click.option("--held-out", is_flag=True, help="Of folders of photographs, those that training leaves out.")
 @WORKERS
-def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, held_out: bool, workers: int) -> None:
+def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, published: Path | None, held_out: bool,
+         workers: int) -> None:
     """Compare codecs on IMAGES, files or folders. Codecs measured into OUT before are compared as well."""
     files = find_images(images, held_out)
     if not files:
@@ -115,11 +143,14 @@ def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, held_out:
     if any(list(result["images"]) != [f.name for f in files] for result in measured.values()):
         raise click.ClickException(f"{out} holds results of other images; give another --out")
     for name in codecs:
-        measured[name] = measure(name, files, workers)
-        (out / f"{name}.json").write_text(json.dumps(measured[name], indent=1) + "\n")
+        if reason := missing(name):
+            click.echo(f"{name} is left out: {reason}", err=True)
+        else:
+            measured[name] = measure(name, files, out, workers)
+    measured = {name: measured[name] for name in CODECS if name in measured}
     table = compare(measured)
     (out / "bd-rates.json").write_text(json.dumps(table, indent=1) + "\n")
-    plot(measured, out / "rate-distortion.png")
+    plot(measured, out / "rate-distortion.png", json.loads(published.read_text())["codecs"] if published else {})
     click.echo(f"{len(files)} images; BD-rate in percent, of the mean curves (mean over images)")
     for metric, rows in table.items():
         for pair, values in rows.items():

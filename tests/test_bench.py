@@ -1,12 +1,15 @@
 """The benchmark measures what it says."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from scipy.ndimage import correlate1d
 
+from bench.codecs import Pillow
 from bench.metrics import bd_rate, decibels
 from bench.rate_distortion import main
 from convdraw_codec.metrics import ms_ssim, psnr
@@ -18,6 +21,15 @@ def test_bd_rate_of_twice_the_bytes():
     rate, quality = [0.1, 0.2, 0.5, 1.0], [25.0, 28.0, 32.0, 36.0]
     assert bd_rate((rate, quality), ([2 * r for r in rate], quality)) == pytest.approx(100)
     assert bd_rate((rate, quality), (rate[::-1], quality[::-1])) == pytest.approx(0)
+
+
+def test_bd_rate_of_published_curves():
+    """bmshj2018-hyperprior against VTM on Kodak, as CompressAI publishes them: +30.5 %."""
+    vtm = ([0.048245, 0.112495, 0.245817, 0.490545, 0.87481, 1.43085, 2.324607, 3.632609],
+           [26.144845, 28.493022, 31.199874, 34.261533, 37.419793, 40.424444, 43.505767, 46.59176])
+    hyperprior = ([0.131293, 0.208893, 0.319858, 0.478356, 0.668688, 0.938826, 1.259172, 1.660224],
+                  [27.581537, 29.196703, 30.972162, 32.838183, 34.526264, 36.743348, 38.583848, 40.556866])
+    assert bd_rate(vtm, hyperprior) == pytest.approx(30.5, abs=0.5)
 
 
 def test_psnr_by_hand():
@@ -36,14 +48,44 @@ def test_ms_ssim_falls_with_noise():
     assert decibels(0.99) == pytest.approx(20)
 
 
+def test_ms_ssim_by_its_definition():
+    """Wang, Simoncelli, Bovik (2003), written anew with scipy."""
+    a = synthetic(192, 208).astype(float)
+    b = (a + np.random.default_rng(0).normal(0, 12, a.shape)).round().clip(0, 255)
+    window = np.exp(-np.arange(-5, 6) ** 2 / (2 * 1.5**2))
+    window /= window.sum()
+
+    def blur(x: np.ndarray) -> np.ndarray:
+        for axis in (0, 1):
+            x = correlate1d(x, window, axis)
+        return x[5:-5, 5:-5]
+
+    value = np.ones(3)
+    x, y = a, b
+    for scale, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+        mean_x, mean_y = blur(x), blur(y)
+        variance = blur(x * x) - mean_x**2 + blur(y * y) - mean_y**2
+        structure = (2 * (blur(x * y) - mean_x * mean_y) + 58.5225) / (variance + 58.5225)
+        if scale == 4:
+            structure = structure * (2 * mean_x * mean_y + 6.5025) / (mean_x**2 + mean_y**2 + 6.5025)
+        value *= structure.mean((0, 1)) ** weight
+        if scale < 4:
+            x, y = (z.reshape(z.shape[0] // 2, 2, z.shape[1] // 2, 2, 3).mean((1, 3)) for z in (x, y))
+    measured = ms_ssim(*(Image.fromarray(z.astype(np.uint8)) for z in (a, b)))
+    assert measured == pytest.approx(value.mean(), abs=2e-4)
+
+
 def test_a_comparison_from_real_files(tmp_path):
     for seed in range(2):
         Image.fromarray(synthetic(180, 200, seed)).save(tmp_path / f"{seed}.png")
     out = tmp_path / "out"
     names = ("jpeg", "jpeg2000", "cdraw")
+    published = tmp_path / "published.json"
+    published.write_text(json.dumps({"codecs": {"other": {"bpp": [0.1, 1], "psnr": [25, 35]}}}))
     for chosen in (names[:1], names[1:]):  # the second run compares with what the first left
         options = [option for name in chosen for option in ("--codecs", name)]
-        result = CliRunner().invoke(main, [str(tmp_path), *options, "--out", str(out), "--workers", "1"])
+        result = CliRunner().invoke(main, [str(tmp_path), *options, "--out", str(out), "--workers", "1", "--published",
+                                     str(published)])
         assert result.exit_code == 0, result.output
     assert {f.name for f in out.iterdir()} == {*(f"{n}.json" for n in names), "bd-rates.json", "rate-distortion.png"}
     for name in names:
@@ -53,3 +95,41 @@ def test_a_comparison_from_real_files(tmp_path):
         assert results["bpp"] == sorted(results["bpp"])
     table = json.loads((out / "bd-rates.json").read_text())
     assert "cdraw against jpeg" in table["psnr-rgb"]
+
+
+def run_bench(folder: Path, out: Path, *options: str) -> None:
+    result = CliRunner().invoke(main, [str(folder), "--codecs", "jpeg", "--out", str(out), *options])
+    assert result.exit_code == 0, result.output
+
+
+def test_an_interrupted_bench_goes_on_and_workers_do_not_matter(tmp_path, monkeypatch):
+    for seed in range(4):
+        Image.fromarray(synthetic(170, 170, seed)).save(tmp_path / f"{seed}.png")
+    run_bench(tmp_path, tmp_path / "two", "--workers", "2")
+    points, seen = Pillow.points, []
+
+    def interrupted(self, image):
+        seen.append(image)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return points(self, image)
+
+    monkeypatch.setattr(Pillow, "points", interrupted)
+    monkeypatch.setattr("bench.rate_distortion.map_images", lambda work, images, workers, label: map(work, images))
+    one = tmp_path / "one"
+    assert CliRunner().invoke(main, [str(tmp_path), "--codecs", "jpeg", "--out", str(one)]).exit_code == 1
+    assert len(list((one / "unfinished" / "jpeg").iterdir())) == 2
+    run_bench(tmp_path, one)
+    assert len(seen) == 5  # two finished, one interrupted, two more
+    assert (one / "jpeg.json").read_bytes() == (tmp_path / "two" / "jpeg.json").read_bytes()
+    assert not (one / "unfinished").exists()
+
+
+def test_a_codec_that_is_missing_is_named_and_left_out(tmp_path, monkeypatch):
+    Image.fromarray(synthetic(170, 170)).save(tmp_path / "p.png")
+    monkeypatch.setattr("bench.codecs.features.check", lambda library: library != "avif")
+    options = ["--codecs", "jpeg", "--codecs", "avif", "--out", str(tmp_path / "out"), "--workers", "1"]
+    result = CliRunner().invoke(main, [str(tmp_path), *options])
+    assert result.exit_code == 0
+    assert "avif is left out: this Pillow has no avif\n" in result.stderr
+    assert not (tmp_path / "out" / "avif.json").exists()

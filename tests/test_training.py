@@ -106,7 +106,7 @@ def test_a_run_makes_a_model_that_works(photographs, tmp_path):
 
 @pytest.mark.parametrize("stop", [3, 5])
 def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path, stop):
-    """Saved and restored in the middle, of the codec's training or of the retouch's, a run ends with the same weights."""
+    """Saved and restored in either training, the codec's or the retouch's, a run ends with the same weights."""
     crops = [batch() for _ in range(6)]
 
     def run(stop: int | None) -> Trainer:

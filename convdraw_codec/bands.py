@@ -160,7 +160,7 @@ class Decoder:
 
     @_exact
     def draw(self, t: int, latents: np.ndarray | None, known: np.ndarray | None = None) -> None:
-        """Take step t. latents: None if nothing was sent; known: where they were, if not everywhere."""
+        """Take step t. latents: None if nothing was sent; known: which maps were, (maps,) bool, if not all."""
         layer, stride, kept = self.model.config.steps[t].layer, self.stride(t), _Kept()
         for band in self.bands(t):
             state, seen = self.look(t, band, kept)
@@ -170,7 +170,7 @@ class Decoder:
                 sent = torch.from_numpy(latents[:, band.rows(stride)])[None].float()
                 added = half_cells(sent, self.model.sign(t, state))
                 if known is not None:
-                    added = added * torch.from_numpy(known[:, band.rows(stride)])[None]
+                    added = added * torch.from_numpy(known)[:, None, None]
             state = self.model.draw(t, state, seen, added)
             kept.write("canvas", self._canvas, state.canvas[0] * CANVAS_UNIT, band, 1)
             for name, whole, new in (("h", self._h, state.h), ("c", self._c, state.c),

@@ -116,7 +116,10 @@ class Codec:
             coded = self._model.coded(t, picture.pixels.mode == "L").numpy()
             latents, rows = encoder.choose(t, coded)
             decoder.draw(t, latents)
-            yield self._coder.encode(latents[coded], rows[coded]), decoder
+            maps = np.flatnonzero(coded)
+            segment = self._coder.encode([latents[i] for i in maps], [rows[i] for i in maps])
+            del latents, rows  # a large picture has no room for those of two steps
+            yield segment, decoder
 
     @staticmethod
     def _quality(picture: Picture, planes: np.ndarray) -> float:
@@ -223,12 +226,14 @@ class Codec:
                           header.width + -header.width % multiple)
         for t, segment in enumerate(segments):
             rows, coded = decoder.predict(t), self._model.coded(t, header.mode[0] == "L").numpy()
-            latents, known = np.zeros(rows.shape, np.int8), np.zeros(rows.shape, bool)
+            latents, known, maps = np.zeros(rows.shape, np.int8), np.zeros(len(rows), bool), np.flatnonzero(coded)
             cut = t == header.steps
-            latents[coded], known[coded] = self._coder.decode(segment, rows[coded], cut)
-            if (latents < -LATENT_LIMIT).any() or (latents > LATENT_LIMIT).any():
+            for i, decoded in zip(maps, self._coder.decode(segment, [rows[i] for i in maps], cut), strict=not cut):
+                latents[i], known[i] = decoded, True
+            if latents.min() < -LATENT_LIMIT or latents.max() > LATENT_LIMIT:
                 raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
             decoder.draw(t, latents, known if cut else None)
+            del latents, rows  # a large picture has no room for those of two steps
             yield decoder
 
     def _pixels(self, decoder: Decoder, header: Header, total: int | None = None, fill: Fill = "retouch",

@@ -7,7 +7,7 @@ one call of the coder per distribution is what makes it fast. Escaped latents fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -67,8 +67,8 @@ class LatentCoder:
         for row in np.flatnonzero(counts):
             yield int(row), order[ends[row] - counts[row]:ends[row]]
 
-    def encode(self, latents: np.ndarray, rows: np.ndarray) -> bytes:
-        """Latents (maps, H, W), whole numbers of magnitude <= 127, and the row of each (uint8) -> bytes."""
+    def encode(self, latents: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> bytes:
+        """Latent maps (H, W), whole numbers of magnitude <= 127, and the row of each latent (uint8) -> bytes."""
         coder = self._queue.RangeEncoder()
         for latent_map, row_map in zip(latents, rows, strict=True):
             flat = latent_map.reshape(-1).astype(np.int32)
@@ -81,31 +81,28 @@ class LatentCoder:
         # big-endian words: what may be left out at the end are zero bytes, which the decoder supplies
         return coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
 
-    def decode(self, data: bytes, rows: np.ndarray, cut: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """The inverse of ``encode``: latents as int8, and which of them are known, both shaped like ``rows``.
+    def decode(self, data: bytes, rows: Sequence[np.ndarray], cut: bool = False) -> Iterator[np.ndarray]:
+        """The inverse of ``encode``: the latent maps, int8, in order.
 
-        cut: the data is only the beginning of what ``encode`` gave. Then the latents that every way to go on
-        would give are known, group by group. Raises CdrError for invalid data.
+        cut: the data is only the beginning of what ``encode`` gave. Then those maps come that are the same however
+        it goes on. Raises CdrError for invalid data.
         """
-        latents, known = np.zeros(rows.shape, dtype=np.int8), np.zeros(rows.shape, dtype=bool)
         decoders = [self._decoder(data, b"\0", 0)]
         if cut:
-            decoders.append(self._decoder(data, b"\xff", rows.size + 2))
+            decoders.append(self._decoder(data, b"\xff", sum(row_map.size for row_map in rows) + 2))
         try:
-            for latent_map, known_map, row_map in zip(latents, known, rows, strict=True):
-                flat, flat_known = latent_map.reshape(-1), known_map.reshape(-1)
+            for row_map in rows:
+                flat = np.empty(row_map.size, np.int8)
                 for row, positions in self._groups(row_map):
-                    flat[positions] = symbols = _agreed(decoders, self._models[row], len(positions)) - LARGEST
-                    flat_known[positions] = symbols != ESCAPE - LARGEST
+                    flat[positions] = _agreed(decoders, self._models[row], len(positions)) - LARGEST
                 escaped = flat == ESCAPE - LARGEST
                 if escaped.any():
                     flat[escaped] = _agreed(decoders, self._raw, int(escaped.sum())) - _RAW_OFFSET
-                    flat_known[escaped] = True
+                yield flat.reshape(row_map.shape)
         except _Undetermined:
-            latents[~known] = 0
+            return
         except AssertionError as error:  # constriction's word for a point outside the range
             raise CdrError("its latents cannot be decoded: it was not made by a cdraw encoder") from error
-        return latents, known
 
     def _decoder(self, data: bytes, fill: bytes, words: int):
         """A range decoder whose last word is completed by ``fill`` bytes, with so many words of them behind it."""

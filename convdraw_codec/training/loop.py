@@ -103,6 +103,18 @@ def find_config(name: str) -> Path:
     return Path(name)
 
 
+class Losses(nn.Module):
+    """Both objectives as one module, since DistributedDataParallel wants each parameter in one place."""
+
+    def __init__(self, codec: nn.Module, retouch: nn.Module):
+        super().__init__()
+        self.codec, self.retouch = codec, retouch
+
+    def forward(self, kind: str, *arguments: object) -> Tensor:
+        """The loss of a stage of that kind."""
+        return (self.retouch if kind == "retouch" else self.codec)(*arguments)
+
+
 class Trainer:
     """Model, averaged weights, optimiser and position in the schedule; saved and restored as one file."""
 
@@ -111,10 +123,9 @@ class Trainer:
         self.config, self.device = config, device
         self.model = self._new_model()
         self.objective = Objective(self.model, config.strength).to(device)
-        self.losses: list[nn.Module] = [self.objective, RetouchObjective(self.model)]
+        self.losses: nn.Module = Losses(self.objective, RetouchObjective(self.model))
         if workers.count() > 1:  # no loss has a gradient for all parameters
-            self.losses = [DistributedDataParallel(loss, broadcast_buffers=False, find_unused_parameters=True)
-                           for loss in self.losses]
+            self.losses = DistributedDataParallel(self.losses, broadcast_buffers=False, find_unused_parameters=True)
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         slow = [p for n, p in self.model.named_parameters() if any(part in n for part in SLOW)]
         fast = [p for n, p in self.model.named_parameters() if not any(part in n for part in SLOW)]
@@ -148,12 +159,12 @@ class Trainer:
         draws = [np.random.default_rng((config.seed, self.iteration, place, 1)) for place in places]
         with self.autocast():
             if stage.kind == "retouch":
-                loss = self.losses[1](image, self._cuts())
+                loss = self.losses(stage.kind, image, self._cuts())
             else:
                 stored = torch.tensor([self._stored(rng, place) for rng, place in zip(draws, places, strict=True)],
                                       device=self.device)
                 noise = [torch.Generator(self.device).manual_seed(int(rng.integers(2**63))) for rng in draws]
-                loss = self.losses[0](image, stored, noise if stage.kind == "noisy" else None)
+                loss = self.losses(stage.kind, image, stored, noise if stage.kind == "noisy" else None)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_limit)

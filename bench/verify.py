@@ -1,16 +1,14 @@
 """The promises of the format on a set of pictures: ``python -m bench.verify IMAGES...``. Exit code 1 if one fails.
 
 For every picture and step count: the decoded picture equals the encoder's prediction bit for bit; sizes grow with
-every step; cutting a file equals compressing with fewer steps (at a few step counts), and, at random sizes, keeps
-below the size and decodes to no worse a picture than a smaller cut. Over all: mean PSNR grows with every step, and
-mean size is within 1 % of the model's own estimate of its rate, overhead aside.
+every step; cutting a file equals compressing with fewer steps (at a few step counts). Over all: mean PSNR grows with
+every step, and mean size is within 1 % of the model's own estimate of its rate, overhead aside.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import zlib
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -47,35 +45,17 @@ def codec_from(model: str | None) -> Codec:
 
 @dataclass(frozen=True)
 class Checked:
-    """What one picture showed: failed promises; at each step count bytes and PSNR; payload, estimated payload;
-    for random budgets, the share of bytes that was left."""
+    """What one picture showed: failed promises; at each step count bytes and PSNR; payload, estimated payload."""
 
     failures: list[str]
     sizes: list[int]
     quality: list[float]
     payload: int
     estimate: float
-    left: list[float]
 
 
-def check_budgets(codec: Codec, image: Image.Image, data: bytes, budgets: list[int], name: str
-                  ) -> tuple[list[str], list[float]]:
-    """Failures, and the share of each budget that a cut to so many bytes leaves."""
-    failures, left, before = [], [], 0.0
-    for budget in budgets:
-        cut = truncate(data, size=budget)
-        quality = psnr(image, codec.decompress(cut))
-        if len(cut) > budget:
-            failures.append(f"{name}: {len(cut)} bytes for a budget of {budget}")
-        if quality < before:
-            failures.append(f"{name}, {budget} bytes: {quality:.4f} dB, and {before:.4f} dB with fewer")
-        left.append(1 - len(cut) / min(budget, len(data)))
-        before = quality
-    return failures, left
-
-
-def check_image(model: str | None, budgets: int, path: Path) -> Checked:
-    """All promises on one picture, at so many random budgets between 1 KB and 150 KB."""
+def check_image(model: str | None, path: Path) -> Checked:
+    """All promises on one picture."""
     codec, image, failures = codec_from(model), open_picture(path).pixels, []
     data = codec.compress(image)
     cuts = [truncate(data, steps + 1) for steps in range(codec.total_steps)]
@@ -91,20 +71,17 @@ def check_image(model: str | None, budgets: int, path: Path) -> Checked:
     sizes = [len(cut) for cut in cuts]
     if (np.diff(sizes) <= 0).any():
         failures.append(f"{path.name}: sizes do not grow with every step")
-    chosen = np.random.default_rng(zlib.crc32(path.name.encode())).integers(1000, 150_000, budgets)
-    more, left = check_budgets(codec, image, data, sorted(chosen.tolist()), path.name)
-    return Checked(failures + more, sizes, [psnr(image, p) for p in pictures], sum(map(len, read(data).segments)),
-                   estimate(codec, image), left)
+    return Checked(failures, sizes, [psnr(image, p) for p in pictures], sum(map(len, read(data).segments)),
+                   estimate(codec, image))
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--model", type=click.Path(exists=True, dir_okay=False))
-@click.option("--budgets", type=click.IntRange(0), default=20, show_default=True, help="Random budgets a picture.")
 @WORKERS
-def main(images: tuple[Path, ...], model: str | None, budgets: int, workers: int) -> None:
+def main(images: tuple[Path, ...], model: str | None, workers: int) -> None:
     """Check every promise on IMAGES, files or folders."""
-    results = list(map_images(partial(check_image, model, budgets), find_images(images), workers, "verifying"))
+    results = list(map_images(partial(check_image, model), find_images(images), workers, "verifying"))
     failures = [failure for result in results for failure in result.failures]
     steps = len(results[0].sizes)
     quality = np.mean([r.quality for r in results], axis=0)
@@ -119,8 +96,6 @@ def main(images: tuple[Path, ...], model: str | None, budgets: int, workers: int
     print(json.dumps({"images": len(results), "steps": steps, "payload over estimate": round(ratio, 5),
                       "largest overhead in bytes": overhead, "allowed overhead": allowed,
                       "mean psnr": quality.round(3).tolist(),
-                      "random budgets a picture": budgets,
-                      "largest share of a budget left": round(max((x for r in results for x in r.left), default=0), 5),
                       "mean bytes": np.mean([r.sizes for r in results], axis=0).round(1).tolist(),
                       "failures": failures}, indent=1))
     sys.exit(bool(failures))

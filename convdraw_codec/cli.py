@@ -190,16 +190,14 @@ def compress(inputs: tuple[str, ...], output: str | None, steps: int | None, siz
         tasks = plan_batch(inputs, output, ".cdr", set(PIL.Image.registered_extensions()), recursive)
         threads = threads or batch.threads_each(jobs)
     options = Compressing(model, threads, force, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr},
-                          {"drop_alpha": drop_alpha, "strip": strip}, keep_orientation)
+                          {"drop_alpha": drop_alpha, "strip": strip, "keep_orientation": keep_orientation})
     if is_batch(inputs, output):
         run_batch("Compressing", tasks, options, jobs, skip_existing, chatter)
         return
     input = inputs[0]
     output = choose_output(input, output, ".cdr", force)
-    with failing("read", input):
-        content = read_input(input)
     with chatter.progress("Compressing", steps or load_codec(model, threads).total_steps) as on_step:
-        data, notes = options.convert(content, input, on_step)
+        data, _, notes = options.convert(input, on_step)
     for note in notes:
         chatter.say(f"{name_of(input)}: {note}")
     save(output, data)

@@ -72,48 +72,53 @@ class Codec:
         if sum(budget is not None for budget in (steps, size, bpp, psnr)) > 1:
             raise ValueError("give only one of steps, size, bpp and psnr")
         picture = open_picture(image, keep_orientation).without(alpha=drop_alpha, metadata=strip)
-        width, height = picture.pixels.size
+        whole, grey, original = self._header(picture, self.total_steps), picture.pixels.mode == "L", picture.pixels
         if bpp is not None:
-            size = int(bpp * width * height / 8)
+            size = int(bpp * whole.width * whole.height / 8)
         chunks, segments, data = picture.chunks(), [], b""
-        encoding = self._encode(picture, steps)
+        encoding = self._encode(self._planes(picture), grey, steps)
+        if psnr is None:
+            del image, picture, original  # a large picture in memory is large
         for segment, decoder in encoding:
             segments.append(segment)
-            header = self._header(picture, len(segments))
+            header = replace(whole, steps=len(segments))
             data = bitstream.write(Contents(header, segments, chunks))
             if on_step:
                 on_step(len(segments))
             if size is not None and len(data) > size:
                 return bitstream.truncate(data, size=size)
-            if psnr is not None and self._quality(picture, self._pixels(decoder, header)) >= psnr:
+            if psnr is not None and self._quality(original, self._pixels(decoder, header)) >= psnr:
                 encoding.close()  # and with it the memory of the encoder
                 del decoder
-                return self._least(picture, data, psnr)
+                return self._least(original, data, psnr)
         return data
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
         """What decoding will show after 1, 2, ... ``steps`` stored steps, from the encoder's run."""
         picture = open_picture(image)
-        for t, (_, decoder) in enumerate(self._encode(picture, steps)):
+        encoding = self._encode(self._planes(picture), picture.pixels.mode == "L", steps)
+        for t, (_, decoder) in enumerate(encoding):
             header = self._header(picture, t + 1)
             yield _assemble(header, picture.chunks(), self._pixels(decoder, header))
 
     def _header(self, picture: Picture, steps: int) -> Header:
         return Header(*picture.pixels.size, picture.mode, steps, self.total_steps, self.fingerprint)
 
-    def _encode(self, picture: Picture, steps: int | None) -> Generator[tuple[bytes, Decoder]]:
+    def _planes(self, picture: Picture) -> np.ndarray:
+        """(3, H, W) uint8, padded. Raises ImageError for a picture that is too large."""
+        if picture.pixels.width * picture.pixels.height > MAX_PIXELS:
+            raise ImageError(f"it has more than {MAX_PIXELS:,} pixels")
+        return to_planes(picture.pixels, self._model.padding)
+
+    def _encode(self, planes: np.ndarray, grey: bool, steps: int | None) -> Generator[tuple[bytes, Decoder]]:
         """The segment of each step, and the decoder after it, which the next step changes."""
         steps = self.total_steps if steps is None else steps
         if not 1 <= steps <= self.total_steps:
             raise ValueError(f"steps must be 1 to {self.total_steps}, not {steps}")
-        width, height = picture.pixels.size
-        if width * height > MAX_PIXELS:
-            raise ImageError(f"it has more than {MAX_PIXELS:,} pixels")
-        planes = to_planes(picture.pixels, self._model.padding)
         decoder = Decoder(self._model, *planes.shape[1:])
         encoder = Encoder(decoder, planes)
         for t in range(steps):
-            coded = self._model.coded(t, picture.pixels.mode == "L").numpy()
+            coded = self._model.coded(t, grey).numpy()
             latents, rows = encoder.choose(t, coded)
             decoder.draw(t, latents)
             maps = np.flatnonzero(coded)
@@ -122,13 +127,13 @@ class Codec:
             yield segment, decoder
 
     @staticmethod
-    def _quality(picture: Picture, planes: np.ndarray) -> float:
+    def _quality(original: Image.Image, planes: np.ndarray) -> float:
         """PSNR in decibels of what a decoder shows."""
         from .metrics import psnr  # it imports much that nothing else needs
 
-        return psnr(picture.pixels, from_planes(planes, *picture.pixels.size, picture.pixels.mode == "L"))
+        return psnr(original, from_planes(planes, *original.size, original.mode == "L"))
 
-    def _least(self, picture: Picture, data: bytes, psnr: float) -> bytes:
+    def _least(self, original: Image.Image, data: bytes, psnr: float) -> bytes:
         """The smallest cut of the file's last step that still gives ``psnr`` decibels, within 64 bytes."""
         steps = bitstream.parse_header(data).steps
         low = len(bitstream.truncate(data, steps - 1)) if steps > 1 else 0
@@ -138,7 +143,7 @@ class Codec:
             try:
                 shorter = bitstream.truncate(data, size=middle)
                 contents = bitstream.read(shorter)
-                enough = self._quality(picture, self._pixels(self._decode(contents), contents.header)) >= psnr
+                enough = self._quality(original, self._pixels(self._decode(contents), contents.header)) >= psnr
             except CdrError:  # too short for anything
                 enough = False
             low, high, best = (low, middle, shorter) if enough else (middle, high, best)

@@ -112,32 +112,37 @@ class Compressing:
     threads: int | None
     force: bool
     budget: dict[str, Any]
-    leave_out: dict[str, bool]
-    keep_orientation: bool
+    handling: dict[str, bool]
 
-    def convert(self, content: bytes, source: str, on_step: Callable[[int], None] | None) -> tuple[bytes, list[str]]:
-        """The .cdr file of a picture, and what was lost on the way."""
+    def convert(self, source: str, on_step: Callable[[int], None] | None) -> tuple[bytes, int, list[str]]:
+        """The .cdr file of a picture, the bytes of that picture's file, and what was lost on the way."""
         from .images import read_picture
 
         codec = load_codec(self.model, self.threads)
         if (self.budget.get("steps") or 1) > codec.total_steps:
             raise click.UsageError(f"--steps: this model has {codec.total_steps} steps.")
+        with failing("read", source):
+            if os.path.isfile(source):
+                with open(source, "rb"):
+                    size, content = os.path.getsize(source), None  # read later: it may be large
+            else:
+                content = read_input(source)
+                size = len(content)
         with failing("compress", source), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            picture = read_picture(io.BytesIO(content), self.keep_orientation)
-            data = codec.compress(picture, **self.budget, **self.leave_out, on_step=on_step)
-        return data, [str(warning.message) for warning in caught]
+            as_it_is = self.handling["keep_orientation"]
+            picture = source if content is None else read_picture(io.BytesIO(content), as_it_is)
+            data = codec.compress(picture, **self.budget, **self.handling, on_step=on_step)
+        return data, size, [str(warning.message) for warning in caught]
 
     @settled
     def __call__(self, task: batch.Task) -> Done:
         """Compress one of many."""
         source, output = str(task.source), choose_output(str(task.source), str(task.target), ".cdr", self.force)
-        with failing("read", source):
-            content = read_input(source)
-        data, notes = self.convert(content, source, None)
+        data, size, notes = self.convert(source, None)
         save(output, data)
         header = bitstream.parse_header(data)
-        return Done(len(data), len(content), header.width * header.height, tuple(notes))
+        return Done(len(data), size, header.width * header.height, tuple(notes))
 
 
 @dataclass(frozen=True)

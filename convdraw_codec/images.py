@@ -162,7 +162,7 @@ def _checked(picture: Picture) -> Picture:
 
 def to_planes(image: Image.Image, multiple: int) -> np.ndarray:
     """RGB or grey -> (3, H, W) uint8, padded by edge replication to a multiple on each side."""
-    pixels = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB")).transpose(2, 0, 1)
     height, width = pixels.shape[1:]
     return np.pad(pixels, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
 

@@ -1,0 +1,72 @@
+"""Files cut to random sizes: ``python -m bench.budgets IMAGES...``. Prints JSON; exit code 1 if a promise fails.
+
+No cut file may be larger than its budget, nor decode to a worse picture than a smaller one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from functools import cache, partial
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+
+from convdraw_codec import Codec, truncate
+from convdraw_codec.images import open_picture
+from convdraw_codec.metrics import psnr
+
+from .parallel import WORKERS, map_images
+from .rate_distortion import find_images
+
+SMALLEST, LARGEST = 1_000, 150_000  # bytes
+
+
+@cache
+def the_codec() -> Codec:
+    """One instance a process."""
+    return Codec()
+
+
+def check_budgets(image: Image.Image, data: bytes, budgets: list[int], name: str) -> tuple[list[str], list[float]]:
+    """Failures, and the share of each budget that a cut to so many bytes leaves."""
+    failures, left, before = [], [], 0.0
+    for budget in budgets:
+        cut = truncate(data, size=budget)
+        quality = psnr(image, the_codec().decompress(cut))
+        if len(cut) > budget:
+            failures.append(f"{name}: {len(cut)} bytes for a budget of {budget}")
+        if quality < before:
+            failures.append(f"{name}, {budget} bytes: {quality:.4f} dB, and {before:.4f} dB with fewer")
+        left.append(1 - len(cut) / min(budget, len(data)))
+        before = quality
+    return failures, left
+
+
+def check_image(count: int, path: Path) -> tuple[list[str], list[float]]:
+    """``check_budgets`` with random budgets."""
+    image = open_picture(path).pixels
+    budgets = np.random.default_rng(zlib.crc32(path.name.encode())).integers(SMALLEST, LARGEST, count)
+    return check_budgets(image, the_codec().compress(image), sorted(budgets.tolist()), path.name)
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--count", type=click.IntRange(1), default=20, show_default=True, help="Random budgets a picture.")
+@WORKERS
+def main(images: tuple[Path, ...], count: int, workers: int) -> None:
+    """Cut files of IMAGES, files or folders, to random sizes."""
+    results = list(map_images(partial(check_image, count), find_images(images), workers, "budgets"))
+    failures = [failure for failed, _ in results for failure in failed]
+    left = [share for _, shares in results for share in shares]
+    shares = {"mean": round(float(np.mean(left)), 5), "largest": round(max(left), 5)}
+    print(json.dumps({"images": len(results), "budgets a picture": count, "share of a budget left": shares,
+                      "failures": failures}, indent=1))
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,27 +8,22 @@ from __future__ import annotations
 import json
 import sys
 import zlib
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
 from PIL import Image
 
-from convdraw_codec import Codec, truncate
+from convdraw_codec import truncate
 from convdraw_codec.images import open_picture
 from convdraw_codec.metrics import psnr
 
+from .codecs import the_codec
 from .parallel import WORKERS, map_images
 from .rate_distortion import find_images
 
 SMALLEST, LARGEST = 1_000, 150_000  # bytes
-
-
-@cache
-def the_codec() -> Codec:
-    """One instance a process."""
-    return Codec()
 
 
 def check_budgets(image: Image.Image, data: bytes, budgets: list[int], name: str) -> tuple[list[str], list[float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import PIL
@@ -25,13 +26,19 @@ class Compared(Protocol):
     def points(self, image: Image.Image) -> Iterator[Point]: ...
 
 
+@cache
+def the_codec() -> Codec:
+    """cdraw with the bundled model, one instance a process."""
+    return Codec()
+
+
 class Cdraw:
     """One file per picture, cut after every step, and retouched."""
 
     name = "cdraw"
 
     def __init__(self) -> None:
-        self._codec = Codec()
+        self._codec = the_codec()
         self.description = f"photo model {self._codec.fingerprint}, one file per image cut at every step"
 
     def points(self, image: Image.Image) -> Iterator[Point]:

@@ -6,27 +6,20 @@ PSNR of every cut: of the canvas as it is, with the steps that are not stored ta
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 
 import click
 import numpy as np
 from PIL import Image
 
-from convdraw_codec import Codec
 from convdraw_codec.choices import Fill
 from convdraw_codec.metrics import psnr
 
+from .codecs import the_codec
 from .parallel import WORKERS, map_images
 from .rate_distortion import find_images
 
 COMPARED: tuple[Fill, ...] = ("none", "mean", "retouch")
-
-
-@cache
-def the_codec() -> Codec:
-    """One instance a process."""
-    return Codec()
 
 
 def measure(path: Path) -> list[list[float]]:

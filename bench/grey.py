@@ -6,25 +6,19 @@ Every picture is compressed as it is, and turned grey; bytes are compared at equ
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 
 import click
 import numpy as np
 from PIL import Image
 
-from convdraw_codec import Codec, truncate
+from convdraw_codec import truncate
 from convdraw_codec.metrics import psnr
 
+from .codecs import the_codec
 from .metrics import bd_rate
 from .parallel import WORKERS, map_images
 from .rate_distortion import find_images
-
-
-@cache
-def the_codec() -> Codec:
-    """One instance a process."""
-    return Codec()
 
 
 def curve(image: Image.Image) -> tuple[list[float], list[float]]:

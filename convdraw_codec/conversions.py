@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import batch, bitstream
-from .errors import TruncatedError
+from .errors import ImageError, TruncatedError
 from .messages import Chatter, Failure, failing
 from .outputs import STANDARD, write_output
 
@@ -242,7 +242,6 @@ def rate_and_quality(size: int, picture: Image, original: Image | None) -> str:
 
 def compared(original: Image, other: Image, size: int) -> str:
     """Bytes, bits per pixel, PSNR and MS-SSIM. Raises ImageError for pictures of different sizes."""
-    from .errors import ImageError
     from .metrics import MS_SSIM_SIDE, ms_ssim, psnr
 
     if original.size != other.size:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, which renames no open files
+    fcntl = None  # type: ignore[assignment]
 
 STANDARD = "-"
 
@@ -31,16 +36,32 @@ def write_output(target: str, data: bytes) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    part = path.with_name(f".{path.name}.part")  # always this: what a killed process left is used by the next
+    handle = _lock(part)
     try:
         with os.fdopen(handle, "wb") as file:
+            file.truncate()
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp is private; this is a file like any other
-        os.replace(name, path)
+            if fcntl:
+                os.replace(part, path)
+        if not fcntl:
+            os.replace(part, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
+
+
+def _lock(part: Path) -> int:
+    """A handle of the file, which no other process has: whoever writes the same output at the same time waits."""
+    while True:
+        handle = os.open(part, os.O_CREAT | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)
+        if fcntl is None:
+            return handle
+        with contextlib.suppress(OSError):  # some file systems know no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), os.stat(part)):
+                return handle
+        os.close(handle)  # whoever had it before has renamed it

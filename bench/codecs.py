@@ -6,6 +6,8 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module, metadata
+from importlib.util import find_spec
 from typing import Protocol
 
 import PIL
@@ -50,21 +52,33 @@ class Cdraw:
 
 @dataclass(frozen=True)
 class Pillow:
-    """A codec of Pillow at a ladder of settings. library: what Pillow calls the code behind it."""
+    """A codec of Pillow at a ladder of settings. library: what Pillow calls the code behind it; or the package, and
+    the module, of a plugin."""
 
     name: str
     format: str
     library: str
     explained: str
     settings: tuple[dict, ...]
+    plugin: str = ""
 
     @property
     def description(self) -> str:
         """Versions and settings."""
-        return f"Pillow {PIL.__version__}, {self.library} {features.version(self.library)}, {self.explained}"
+        version = metadata.version(self.library) if self.plugin else features.version(self.library)
+        return f"Pillow {PIL.__version__}, {self.library} {version}, {self.explained}"
+
+    @property
+    def missing(self) -> str:
+        """Why it cannot be used here, or nothing."""
+        if self.plugin:
+            return "" if find_spec(self.plugin) else f"{self.library} is not installed"
+        return "" if features.check(self.library) else f"this Pillow has no {self.library}"
 
     def points(self, image: Image.Image) -> Iterator[Point]:
         """One file for each setting."""
+        if self.plugin:
+            import_module(self.plugin)
         for setting in self.settings:
             file = io.BytesIO()
             image.save(file, self.format, **setting)
@@ -78,6 +92,7 @@ def _ladder(qualities: tuple[int, ...], **options: object) -> tuple[dict, ...]:
 
 JPEG = (1, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95)
 WEBP = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
+JXL = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
 AVIF = (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90)
 BPP = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 2.5)
 PEERS = [
@@ -91,6 +106,7 @@ PEERS = [
     Pillow("webp", "WEBP", "webp", "method 6", _ladder(WEBP, method=6)),
     Pillow("avif", "AVIF", "avif", "4:2:0, speed 4", _ladder(AVIF, subsampling="4:2:0", speed=4)),
     Pillow("avif-444", "AVIF", "avif", "4:4:4, speed 4", _ladder(AVIF, subsampling="4:4:4", speed=4)),
+    Pillow("jpeg-xl", "JXL", "pillow-jxl-plugin", "effort 9", _ladder(JXL, effort=9), plugin="pillow_jxl"),
 ]
 
 
@@ -99,10 +115,7 @@ CODECS = ("cdraw", *(peer.name for peer in PEERS))
 
 def missing(name: str) -> str:
     """Why a codec cannot be measured here, or nothing."""
-    for peer in PEERS:
-        if peer.name == name and not features.check(peer.library):
-            return f"this Pillow has no {peer.library}"
-    return ""
+    return next((peer.missing for peer in PEERS if peer.name == name), "")
 
 
 def make(name: str) -> Compared:

@@ -2,7 +2,7 @@
 
 PICTURE, mirrored from tile to tile and with noise of its own in each, fills squares of growing size. Time and peak
 memory of both directions, each in a process of its own; and how far the error of the decoded picture steps across
-the borders of bands, against the step across other borders of blocks.
+the borders of tiles, against the step across other borders of blocks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from convdraw_codec import Codec, bands
+from convdraw_codec import Codec
+from convdraw_codec.tiles import Tiling
 
 DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
 BLOCK = 32  # pixels: multiples of it are borders of blocks in every layer
@@ -61,16 +62,21 @@ def run(action: str, source: str, target: str) -> None:
 
 
 def border_step(original: Path, decoded: Path) -> float:
-    """Mean step of the error across borders of bands, over that across other borders of blocks."""
+    """Mean step of the error across borders of tiles, over that across other borders of blocks."""
+    steps: dict[bool, list[float]] = {True: [], False: []}
     with Image.open(original) as a, Image.open(decoded) as b:
-        height, width = a.height, a.width
-        band = bands.BAND_PIXELS // width // BLOCK * BLOCK
-        steps: dict[bool, list[float]] = {True: [], False: []}
-        for y in range(BLOCK, height, BLOCK):
-            first, second = (np.asarray(image.crop((0, y - 1, width, y + 1)), np.float32) for image in (a, b))
-            error = second - first
-            steps[y % band == 0].append(float(np.abs(error[1] - error[0]).mean()))
+        tiling = Tiling(a.height, a.width, BLOCK, BLOCK)
+        borders = {span.first for span in tiling.rows()}, {span.first for span in tiling.columns()}
+        for y in range(BLOCK, a.height, BLOCK):
+            steps[y in borders[0]].append(_step(a, b, (0, y - 1, a.width, y + 1), axis=0))
+        for x in range(BLOCK, a.width, BLOCK):
+            steps[x in borders[1]].append(_step(a, b, (x - 1, 0, x + 1, a.height), axis=1))
     return float(np.mean(steps[True]) / np.mean(steps[False]))
+
+
+def _step(a: Image.Image, b: Image.Image, box: tuple[int, int, int, int], axis: int) -> float:
+    first, second = (np.asarray(image.crop(box), np.float32) for image in (a, b))
+    return float(np.abs(np.diff(second - first, axis=axis)).mean())
 
 
 @click.command()
@@ -87,7 +93,7 @@ def main(picture: Path, sides: str) -> None:
             results[f"{side}x{side}"] = {"compress": timed("compress", original, coded),
                                          "decompress": timed("decompress", coded, decoded),
                                          "bytes": coded.stat().st_size}
-            if side * side > bands.BAND_PIXELS:
+            if not Tiling(side, side, BLOCK, BLOCK).single:
                 results[f"{side}x{side}"]["border step over interior"] = round(border_step(original, decoded), 4)
     print(json.dumps(results, indent=1))
 

@@ -1,11 +1,23 @@
-"""MS-SSIM in decibels, and the Bjontegaard deltas between curves."""
+"""Metrics of decoded pictures, and the Bjontegaard deltas between curves."""
 
 from __future__ import annotations
 
+import io
 import math
 
 import bjontegaard
 import numpy as np
+from PIL import Image
+from ssimulacra2 import compute_ssimulacra2
+
+
+def ssimulacra2(original: Image.Image, decoded: Image.Image) -> float:
+    """SSIMULACRA 2, by the package of that name: 90 is visually lossless, 50 medium, 10 low quality."""
+    files = []
+    for image in (original, decoded):
+        files.append(io.BytesIO())
+        image.save(files[-1], "PPM")
+    return float(compute_ssimulacra2(*files))
 
 
 def decibels(ms_ssim: float) -> float:

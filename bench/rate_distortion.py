@@ -13,6 +13,7 @@ import shutil
 import zlib
 from functools import cache, partial
 from pathlib import Path
+from typing import IO
 
 import click
 import matplotlib
@@ -24,11 +25,13 @@ from convdraw_codec.outputs import write_output
 from convdraw_codec.training.photographs import find_photographs
 
 from .codecs import CODECS, Compared, make, missing
-from .metrics import bd_rate, decibels
+from .metrics import bd_rate, decibels, ssimulacra2
 from .parallel import WORKERS, map_images
 
 matplotlib.use("Agg")
-METRICS = {"psnr-rgb": psnr, "ms-ssim-rgb": ms_ssim}
+METRICS = {"psnr-rgb": psnr, "ms-ssim-rgb": ms_ssim, "ssimulacra2": ssimulacra2}
+LABELS = {"psnr-rgb": ("PSNR, RGB (dB)", "psnr"), "ms-ssim-rgb": ("MS-SSIM (dB)", "ms_ssim_db"),
+          "ssimulacra2": ("SSIMULACRA 2", "")}  # and the key of published curves
 SUFFIXES = {".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"}
 
 
@@ -80,8 +83,8 @@ def measure(name: str, images: list[Path], out: Path, workers: int) -> dict:
 
 
 def curve(results: dict, metric: str) -> tuple[list[float], list[float]]:
-    """(bpp, quality in dB)."""
-    quality = results[metric] if metric == "psnr-rgb" else [decibels(v) for v in results[metric]]
+    """(bpp, quality), MS-SSIM in dB."""
+    quality = [decibels(v) for v in results[metric]] if metric == "ms-ssim-rgb" else results[metric]
     return results["bpp"], quality
 
 
@@ -99,13 +102,12 @@ def compare(measured: dict[str, dict]) -> dict:
     return table
 
 
-def plot(measured: dict[str, dict], path: Path, published: dict[str, dict]) -> None:
-    """PSNR and MS-SSIM against bits per pixel; published curves in grey."""
+def plot(measured: dict[str, dict], path: Path | IO[bytes], published: dict[str, dict]) -> None:
+    """Every metric against bits per pixel; published curves in grey."""
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.2))
-    for axis, metric, label, key in zip(axes, METRICS, ("PSNR, RGB (dB)", "MS-SSIM (dB)"), ("psnr", "ms_ssim_db"),
-                                        strict=True):
+    figure, axes = pyplot.subplots(1, len(LABELS), figsize=(5.5 * len(LABELS), 4.2))
+    for axis, (metric, (label, key)) in zip(axes, LABELS.items(), strict=True):
         for name, result in measured.items():
             axis.plot(*curve(result["results"], metric), marker="o", markersize=3, label=name, zorder=3)
         axis.set(xscale="log", xlabel="bits per pixel", ylabel=label)

@@ -303,6 +303,25 @@ def truncate(input: str, output: str, steps: int | None, size: int | None, bpp: 
 
 
 @main.command()
+@THREADS
+def selftest(threads: int | None) -> None:
+    """Decode the files that come with cdraw in every way this machine offers, and compare every pixel."""
+    import torch
+
+    from .selftest import selftest as outcomes
+
+    if threads:
+        torch.set_num_threads(threads)
+    wrong = 0
+    for outcome in outcomes():
+        wrong += len(outcome.wrong)
+        verdict = f"wrong in {', '.join(outcome.wrong)}" if outcome.wrong else "exact"
+        click.echo(f"{outcome.path}: {verdict}; {outcome.pictures} pictures in {outcome.seconds:.1f} s")
+    if wrong:
+        raise Failure("this machine shows wrong pixels: please report it, with what is printed above")
+
+
+@main.command()
 @click.argument("original", metavar="ORIGINAL")
 @INPUTS
 @MODEL

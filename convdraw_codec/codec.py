@@ -14,13 +14,14 @@ import numpy as np
 from PIL import Image
 
 from . import bitstream
-from .bands import Decoder, Encoder
 from .bitstream import Contents, Header
 from .choices import FILLS, REDUCTIONS, Fill
 from .errors import CdrError, ImageError, TruncatedError
 from .images import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
+from .integer import fastest_exact
 from .latents import LATENT_LIMIT
 from .model_file import load_model
+from .tiles import Decoder, Encoder
 
 Data: TypeAlias = "bytes | bytearray | memoryview | str | PathLike[str]"
 MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pictures
@@ -35,11 +36,13 @@ class Codec:
     """Compresses and decompresses pictures with one model.
 
     model: path of a model file; None is the photo model that comes with the package.
-    convolution: how exact convolutions are computed, "float32" or "float64": the same pixels, the latter slower.
+    convolution: how exact convolutions are computed, "float32" or "float64": the same pixels, the latter slower; None
+    is the fastest that adds exactly on this machine.
     Raises ModelError for a file that is no usable model. Instances may be shared between threads.
     """
 
-    def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str = "float32"):
+    def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None):
+        convolution = convolution or fastest_exact()
         if model is None:
             with as_file(files(__package__) / "models" / "photo.safetensors") as path:
                 loaded = load_model(path, convolution)

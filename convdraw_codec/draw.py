@@ -19,10 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import ConfigError
-from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectify, round_through
-from .lapped import cosines, lapping_filter
+from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectify, round_through, whole
+from .lapped import lapping_filter
 from .latents import FIRST, LATENT_LIMIT, REFINE, REFINEMENT, SCALES, ZERO, index_of
 from .retouch import Retouch, RetouchSize
+from .transform import SPREAD_LIMIT, Overlap, nested_transform
 
 CANVAS_UNIT = 16  # the canvas counts in 1/16 of a pixel level
 CANVAS_MARGIN = 256  # levels by which the lapped canvas may leave 0..255
@@ -124,47 +125,6 @@ class EncoderState:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# The start: a nested, orthonormal cosine transform. Coefficients of low frequency move up to the next
-# coarser layer, so every coefficient of the picture belongs to exactly one layer.
-
-def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """For each layer, coarse to fine: basis (n, 3 s s) with orthonormal rows, expected deviation (n,), and
-    which rows are luma (n,), bool: those are all that a grey picture needs.
-
-    Rows are ordered by the deviation to expect in a photograph. Over all layers the basis is complete.
-    """
-    colours = torch.tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=torch.float64)
-    colours = colours / colours.norm(dim=1, keepdim=True)
-    result: list[tuple[Tensor, Tensor, Tensor]] = []
-    functions = cosines(strides[-1])  # 1-D functions of the current layer, rows by frequency
-    for level in reversed(range(len(strides))):
-        stride = strides[level]
-        promoted = 0
-        if level > 0:  # low frequencies that the coarser layer will take
-            promoted = 2 if len(functions) >= 4 else 1
-        rows, deviations, lumas = [], [], []
-        for v, fv in enumerate(functions):
-            for u, fu in enumerate(functions):
-                if u < promoted and v < promoted:
-                    continue
-                frequency = math.hypot(u, v) / (2 * stride)
-                for colour, amplitude, luma in zip(colours, (1.0, 0.2, 0.15), (True, False, False), strict=True):
-                    lumas.append(luma)
-                    rows.append(torch.einsum("c,y,x->cyx", colour, fv, fu).flatten())
-                    deviations.append(amplitude * (6 / frequency if frequency else 80 * stride))
-        deviation = torch.tensor(deviations)
-        order = torch.argsort(deviation, descending=True, stable=True)
-        result.insert(0, (torch.stack(rows)[order].float(), deviation[order], torch.tensor(lumas)[order]))
-        if level > 0:  # the functions of the coarser layer: nearest to its own cosines, within the promoted span
-            ratio = strides[level - 1] // stride
-            span = torch.block_diag(*[functions[:promoted]] * ratio)
-            target = cosines(strides[level - 1])[:len(span)]
-            left, _, right = torch.linalg.svd(target @ span.T)
-            functions = left @ right @ span
-    return result
-
-
-# ---------------------------------------------------------------------------------------------------------
 
 class LayerCores(nn.Module):
     """What all steps that visit a layer share: its recurrent cores, and its maps from and to pixels."""
@@ -237,7 +197,9 @@ class ConvDRAW(nn.Module):
         self.config = config
         self.padding = config.layers[0].stride
         self.lapping = lapping_filter(config.layers[-1].stride)
-        transform = nested_transform([layer.stride for layer in config.layers])
+        strides = [layer.stride for layer in config.layers]
+        self.overlap = Overlap(strides)
+        transform = nested_transform(strides)
         self.coefficients = [len(basis) for basis, _, _ in transform]
         self.luma = [luma for _, _, luma in transform]  # of each layer's coefficients
         self.initial_canvas = nn.Parameter(torch.tensor([118.0, 116.0, 108.0]))  # r_0
@@ -311,7 +273,7 @@ class ConvDRAW(nn.Module):
     def look(self, t: int, state: DecoderState) -> Tensor:
         """Embedding of the canvas r_{t-1} at the layer of step t, (B, embedding, H/s, W/s), 0..127."""
         stride = self.config.layers[self.config.steps[t].layer].stride
-        levels = round_through((state.canvas - 128).clamp(-127, 127))
+        levels = whole(state.canvas - 128, 1, -127, 127)
         patches = F.pixel_unshuffle(levels, stride).contiguous(memory_format=torch.channels_last)
         return rectify(self.core(t).canvas_embedding(patches))
 
@@ -333,7 +295,7 @@ class ConvDRAW(nn.Module):
         if heads.refines:
             if_zero, if_significant = index.chunk(2, dim=1)
             index = torch.where(history[:, step.first:step.last] == 0, if_zero, if_significant)
-        return round_through((index * INDEX_UNIT).clamp(0, SCALES - 1))
+        return whole(index, INDEX_UNIT, 0, SCALES - 1)
 
     def sign(self, t: int, state: DecoderState) -> Tensor | None:
         """Sign so far of each coefficient of step t, (B, latents, H/s, W/s); None on their first visit."""
@@ -349,8 +311,9 @@ class ConvDRAW(nn.Module):
         padding = (0, 0, 0, 0, step.first, self.coefficients[layer] - step.last)
         every = F.pad(added, padding).contiguous(memory_format=torch.channels_last)
         cells = self.core(t).write(h) + self.core(t).synthesis(every)
-        patches = round_through(cells * (heads.cell * CANVAS_UNIT)) / CANVAS_UNIT
-        canvas = (state.canvas + F.pixel_shuffle(patches, stride)).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
+        patches = whole(cells, heads.cell * CANVAS_UNIT, -SPREAD_LIMIT, SPREAD_LIMIT)
+        written = self.overlap.spread(F.pixel_shuffle(patches, stride), layer) / CANVAS_UNIT
+        canvas = (state.canvas + written).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
         past = state.history[layer]
         sent = added.detach() + REFINEMENT * past[:, step.first:step.last]
         sent = sent.clamp(-PAST_LIMIT, PAST_LIMIT)
@@ -380,8 +343,9 @@ class ConvDRAW(nn.Module):
         """Mean of q_t (3), (B, latents, H/s, W/s), in cells; updates the encoder's memory (2) in place."""
         step, heads = self.config.steps[t], self.heads(t)
         cores, stride = self.core(t), self.config.layers[step.layer].stride
-        error = F.pixel_unshuffle(encoder.image - state.canvas, stride)  # (1)
-        error = error.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(encoder.image.device.type, enabled=False):
+            error = self.overlap.gather(encoder.image - state.canvas, step.layer)  # (1)
+        error = F.pixel_unshuffle(error, stride).contiguous(memory_format=torch.channels_last)
         embedded = F.relu(cores.error_embedding(error / 32) + encoder.embedded[step.layer])
         c = encoder.c[step.layer]
         inputs = torch.cat([embedded, encoder.h[step.layer], state.h[step.layer] / UNIT], dim=1)

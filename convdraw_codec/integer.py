@@ -12,6 +12,7 @@ fly from float parameters. ``freeze`` fixes them for good; a frozen model is wha
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -40,9 +41,16 @@ def round_through(x: Tensor) -> Tensor:
     return _StraightThroughRound.apply(x) if x.requires_grad else torch.round(x)
 
 
+def whole(x: Tensor, unit: float, low: float, high: float) -> Tensor:
+    """Real numbers -> how many 1/``unit`` they are, as whole numbers from ``low`` to ``high``."""
+    if x.requires_grad:
+        return round_through((x * unit).clamp(low, high))
+    return x.mul(unit).clamp_(low, high).round_()
+
+
 def rectify(x: Tensor) -> Tensor:
     """Real pre-activation -> integer 0..127 in units of 1/32."""
-    return round_through((x * EMBEDDING_UNIT).clamp(0, EMBEDDING_LIMIT))
+    return whole(x, EMBEDDING_UNIT, 0, EMBEDDING_LIMIT)
 
 
 def convolve_float32(x: Tensor, weight: Tensor, padding: int) -> Tensor:
@@ -58,7 +66,26 @@ def convolve_float64(x: Tensor, weight: Tensor, padding: int) -> Tensor:
     return F.conv2d(x.double(), weight.double(), padding=padding)
 
 
-CONVOLUTIONS = {"float32": convolve_float32, "float64": convolve_float64}
+CONVOLUTIONS = {"float32": convolve_float32, "float64": convolve_float64}  # the fastest first
+
+
+@functools.cache
+def fastest_exact() -> str:
+    """The first of ``CONVOLUTIONS`` that adds plainly on this machine. Raises RuntimeError if there is none."""
+    generator = torch.Generator().manual_seed(0)
+    for name, convolve in CONVOLUTIONS.items():
+        for kernel in (1, 3):
+            x = torch.randint(0, 128, (1, 64, 12, 16), generator=generator).float()
+            weight = torch.randint(-127, 128, (48, 64, kernel, kernel), generator=generator).float()
+            weight[0], x[:, :, 4:8] = 127, 127  # the largest sum that there is room for
+            columns = F.unfold(x, kernel, padding=kernel // 2)[0].long()
+            expected = (weight.flatten(1).long() @ columns).view(1, 48, 12, 16)
+            x, weight = (t.contiguous(memory_format=torch.channels_last) for t in (x, weight))
+            if not torch.equal(convolve(x, weight, kernel // 2).double(), expected.double()):
+                break
+        else:
+            return name
+    raise RuntimeError("no convolution of this machine adds whole numbers exactly")
 
 
 class IntegerConv(nn.Module):
@@ -121,6 +148,9 @@ class IntegerConv(nn.Module):
         """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier."""
         weight, multiplier, bias = self.held or self.quantised()
         total = self.convolve(x, weight, self.padding).float()
+        if self.frozen:  # no gradient needs the sums again
+            total = total if bias is None else total.add_(bias[:, None, None])
+            return total.mul_(multiplier[:, None, None])
         if bias is not None:
             total = total + bias[:, None, None]
         return total * multiplier[:, None, None]
@@ -167,9 +197,9 @@ class IntegerConvLSTM(nn.Module):
         """x: (B, inputs, H, W) integers 0..127; h, c: (B, state, H, W). Returns the new h and c."""
         logistic, tanh = self.tables
         gates = self.gates_from_input(x) + self.gates_from_state(h)
-        index = round_through((gates * UNIT).clamp(-GATE_LIMIT, GATE_LIMIT))
+        index = whole(gates, UNIT, -GATE_LIMIT, GATE_LIMIT)
         candidate = tanh_units(index[:, 3 * self.state:], tanh)
         admit, keep, emit = sigmoid_units(index[:, :3 * self.state], logistic).chunk(3, dim=1)
-        c = round_through(((keep * c + admit * candidate) / UNIT).clamp(-GATE_LIMIT, GATE_LIMIT))
+        c = whole(keep * c + admit * candidate, 1 / UNIT, -GATE_LIMIT, GATE_LIMIT)
         h = round_through(emit * tanh_units(c, tanh) / UNIT)
         return h.clamp(1 - UNIT, UNIT - 1), c

@@ -25,15 +25,19 @@ def cosines(size: int, shift: float = 0.0) -> Tensor:
     return basis
 
 
-def lapping_filter(block: int) -> Tensor:
+def lapping_filter(block: int, turn_by: float | None = None) -> Tensor:
     """The filter across one border, (block, block) whole numbers in 1/2^14, float64; ``block`` is 1 or even.
 
-    It leaves what is even about the border alone, and turns what is odd by J C_II' C_IV J (J reverses).
+    It leaves what is even about the border alone, and turns what is odd by J C_II' C_IV J (J reverses), or, for a
+    block of four, by an angle (radians).
     """
     if block == 1:
         return torch.tensor([[FILTER_UNIT]], dtype=torch.float64)
     half = block // 2
     turn = (cosines(half).T @ cosines(half, 0.5)).flip(0, 1)
+    if turn_by is not None:
+        cosine, sine = math.cos(turn_by), math.sin(turn_by)
+        turn = torch.tensor([[cosine, sine], [-sine, cosine]], dtype=torch.float64)
     one = torch.eye(half, dtype=torch.float64)
     fold = torch.cat([torch.cat([one, one.flip(0)], dim=1), torch.cat([one.flip(0), -one], dim=1)])
     return (fold @ torch.block_diag(one, turn) @ fold / 2 * FILTER_UNIT).round()

@@ -18,23 +18,29 @@ from safetensors.torch import save
 from torch import Tensor
 
 from .bitstream import FINGERPRINT_BYTES
-from .draw import CANVAS_UNIT, Config, ConvDRAW
+from .draw import CANVAS_MARGIN, CANVAS_UNIT, Config, ConvDRAW
 from .entropy import PRECISION, SYMBOLS, LatentCoder
 from .errors import ModelError
-from .integer import SUM_LIMIT, IntegerConvLSTM, gate_tables
+from .integer import SUM_LIMIT, UNIT, IntegerConvLSTM, gate_tables
 from .latents import frequency_table
 from .outputs import write_output
 
-FORMAT = "cdraw model 3"
+FORMAT = "cdraw model 4"
+LARGEST_FACTOR = 1e9  # of a stored real number: products with sums stay finite
+DOUBLE_SUM_LIMIT = 2**53  # float64 holds every integer up to here
 DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
 
 
 def check_sums(model: ConvDRAW) -> None:
-    """Raise ModelError if any sum of any convolution could reach 2**24, whatever the input."""
+    """Raise ModelError if any sum could leave the range in which it is exact, whatever the input."""
     for name, convolution in model.integer_convolutions():
         largest = convolution.largest_sum()
         if not largest < SUM_LIMIT:
             raise ModelError(f"the sums of {name} can reach {largest:.0f}, and 2**24 is where exactness ends")
+    sums, result = model.overlap.largest_sum()
+    across = (CANVAS_MARGIN + 255) * CANVAS_UNIT * model.lapping.abs().sum(0).max().item() ** 2
+    if not (max(sums, across) < DOUBLE_SUM_LIMIT and result < SUM_LIMIT):
+        raise ModelError(f"the sums across blocks can reach {max(sums, across, result):.0f}, beyond exactness")
 
 
 def fingerprint(config: Config, tensors: dict[str, Tensor]) -> str:
@@ -69,6 +75,8 @@ def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
     for layer, luma in enumerate(model.luma):
         tensors[f"{TABLES}luma.{layer}"] = luma.to(torch.uint8)
     tensors[f"{TABLES}lapping"] = model.lapping.to(torch.int16)
+    for level, (shrink, across) in enumerate(zip(model.overlap.shrink, model.overlap.filters, strict=True)):
+        tensors[f"{TABLES}shrink.{level}"], tensors[f"{TABLES}overlap.{level}"] = shrink.short(), across.short()
     tensors[f"{TABLES}frequencies"] = frequency_table(SYMBOLS, PRECISION).to(torch.int32)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "config": json.dumps(asdict(model.config))}
@@ -107,7 +115,7 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "floa
         tensor = tensors[name]
         if tensor.dtype != dtype or tensor.shape != torch.Size(shape):
             raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, not {dtype} {tuple(shape)}")
-        if dtype.is_floating_point and not tensor.isfinite().all():
+        if dtype.is_floating_point and not tensor.abs().max() < LARGEST_FACTOR:
             raise ValueError(f"{name} is not finite")
         return tensor
 
@@ -117,17 +125,24 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "floa
             if name.rpartition(".")[0] not in exact and name != "initial_canvas":
                 parameter.copy_(take(f"{ENCODER}{name}", torch.float16, parameter.shape))
         canvas = take(f"{DECODER}initial_canvas", torch.int32, model.initial_canvas.shape)
+        if canvas.abs().max() > 255 * CANVAS_UNIT:
+            raise ValueError("the first canvas is no colour")
         model.initial_canvas.copy_(canvas / CANVAS_UNIT)
     for name, module in exact.items():
         weight = take(f"{DECODER}{name}.weight", torch.int8, module.shape)
         multiplier = take(f"{DECODER}{name}.multiplier", torch.float32, weight.shape[:1])
         bias = None if module.bias is None else take(f"{DECODER}{name}.bias", torch.int32, weight.shape[:1])
         module.freeze(weight, multiplier, bias, convolution)
-    check_sums(model)
     model.luma = [take(f"{TABLES}luma.{layer}", torch.uint8, luma.shape) > 0 for layer, luma in enumerate(model.luma)]
     model.lapping = take(f"{TABLES}lapping", torch.int16, model.lapping.shape).double()
+    for name, matrices in (("shrink", model.overlap.shrink), ("overlap", model.overlap.filters)):
+        for level, matrix in enumerate(matrices):
+            matrices[level] = take(f"{TABLES}{name}.{level}", torch.int16, matrix.shape).double()
+    check_sums(model)
     size = gate_tables()[0].shape
     tables = (take(f"{TABLES}logistic", torch.int16, size).float(), take(f"{TABLES}tanh", torch.int16, size).float())
+    if any(table.abs().max() > UNIT for table in tables):
+        raise ValueError(f"the tables of logistic and tanh go beyond {UNIT}")
     for recurrence in model.modules():
         if isinstance(recurrence, IntegerConvLSTM):
             recurrence.tables = tables

@@ -4,7 +4,6 @@ Without arguments, those of the tiny model, which change only when the format do
 the bundled photo model as well, which change whenever it is trained anew.
 """
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -13,15 +12,12 @@ import numpy as np
 
 from convdraw_codec import Codec
 from convdraw_codec.model_file import save_model
+from convdraw_codec.selftest import digest
 
 from .conftest import synthetic
 from .tiny import TINY_MODEL, tiny_model
 
 DATA = Path(__file__).parent / "data"
-
-
-def digest(picture) -> str:
-    return hashlib.sha256(f"{picture.mode} {picture.size}".encode() + picture.tobytes()).hexdigest()
 
 
 def write(name: str, data: bytes, codec: Codec) -> dict[str, str]:

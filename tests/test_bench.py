@@ -1,6 +1,11 @@
 """The benchmark measures what it says."""
 
+import base64
+import io
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +15,9 @@ from PIL import Image
 from scipy.ndimage import correlate1d
 
 from bench.codecs import Pillow
-from bench.metrics import bd_rate, decibels
+from bench.metrics import bd_rate, decibels, ssimulacra2
 from bench.rate_distortion import main
+from bench.report import main as report
 from convdraw_codec.metrics import ms_ssim, psnr
 
 from .conftest import synthetic
@@ -91,10 +97,41 @@ def test_a_comparison_from_real_files(tmp_path):
     for name in names:
         results = json.loads((out / f"{name}.json").read_text())["results"]
         assert len({len(column) for column in results.values()}) == 1
-        assert set(results) == {"bpp", "psnr-rgb", "ms-ssim-rgb"}
+        assert set(results) == {"bpp", "psnr-rgb", "ms-ssim-rgb", "ssimulacra2"}
         assert results["bpp"] == sorted(results["bpp"])
     table = json.loads((out / "bd-rates.json").read_text())
     assert "cdraw against jpeg" in table["psnr-rgb"]
+    options = ["--images", str(tmp_path / "0.png"), "--bpp", "1", "--published", str(published)]
+    result = CliRunner().invoke(report, [str(out), *options])
+    assert result.exit_code == 0, result.output
+    check_page(out / "report.html", table)
+
+
+def check_page(path: Path, table: dict) -> None:
+    """It needs nothing beside it, and says what was measured."""
+    text = path.read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:)""", text)
+    assert text.count("<figure>") == 4  # the original and three codecs
+    for rates in table.values():
+        for value in rates.values():
+            assert f"{value['mean over images']:+.1f} %" in text
+    for data in re.findall(r"data:image/\w+;base64,([^\"]+)", text):
+        Image.open(io.BytesIO(base64.b64decode(data))).verify()
+    if browser := shutil.which("chromium"):
+        picture = path.with_suffix(".png")
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+                   "--disable-background-networking", f"--user-data-dir={path.parent / 'profile'}",
+                   "--window-size=1250,2400", f"--screenshot={picture}", path.as_uri()]
+        subprocess.run(command, check=True, capture_output=True)
+        with Image.open(picture) as seen:
+            assert seen.size == (1250, 2400)
+            assert len(set(np.asarray(seen.convert("L"))[::7, ::7].ravel())) > 30  # curves, text and photographs
+
+
+def test_a_report_of_nothing(tmp_path):
+    result = CliRunner().invoke(report, [str(tmp_path)])
+    assert result.exit_code == 1
+    assert "holds no results" in result.output
 
 
 def run_bench(folder: Path, out: Path, *options: str) -> None:
@@ -133,3 +170,21 @@ def test_a_codec_that_is_missing_is_named_and_left_out(tmp_path, monkeypatch):
     assert result.exit_code == 0
     assert "avif is left out: this Pillow has no avif\n" in result.stderr
     assert not (tmp_path / "out" / "avif.json").exists()
+
+
+def test_a_plugin_that_is_missing_is_named_and_left_out(tmp_path, monkeypatch):
+    Image.fromarray(synthetic(170, 170)).save(tmp_path / "p.png")
+    monkeypatch.setattr("bench.codecs.find_spec", lambda module: None)
+    options = ["--codecs", "jpeg", "--codecs", "jpeg-xl", "--out", str(tmp_path / "out"), "--workers", "1"]
+    result = CliRunner().invoke(main, [str(tmp_path), *options])
+    assert result.exit_code == 0
+    assert "jpeg-xl is left out: pillow-jxl-plugin is not installed\n" in result.stderr
+
+
+def test_ssimulacra_falls_with_noise():
+    a, rng = synthetic(180, 200), np.random.default_rng(0)
+    noise = rng.normal(0, 1, a.shape)
+    values = [ssimulacra2(Image.fromarray(a), Image.fromarray((a + s * noise).clip(0, 255).astype(np.uint8)))
+              for s in (0, 3, 10, 30)]
+    assert values[0] == pytest.approx(100)
+    assert values == sorted(values, reverse=True)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
-from convdraw_codec.bands import Decoder
 from convdraw_codec.bitstream import Contents, Header, read, write
 from convdraw_codec.choices import FILLS
 from convdraw_codec.images import open_picture
 from convdraw_codec.integer import CONVOLUTIONS
 from convdraw_codec.model_file import save_model
+from convdraw_codec.tiles import Decoder
 from convdraw_codec.training.objective import rollout
 
 from .conftest import synthetic
@@ -370,21 +370,22 @@ def test_truncated_files(tiny):
     assert len(list(tiny.progressive(cut, allow_truncated=True))) == 3
 
 
-@pytest.mark.parametrize("pixels", [1, 300, 2000])
+@pytest.mark.parametrize(("pixels", "width"), [(1, 1), (300, 2048), (2000, 16), (2000, 40)])
 @pytest.mark.parametrize("shape", [(90, 20), (33, 100)])
-def test_bands_change_nothing(tiny, monkeypatch, pixels, shape):
-    """A picture in bands: decoded to the same pixels, encoded to a file that decodes to what was predicted."""
+def test_tiles_change_nothing(tiny, monkeypatch, pixels, width, shape):
+    """A picture in tiles: decoded to the same pixels, encoded to a file that decodes to what was predicted."""
     array = synthetic(*shape)
     data = tiny.compress(array)
     expected = [digest(picture) for picture in tiny.progressive(data)]
     sampled = digest(tiny.decompress(data, 2, fill="sample"))
-    monkeypatch.setattr("convdraw_codec.bands.BAND_PIXELS", pixels)
+    monkeypatch.setattr("convdraw_codec.tiles.TILE_PIXELS", pixels)
+    monkeypatch.setattr("convdraw_codec.tiles.TILE_WIDTH", width)
     assert [digest(picture) for picture in tiny.progressive(data)] == expected
     assert digest(tiny.decompress(data, 2, fill="sample")) == sampled
-    banded, predicted = tiny.compress(array), [digest(picture) for picture in tiny.predict(array)]
+    tiled, predicted = tiny.compress(array), [digest(picture) for picture in tiny.predict(array)]
     monkeypatch.undo()
-    assert [digest(picture) for picture in tiny.progressive(banded)] == predicted
-    assert abs(len(banded) - len(data)) < 20
+    assert [digest(picture) for picture in tiny.progressive(tiled)] == predicted
+    assert abs(len(tiled) - len(data)) < 20
 
 
 def test_autocast_and_other_settings_of_the_caller_do_not_matter(tiny):
@@ -428,7 +429,8 @@ def test_a_model_that_could_leave_the_exact_range_is_not_written(tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("damage", ["not a model", "cut", "dtype", "shape", "nan", "missing", "range"])
+@pytest.mark.parametrize("damage", ["not a model", "cut", "dtype", "shape", "nan", "missing", "range",
+                                    "loud shrink", "loud gate", "first canvas", "infinite product"])
 def test_bad_model_files_are_refused(tmp_path, damage):
     from safetensors import safe_open
     from safetensors.torch import save_file
@@ -447,6 +449,13 @@ def test_bad_model_files_are_refused(tmp_path, damage):
         del tensors[name]
     elif damage == "range":
         tensors["decoder.steps.0.prior_index.bias"].fill_(2**24)
+    elif damage.startswith("loud"):
+        which = {"shrink": "shrink.0", "gate": "logistic"}[damage[5:]]
+        tensors[f"tables.{which}"].fill_(32767)
+    elif damage == "first canvas":
+        tensors["decoder.initial_canvas"].fill_(2**20)
+    elif damage == "infinite product":
+        tensors["decoder.steps.0.prior_index.multiplier"].fill_(1e38)
     elif damage == "not a model":
         metadata = {"format": "pt"}
     save_file(tensors, path, metadata)

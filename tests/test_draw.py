@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from convdraw_codec.draw import Config, ConvDRAW, Layer, Step, nested_transform
+from convdraw_codec.draw import Config, ConvDRAW, Layer, Step
 from convdraw_codec.errors import ConfigError
 from convdraw_codec.lapped import lap
 from convdraw_codec.latents import half_cells, target
@@ -16,20 +16,6 @@ from .tiny import CONFIG, tiny_model
 
 def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(synthetic(height, width, seed)).permute(2, 0, 1).float()[None]
-
-
-@pytest.mark.parametrize("strides", [[32, 16, 8], [8, 4], [4, 2], [2]])
-def test_the_transform_is_orthonormal_and_complete(strides):
-    """Parseval: over all layers, the coefficients hold exactly the energy of the picture."""
-    x = torch.randn(1, 3, 2 * strides[0], 2 * strides[0], dtype=torch.float64)
-    energy = torch.zeros((), dtype=torch.float64)
-    for stride, (basis, deviation, luma) in zip(strides, nested_transform(strides), strict=True):
-        assert torch.allclose(basis @ basis.T, torch.eye(len(basis)), atol=1e-5)
-        assert (deviation.diff() <= 0).all()
-        assert 3 * luma.sum() == len(luma)
-        patches = torch.nn.functional.pixel_unshuffle(x, stride)
-        energy += torch.einsum("np,bpyx->bnyx", basis.double(), patches).square().sum()
-    assert energy.item() == pytest.approx(x.square().sum().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(("name", "steps", "layers"), [("photo", 25, 3), ("paper-single-layer", 32, 1),

@@ -1,0 +1,159 @@
+"""Hostile input: ``python -m bench.fuzz TARGET --runs 1000000``, guided by coverage (the extra ``fuzz`` has atheris).
+
+What is fed in starts from the files of the tests, is mutated, and in three of four cases sealed again with right
+checksums, so that what lies behind them is reached. Any exception that the documentation does not name, or two ways
+of decoding that disagree, ends the run with the input that did it in the working folder. ``--corpus`` keeps inputs that
+reach new code, to go on from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import struct
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+import click
+
+with atheris.instrument_imports(include=["convdraw_codec"]):
+    from convdraw_codec import bitstream, codec, pillow_plugin
+    from convdraw_codec.errors import CdrError, ModelError
+    from convdraw_codec.model_file import load_model
+    from convdraw_codec.selftest import digest
+from PIL import Image
+
+DATA = Path(__file__).parent.parent / "tests" / "data"
+TINY = DATA / "tiny.safetensors"
+SEALED = 0.75  # of the mutants
+LARGEST = 8192  # bytes of an input
+PIXELS = 64 * 64  # that a decoded picture may have, so that a run makes many
+
+
+def seal(data: bytes) -> bytes:
+    """The same bytes with right checksums, and lengths that fit, as far as it is a file at all."""
+    if len(data) < bitstream.HEADER_BYTES:
+        return data
+    sealed = bytearray(data)
+    sealed[:5] = bitstream.MAGIC + bytes([bitstream.VERSION])
+    struct.pack_into("<I", sealed, 22, zlib.crc32(sealed[:22]))
+    chunks, chain, offset = sealed[19], zlib.crc32(sealed[:20]), bitstream.HEADER_BYTES
+    for number in range(chunks + sealed[20] + sealed[21]):
+        start, offset, length = offset, offset + 4 * (number < chunks), 0
+        for shift in range(0, 35, 7):
+            if offset >= len(sealed):
+                return bytes(sealed)
+            length |= (sealed[offset] & 127) << shift
+            offset += 1
+            if sealed[offset - 1] < 128:
+                break
+        if offset + length + 4 > len(sealed):
+            return bytes(sealed)
+        offset += length
+        chain = zlib.crc32(sealed[start:offset], chain)
+        struct.pack_into("<I", sealed, offset, chain)
+        offset += 4
+    return bytes(sealed[:offset])
+
+
+def mutant(data: bytes, largest: int, seed: int) -> bytes:
+    """What the fuzzer tries next."""
+    mutated = atheris.Mutate(data, min(largest, LARGEST))
+    return seal(mutated) if random.Random(seed).random() < SEALED else mutated
+
+
+def container(data: bytes) -> None:
+    """Everything that needs no model: reading, cutting, arrival in pieces."""
+    with contextlib.suppress(CdrError):
+        contents = bitstream.read(data)
+        again = bitstream.write(contents)
+        assert bitstream.read(again) == contents
+        size = random.Random(len(data)).randint(bitstream.HEADER_BYTES, len(data))
+        with contextlib.suppress(CdrError):
+            assert len(bitstream.truncate(data, size=size)) <= size
+    with contextlib.suppress(CdrError):
+        bitstream.inspect(data)
+    with contextlib.suppress(CdrError):
+        bitstream.read(data, allow_truncated=True)
+    with contextlib.suppress(CdrError):
+        incoming = bitstream.Incoming(data[i:i + 7] for i in range(0, len(data), 7))
+        segments = list(incoming.segments())
+        assert segments == bitstream.read(data).segments
+
+
+def plugin(data: bytes) -> None:
+    """What Pillow does before pixels are needed; its own words for bad files are OSError and SyntaxError."""
+    with contextlib.suppress(OSError, SyntaxError):
+        image = Image.open(io.BytesIO(data), formats=["CDR"])
+        image.getexif()
+        image.verify()
+
+
+def decode(data: bytes) -> None:
+    """A full decode, in two ways."""
+    shown = []
+    for way in (codec_of_tests.decompress, lambda data: list(codec_of_tests.progressive(data))[-1]):
+        try:
+            shown.append(digest(way(data)))
+        except CdrError:
+            shown.append("nothing")
+    assert shown[0] == shown[1]
+
+
+def model(data: bytes) -> None:
+    """A model file."""
+    memory = "/dev/shm" if Path("/dev/shm").exists() else None
+    with tempfile.NamedTemporaryFile(suffix=".safetensors", dir=memory) as file:
+        file.write(data)
+        file.flush()
+        with contextlib.suppress(ModelError):
+            load_model(file.name)
+
+
+codec_of_tests: codec.Codec
+TARGETS: dict[str, Callable[[bytes], None]] = {target.__name__: target for target in (container, plugin, decode, model)}
+
+
+def seeds(target: str) -> list[bytes]:
+    """Inputs to start from."""
+    if target == "model":
+        return [TINY.read_bytes()]
+    whole = [path.read_bytes() for path in sorted(DATA.glob("tiny-*.cdr"))]
+    picture = Image.new("LA", (5, 3), (7, 99))
+    picture.info.update(exif=b"Exif\0\0II*\0\x08\0\0\0\0\0", icc_profile=b"profile", xmp=b"<x/>")
+    whole.append(codec_of_tests.compress(picture))
+    shorter = [bitstream.truncate(data, steps) for data in whole for steps in (1, 4)]
+    return whole + shorter + [bitstream.truncate(data, size=len(data) - 5) for data in whole]
+
+
+@click.command()
+@click.argument("target", type=click.Choice(list(TARGETS)))
+@click.option("--runs", type=click.IntRange(1), default=100_000, show_default=True, help="Inputs to try.")
+@click.option("--corpus", type=click.Path(file_okay=False, path_type=Path), help="Folder of inputs to go on from.")
+def main(target: str, runs: int, corpus: Path | None) -> None:
+    """Try RUNS mutated inputs on TARGET."""
+    global codec_of_tests
+    codec.MAX_PIXELS = PIXELS
+    codec_of_tests = codec.Codec(TINY)
+    pillow_plugin.register_cdr_opener(TINY)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = corpus or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        for i, seed in enumerate(seeds(target)):
+            (folder / f"seed-{i}").write_bytes(seed)
+        arguments = [sys.argv[0], str(folder), f"-runs={runs}", "-timeout=10", "-rss_limit_mb=4096",
+                     f"-max_len={2**18 if target == 'model' else LARGEST}", "-print_final_stats=1"]
+        if target == "model":
+            atheris.Setup(arguments, TARGETS[target])
+        else:
+            atheris.Setup(arguments, TARGETS[target], custom_mutator=mutant)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

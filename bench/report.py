@@ -1,0 +1,135 @@
+"""A page to look at: ``python -m bench.report DIR [--images FOLDER]``, from what ``bench.rate_distortion`` left there.
+
+Writes DIR/report.html, which needs nothing beside it: curves, Bjontegaard rates, and for a few images the same
+detail as every codec shows it at equal bytes, pixel for pixel.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+
+from .codecs import CODECS, Point, make, missing
+from .rate_distortion import LABELS, find_images, plot
+
+CROP = 240  # pixels
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; margin: 1rem 0 } caption { text-align: left; font-weight: 600 }
+th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd } th:first-child { text-align: left }
+.better { color: #06662b } .worse { color: #9a2314 }
+.strip { display: flex; flex-wrap: wrap; gap: .8rem } figure { margin: 0; font-size: .85rem }
+img { max-width: 100%; height: auto } .strip img { max-width: none; image-rendering: pixelated }
+"""
+
+
+def embedded(image: Image.Image | bytes, alt: str) -> str:
+    """An <img> that holds its picture."""
+    if isinstance(image, bytes):
+        kind, data, size = "png", image, ""
+    else:
+        file = io.BytesIO()
+        image.save(file, "WEBP", quality=95, method=6)
+        kind, data, size = "webp", file.getvalue(), f' width="{image.width}" height="{image.height}"'
+    return f'<img alt="{html.escape(alt)}"{size} src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
+
+
+def table(caption: str, head: list[str], rows: list[list[str]]) -> str:
+    """Cells are HTML."""
+    lines = ["<table>", f"<caption>{caption}</caption>"]
+    lines.append("<tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>")
+    lines += ["<tr><th>" + row[0] + "</th>" + "".join(f"<td>{cell}</td>" for cell in row[1:]) + "</tr>" for row in rows]
+    return "\n".join([*lines, "</table>"])
+
+
+def bd_table(metric: str, rates: dict[str, dict[str, float]], names: list[str]) -> str:
+    """Each codec (row) against each anchor (column)."""
+    def cell(name: str, anchor: str) -> str:
+        if name == anchor:
+            return ""
+        value = rates[f"{name} against {anchor}"]["mean over images"]
+        return f'<span class="{"better" if value < 0 else "worse"}">{value:+.1f} %</span>'
+
+    caption = f"BD-rate at equal {LABELS[metric][0].partition(' (')[0]}, mean over the images; negative: fewer bytes"
+    return table(caption, ["", *(f"against {name}" for name in names)],
+                 [[name, *(cell(name, anchor) for anchor in names)] for name in names])
+
+
+def detail(image: Image.Image) -> tuple[int, int]:
+    """Left and top of the square with most going on, of those on a coarse grid."""
+    grey = np.asarray(image.convert("L"), np.float32)
+    busy = np.abs(np.diff(grey, axis=0))[:, :-1] + np.abs(np.diff(grey, axis=1))[:-1]
+    places = [(x, y) for y in range(0, max(image.height - CROP, 0) + 1, CROP // 4)
+              for x in range(0, max(image.width - CROP, 0) + 1, CROP // 4)]
+    return max(places, key=lambda place: busy[place[1]:place[1] + CROP, place[0]:place[0] + CROP].sum())
+
+
+def largest_within(name: str, image: Image.Image, size: int) -> Point | None:
+    """The best picture of a codec in at most so many bytes."""
+    points = [point for point in make(name).points(image) if point[0] <= size]
+    return max(points, key=lambda point: point[0], default=None)
+
+
+def strip(path: Path, names: list[str], bpp: float) -> str:
+    """One image, as each codec shows its busiest part."""
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    left, top = detail(image)
+    box = left, top, left + CROP, top + CROP
+    size = int(bpp * image.width * image.height / 8)
+    figures = [f"<figure>{embedded(image.crop(box), 'original')}<figcaption>original</figcaption></figure>"]
+    for name in names:
+        point = largest_within(name, image, size)
+        label = f"{name}, {point[0]:,} bytes" if point else f"{name}: nothing so small"
+        picture = embedded(point[1].crop(box), label) if point else ""
+        figures.append(f"<figure>{picture}<figcaption>{label}</figcaption></figure>")
+    return f'<h3>{html.escape(path.name)}, at most {size:,} bytes</h3>\n<div class="strip">{"".join(figures)}</div>'
+
+
+def page(measured: dict[str, dict], rates: dict, curves: bytes, strips: list[str]) -> str:
+    """The whole page."""
+    names = list(measured)
+    count = len(next(iter(measured.values()))["images"])
+    parts = [f"<h1>Rate and distortion of {count} images</h1>", embedded(curves, "curves of quality against rate")]
+    parts += [bd_table(metric, rates[metric], names) for metric in rates]
+    settings = [[name, html.escape(measured[name]["description"])] for name in names]
+    parts.append(table("Codecs", ["", "settings"], settings))
+    if strips:
+        parts.append("<h2>At equal bytes, pixel for pixel</h2>")
+    return "\n".join(['<!doctype html><html lang="en"><meta charset="utf-8"><title>cdraw: rate and distortion</title>',
+                      f"<style>{STYLE}</style>", *parts, *strips, "</html>\n"])
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--images", type=click.Path(exists=True, path_type=Path), help="Images to show, a file or a folder.")
+@click.option("--count", type=click.IntRange(0), default=3, show_default=True, help="How many of them.")
+@click.option("--bpp", type=float, default=0.2, show_default=True, help="At how many bits per pixel.")
+@click.option("--published", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="JSON with published curves of the same images, to draw in grey.")
+def main(folder: Path, images: Path | None, count: int, bpp: float, published: Path | None) -> None:
+    """Make DIR/report.html from the results in DIR."""
+    files = {name: folder / f"{name}.json" for name in CODECS}
+    measured = {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
+    if not measured or not (folder / "bd-rates.json").exists():
+        raise click.ClickException(f"{folder} holds no results of bench.rate_distortion")
+    curves = io.BytesIO()
+    plot(measured, curves, json.loads(published.read_text())["codecs"] if published else {})
+    shown = find_images((images,)) if images else []
+    shown = shown[::max(1, len(shown) // count)][:count] if count else []
+    names = [name for name in measured if not missing(name)]
+    strips = [strip(path, names, bpp) for path in shown]
+    rates = json.loads((folder / "bd-rates.json").read_text())
+    (folder / "report.html").write_text(page(measured, rates, curves.getvalue(), strips))
+    click.echo(f"Wrote {folder / 'report.html'}")
+
+
+if __name__ == "__main__":
+    main()

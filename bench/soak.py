@@ -1,0 +1,104 @@
+"""Hours in minutes: ``python -m bench.soak --minutes 20``. Prints JSON, with the slope of the memory in use.
+
+Each round compresses a picture under a random budget, cuts the file at random, and decodes both: what comes out must be
+what the encoder predicted, or for a cut what the same cut decodes to by the other path of convolutions. Ends with exit
+code 1 if anything differed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from PIL import Image
+
+from convdraw_codec import Codec, bitstream, truncate
+from convdraw_codec.selftest import digest
+
+EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
+LARGEST_SIDE = 400
+WARM_UP = 0.25  # of the rounds, before memory counts
+
+
+def resident_mb() -> float:
+    """Memory in use, after handing back what the allocator only kept."""
+    if sys.platform == "linux":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def random_picture(rng: random.Random, photograph: Image.Image) -> Image.Image:
+    """A part of the photograph, or noise, in some mode."""
+    width, height = (rng.randint(1, LARGEST_SIDE) for _ in range(2))
+    if rng.random() < 0.1:
+        noise = np.random.default_rng(rng.getrandbits(32)).integers(0, 256, (height, width, 3), np.uint8)
+        picture = Image.fromarray(noise)
+    else:
+        left, top = rng.randint(0, photograph.width - width), rng.randint(0, photograph.height - height)
+        picture = photograph.crop((left, top, left + width, top + height))
+    return picture.convert(rng.choice(("RGB", "RGB", "L", "RGBA", "LA")))
+
+
+def one_round(rng: random.Random, codecs: list[Codec], photograph: Image.Image) -> tuple[int, list[str]]:
+    """Files decoded, and what went wrong."""
+    picture, failures = random_picture(rng, photograph), []
+    fast, slow = codecs
+    torch.set_num_threads(rng.randint(1, 2))
+    steps = rng.randint(1, fast.total_steps)
+    data = fast.compress(picture, steps)
+    *_, predicted = fast.predict(picture, steps)
+    torch.set_num_threads(rng.randint(1, 2))
+    if digest(fast.decompress(data)) != digest(predicted):
+        failures.append(f"{picture.mode} {picture.size}, {steps} steps: not what was predicted")
+    size = rng.randint(len(truncate(data, 1)), len(data))
+    cut = truncate(data, size=size)
+    if len(cut) > size:
+        failures.append(f"{picture.mode} {picture.size}: {len(cut)} bytes for a budget of {size}")
+    if digest(fast.decompress(cut)) != digest(slow.decompress(cut)):
+        failures.append(f"{picture.mode} {picture.size}, cut to {size}: paths disagree")
+    damaged = bytearray(cut)
+    damaged[rng.randrange(len(cut))] ^= 1 << rng.randrange(8)
+    try:
+        fast.decompress(bytes(damaged))
+        failures.append(f"{picture.mode} {picture.size}: a flipped bit went unnoticed")
+    except bitstream.CdrError:
+        pass
+    return 4, failures
+
+
+@click.command()
+@click.option("--minutes", type=float, default=20.0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+def main(minutes: float, seed: int) -> None:
+    """Run for MINUTES."""
+    rng, codecs = random.Random(seed), [Codec(convolution=path) for path in ("float32", "float64")]
+    with Image.open(EXAMPLE) as opened:
+        photograph = opened.convert("RGB")
+    start, files = time.monotonic(), 0
+    failures: list[str] = []
+    memory: list[tuple[float, float]] = []
+    while (elapsed := time.monotonic() - start) < 60 * minutes:
+        done, wrong = one_round(rng, codecs, photograph)
+        files, failures = files + done, failures + wrong
+        memory.append((elapsed / 60, resident_mb()))
+    minute, used = np.array(memory[int(WARM_UP * len(memory)):]).T
+    slope, error = np.polyfit(minute, used, 1, cov=True)
+    print(json.dumps({"minutes": minutes, "rounds": len(memory), "files": files, "failures": failures,
+                      "memory_mb": [round(used[0], 1), round(used[-1], 1)],
+                      "memory_slope_mb_a_minute": round(float(slope[0]), 3),
+                      "standard_error": round(float(error[0, 0]) ** 0.5, 3)}, indent=1))
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Does this machine show the right pixels? Decodes the conformance set by every path, and compares.
+
+The set comes with the package: small files of the bundled model, and the SHA-256 of the picture in each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+from PIL import Image
+
+from .choices import Fill
+from .codec import Codec
+from .integer import CONVOLUTIONS
+
+SEED = 7  # of sampled fills
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """path: one of ``CONVOLUTIONS``. pictures: how many were decoded, in so many seconds. wrong: the names of those
+    that came out with other pixels."""
+
+    path: str
+    pictures: int
+    seconds: float
+    wrong: list[str]
+
+
+def digest(picture: Image.Image) -> str:
+    """SHA-256 of mode, size and pixels, hexadecimal."""
+    return hashlib.sha256(f"{picture.mode} {picture.size}".encode() + picture.tobytes()).hexdigest()
+
+
+def conformance_set() -> Iterator[tuple[str, bytes, Fill, str]]:
+    """Name, file, fill and digest of each picture."""
+    folder = files(__package__) / "conformance"
+    for name, pictures in json.loads((folder / "digests.json").read_text()).items():
+        data = (folder / f"{name}.cdr").read_bytes()
+        for fill, expected in pictures.items():
+            yield name, data, fill, expected
+
+
+def selftest() -> Iterator[Outcome]:
+    """The outcome of each path, as it comes."""
+    for path in CONVOLUTIONS:
+        codec, start, count, wrong = Codec(convolution=path), time.perf_counter(), 0, []
+        for name, data, fill, expected in conformance_set():
+            count += 1
+            if digest(codec.decompress(data, fill=fill, seed=SEED)) != expected:
+                wrong.append(f"{name} ({fill})")
+        yield Outcome(path, count, time.perf_counter() - start, wrong)

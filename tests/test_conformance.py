@@ -1,0 +1,146 @@
+"""The conformance set: every path of the codec, and a decoder that shares no code with it, show the same pixels."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import convdraw_codec
+from convdraw_codec import Codec, bitstream, integer, selftest, truncate
+from convdraw_codec.choices import FILLS
+from convdraw_codec.cli import main
+from convdraw_codec.selftest import SEED, conformance_set, digest
+
+from .conftest import synthetic
+from .reference_decoder import Model, RangeDecoder, decode
+from .tiny import TINY_MODEL
+
+PHOTO = Path(convdraw_codec.__file__).parent / "models" / "photo.safetensors"
+SMALL = 70 * 40  # pixels: the second decoder is slow
+
+
+def test_the_set_covers_what_it_promises():
+    names = {name for name, *_ in conformance_set()}
+    headers = [bitstream.parse_header(data) for _, data, *_ in conformance_set()]
+    assert len(names) >= 30
+    assert {header.steps for header in headers if not header.cut} == set(range(1, 26))
+    assert {header.mode for header in headers} == set(bitstream.MODES)
+    assert sum(header.cut for header in headers) >= 3
+    assert {fill for _, _, fill, _ in conformance_set()} == set(FILLS)
+    assert {(1, 1), (300, 200)} <= {(header.width, header.height) for header in headers}
+
+
+def test_the_command_says_which_paths_are_exact():
+    result = CliRunner().invoke(main, ["selftest"])
+    assert result.exit_code == 0
+    for path in integer.CONVOLUTIONS:
+        assert f"{path}: exact" in result.output
+
+
+def test_the_command_fails_where_pixels_are_wrong(monkeypatch):
+    def rounds_badly(x, weight, padding):
+        return torch.nn.functional.conv2d(x, weight * 1.001, padding=padding)
+
+    monkeypatch.setitem(integer.CONVOLUTIONS, "float64", rounds_badly)
+    monkeypatch.setattr(selftest, "conformance_set",
+                        lambda: (entry for entry in conformance_set() if entry[0] == "steps-02"))
+    result = CliRunner().invoke(main, ["selftest"])
+    assert result.exit_code == 1
+    assert "float32: exact" in result.output
+    assert "float64: wrong" in result.output
+
+
+def test_a_machine_whose_fast_path_rounds_uses_the_other(monkeypatch):
+    plain = integer.convolve_float32
+
+    def rounds(x, weight, padding):
+        return plain(x.bfloat16(), weight.bfloat16() * 1.01, padding).float()
+
+    data, expected = conformance_file("steps-05")
+    monkeypatch.setitem(integer.CONVOLUTIONS, "float32", rounds)
+    integer.fastest_exact.cache_clear()
+    try:
+        assert integer.fastest_exact() == "float64"
+        assert digest(Codec().decompress(data)) == expected
+        monkeypatch.setitem(integer.CONVOLUTIONS, "float64", rounds)
+        integer.fastest_exact.cache_clear()
+        with pytest.raises(RuntimeError, match="no convolution of this machine"):
+            Codec()
+    finally:
+        integer.fastest_exact.cache_clear()
+
+
+def conformance_file(wanted: str) -> tuple[bytes, str]:
+    return next((data, expected) for name, data, _, expected in conformance_set() if name == wanted)
+
+
+def test_the_second_decoder_on_the_conformance_set():
+    model, decoded = Model(PHOTO), 0
+    for name, data, fill, expected in conformance_set():
+        header = bitstream.parse_header(data)
+        if header.width * header.height <= SMALL:
+            assert digest(decode(model, data, fill, SEED)) == expected, name
+            decoded += 1
+    assert decoded >= 40
+
+
+def test_a_file_of_the_set_has_latents_that_escape(monkeypatch):
+    seen, plain = set(), RangeDecoder.symbol
+
+    def watched(self, frequencies):
+        seen.add(len(frequencies))
+        return plain(self, frequencies)
+
+    monkeypatch.setattr(RangeDecoder, "symbol", watched)
+    decode(Model(PHOTO), conformance_file("loud")[0])
+    assert seen == {32, 256}
+
+
+def test_the_second_decoder_on_the_large_file():
+    data, expected = conformance_file("size-300x200")
+    assert digest(decode(Model(PHOTO), data)) == expected
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return Codec(TINY_MODEL), Model(TINY_MODEL)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.booleans(), st.integers(0, 99), st.sampled_from(FILLS), st.data())
+def test_the_second_decoder_agrees_on_any_file(tiny, height, width, grey, seed, fill, data):
+    codec, model = tiny
+    whole = codec.compress(synthetic(height, width, seed, grey=grey))
+    size = data.draw(st.integers(len(truncate(whole, 1)), len(whole)))
+    cut = truncate(whole, size=size)
+    assert digest(decode(model, cut, fill, seed)) == digest(codec.decompress(cut, fill=fill, seed=seed))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_second_decoder_agrees_where_latents_are_wild(tiny, seed):
+    """Latents that no encoder would choose, up to the limits, drive every clamp."""
+    from convdraw_codec.bitstream import Contents, Header, write
+    from convdraw_codec.tiles import Decoder
+
+    codec, model = tiny
+    rng = np.random.default_rng(seed)
+    decoder, segments = Decoder(codec._model, 16, 24), []
+    for t in range(codec.total_steps):
+        rows = decoder.predict(t)
+        latents = (rng.integers(-63, 64, rows.shape) * (rng.random(rows.shape) < rng.random())).astype(np.int8)
+        segments.append(codec._coder.encode(list(latents), list(rows)))
+        decoder.draw(t, latents)
+    data = write(Contents(Header(24, 16, "RGB", 7, 7, codec.fingerprint), segments))
+    assert digest(decode(model, data)) == digest(codec.decompress(data))
+
+
+def test_digests_are_of_the_bundled_model():
+    folder = Path(convdraw_codec.__file__).parent / "conformance"
+    assert set(json.loads((folder / "digests.json").read_text())) == {path.stem for path in folder.glob("*.cdr")}
+    assert {bitstream.parse_header(data).model for _, data, *_ in conformance_set()} == {Codec().fingerprint}

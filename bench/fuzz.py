@@ -16,6 +16,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import atheris
@@ -24,7 +25,6 @@ import click
 with atheris.instrument_imports(include=["convdraw_codec"]):
     from convdraw_codec import bitstream, codec, pillow_plugin
     from convdraw_codec.errors import CdrError, ModelError
-    from convdraw_codec.model_file import load_model
     from convdraw_codec.selftest import digest
 from PIL import Image
 
@@ -62,9 +62,35 @@ def seal(data: bytes) -> bytes:
 
 
 def mutant(data: bytes, largest: int, seed: int) -> bytes:
-    """What the fuzzer tries next."""
-    mutated = atheris.Mutate(data, min(largest, LARGEST))
-    return seal(mutated) if random.Random(seed).random() < SEALED else mutated
+    """What the fuzzer tries next: any bytes, bytes with right checksums, or a file of which one part has changed."""
+    rng = random.Random(seed)
+    if rng.random() < 1 - SEALED:
+        return atheris.Mutate(data, min(largest, LARGEST))
+    try:
+        contents = bitstream.read(data)
+    except CdrError:
+        return seal(atheris.Mutate(data, min(largest, LARGEST)))
+    names = [*contents.chunks]
+    which = rng.randrange(-1, len(names) + len(contents.segments))
+    if which < 0:  # the header
+        head = atheris.Mutate(data[:bitstream.HEADER_BYTES], bitstream.HEADER_BYTES)
+        return seal(head + data[bitstream.HEADER_BYTES:])
+    if which < len(names):
+        payload = atheris.Mutate(contents.chunks[names[which]] or b"-", LARGEST // 2)
+        return bitstream.write(replace(contents, chunks={**contents.chunks, names[which]: payload}))
+    segments = list(contents.segments)
+    segments[which - len(names)] = atheris.Mutate(segments[which - len(names)] or b"-", LARGEST // 2)
+    return bitstream.write(replace(contents, segments=segments))
+
+
+def model_mutant(data: bytes, largest: int, seed: int) -> bytes:
+    """Another model file: mostly, its JSON has changed, at the same length or with the length set right."""
+    size = int.from_bytes(data[:8], "little")
+    if random.Random(seed).random() < 1 - SEALED or size > len(data) - 8:
+        return atheris.Mutate(data, largest)
+    header = atheris.Mutate(data[8:8 + size], size + 64)
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + size:]
 
 
 def container(data: bytes) -> None:
@@ -106,13 +132,15 @@ def decode(data: bytes) -> None:
 
 
 def model(data: bytes) -> None:
-    """A model file."""
+    """A model file; what loads must work."""
     memory = "/dev/shm" if Path("/dev/shm").exists() else None
     with tempfile.NamedTemporaryFile(suffix=".safetensors", dir=memory) as file:
         file.write(data)
         file.flush()
         with contextlib.suppress(ModelError):
-            load_model(file.name)
+            loaded = codec.Codec(file.name)
+            picture = loaded.decompress(loaded.compress(Image.new("RGB", (9, 5), (200, 30, 90))))
+            assert picture.size == (9, 5)
 
 
 codec_of_tests: codec.Codec
@@ -141,18 +169,16 @@ def main(target: str, runs: int, corpus: Path | None) -> None:
     codec.MAX_PIXELS = PIXELS
     codec_of_tests = codec.Codec(TINY)
     pillow_plugin.register_cdr_opener(TINY)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = corpus or Path(temporary)
-        folder.mkdir(exist_ok=True)
-        for i, seed in enumerate(seeds(target)):
-            (folder / f"seed-{i}").write_bytes(seed)
-        arguments = [sys.argv[0], str(folder), f"-runs={runs}", "-timeout=10", "-rss_limit_mb=4096",
-                     f"-max_len={2**18 if target == 'model' else LARGEST}", "-print_final_stats=1"]
-        if target == "model":
-            atheris.Setup(arguments, TARGETS[target])
-        else:
-            atheris.Setup(arguments, TARGETS[target], custom_mutator=mutant)
-        atheris.Fuzz()
+    folder = corpus or Path(tempfile.mkdtemp(prefix="cdraw-fuzz-"))
+    folder.mkdir(exist_ok=True)
+    for i, seed in enumerate(seeds(target)):
+        (folder / f"seed-{i}").write_bytes(seed)
+    click.echo(f"inputs that reach new code go to {folder}", err=True)
+    largest = 2**18 if target == "model" else LARGEST
+    arguments = [sys.argv[0], str(folder), f"-runs={runs}", "-timeout=10", "-rss_limit_mb=4096", f"-max_len={largest}",
+                 "-print_final_stats=1"]
+    atheris.Setup(arguments, TARGETS[target], custom_mutator=model_mutant if target == "model" else mutant)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

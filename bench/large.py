@@ -88,6 +88,8 @@ def main(picture: Path, sides: str) -> None:
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for side in map(int, sides.split(",")):
+            if side % BLOCK:
+                raise click.UsageError(f"{side} is no multiple of {BLOCK}")
             original, coded, decoded = (Path(folder) / f"{side}{suffix}" for suffix in (".ppm", ".cdr", "-back.ppm"))
             square(picture, side).save(original)
             results[f"{side}x{side}"] = {"compress": timed("compress", original, coded),

@@ -52,7 +52,8 @@ def codec_named(name: str) -> Compared:
 def measure_image(name: str, folder: Path, path: Path) -> dict[str, list[float]]:
     """bpp and every metric, a column each, at every setting of the codec; kept in the folder, or found there."""
     codec = codec_named(name)
-    kept, mark = folder / f"{path.name}.json", [codec.description, zlib.crc32(path.read_bytes())]
+    kept = folder / f"{path.name}.json"
+    mark = [codec.description, zlib.crc32(path.read_bytes()), *METRICS]
     if kept.exists() and (earlier := json.loads(kept.read_text()))["mark"] == mark:
         return earlier["columns"]
     with Image.open(path) as opened:
@@ -144,6 +145,8 @@ def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, published
     measured = {name: json.loads(path.read_text()) for name, path in earlier.items() if path.exists()}
     if any(list(result["images"]) != [f.name for f in files] for result in measured.values()):
         raise click.ClickException(f"{out} holds results of other images; give another --out")
+    if lacking := [name for name, result in measured.items() if not METRICS.keys() <= result["results"].keys()]:
+        raise click.ClickException(f"{out} lacks metrics of {', '.join(lacking)}: measure these as well")
     for name in codecs:
         if reason := missing(name):
             click.echo(f"{name} is left out: {reason}", err=True)

@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 
 from .codecs import CODECS, Point, make, missing
-from .rate_distortion import LABELS, find_images, plot
+from .rate_distortion import LABELS, compare, find_images, plot
 
-CROP = 240  # pixels
+CROP = 200  # pixels
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 } caption { text-align: left; font-weight: 600 }
@@ -36,7 +36,7 @@ def embedded(image: Image.Image | bytes, alt: str) -> str:
         kind, data, size = "png", image, ""
     else:
         file = io.BytesIO()
-        image.save(file, "WEBP", quality=95, method=6)
+        image.save(file, "WEBP", lossless=True, method=6)
         kind, data, size = "webp", file.getvalue(), f' width="{image.width}" height="{image.height}"'
     return f'<img alt="{html.escape(alt)}"{size} src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
 
@@ -82,7 +82,7 @@ def strip(path: Path, names: list[str], bpp: float) -> str:
     with Image.open(path) as opened:
         image = opened.convert("RGB")
     left, top = detail(image)
-    box = left, top, left + CROP, top + CROP
+    box = left, top, min(left + CROP, image.width), min(top + CROP, image.height)
     size = int(bpp * image.width * image.height / 8)
     figures = [f"<figure>{embedded(image.crop(box), 'original')}<figcaption>original</figcaption></figure>"]
     for name in names:
@@ -118,7 +118,7 @@ def main(folder: Path, images: Path | None, count: int, bpp: float, published: P
     """Make DIR/report.html from the results in DIR."""
     files = {name: folder / f"{name}.json" for name in CODECS}
     measured = {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
-    if not measured or not (folder / "bd-rates.json").exists():
+    if not measured:
         raise click.ClickException(f"{folder} holds no results of bench.rate_distortion")
     curves = io.BytesIO()
     plot(measured, curves, json.loads(published.read_text())["codecs"] if published else {})
@@ -126,8 +126,7 @@ def main(folder: Path, images: Path | None, count: int, bpp: float, published: P
     shown = shown[::max(1, len(shown) // count)][:count] if count else []
     names = [name for name in measured if not missing(name)]
     strips = [strip(path, names, bpp) for path in shown]
-    rates = json.loads((folder / "bd-rates.json").read_text())
-    (folder / "report.html").write_text(page(measured, rates, curves.getvalue(), strips))
+    (folder / "report.html").write_text(page(measured, compare(measured), curves.getvalue(), strips))
     click.echo(f"Wrote {folder / 'report.html'}")
 
 

@@ -152,7 +152,6 @@ class _Reader:
         self.offset, self.chain = start + length + CHECKSUM_BYTES, chain
         return name, bytes(self.data[start:start + length])
 
-
     def chunks(self, count: int) -> dict[str, bytes]:
         """The chunks, by name. Raises CdrError."""
         chunks: dict[str, bytes] = {}

@@ -38,7 +38,8 @@ class Codec:
     model: path of a model file; None is the photo model that comes with the package.
     convolution: how exact convolutions are computed, "float32" or "float64": the same pixels, the latter slower; None
     is the fastest that adds exactly on this machine.
-    Raises ModelError for a file that is no usable model. Instances may be shared between threads.
+    Raises ModelError for a file that is no usable model, MachineError if there is none that does. Instances may be
+    shared between threads.
     """
 
     def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None):

@@ -51,6 +51,11 @@ class Layer:
     context: int
     kernel: int = 3
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) is not int or value < 1:
+                raise ConfigError(f"the {name} of a layer is a whole number of at least 1, not {value!r}")
+
 
 @dataclass(frozen=True)
 class Step:
@@ -65,6 +70,12 @@ class Step:
     quantiser: float
     first: int
     last: int
+
+    def __post_init__(self) -> None:
+        if not (type(self.layer) is type(self.first) is type(self.last) is int and 0 <= self.first < self.last):
+            raise ConfigError(f"{self}: layer and coefficients are counted in whole numbers")
+        if type(self.quantiser) not in (int, float) or not 1e-3 <= self.quantiser <= 1e5:
+            raise ConfigError(f"{self}: a quantiser lies between 0.001 and 100000")
 
 
 @dataclass(frozen=True)
@@ -89,8 +100,8 @@ class Config:
         if strides[0] % self.retouch.stride:
             raise ConfigError(f"the retouch's stride, {self.retouch.stride}, does not divide {strides[0]}")
         for step in self.steps:
-            if not 0 <= step.layer < len(strides) or not step.quantiser > 0:
-                raise ConfigError(f"{step}: there is no such layer or quantiser")
+            if not 0 <= step.layer < len(strides):
+                raise ConfigError(f"{step}: there is no such layer")
 
     @classmethod
     def from_dict(cls, data: dict) -> Config:
@@ -210,7 +221,7 @@ class ConvDRAW(nn.Module):
         for step in config.steps:
             basis, deviation, _ = transform[step.layer]
             chosen = range(step.first, step.last)
-            if not 0 <= step.first < step.last <= len(basis):
+            if step.last > len(basis):
                 raise ConfigError(f"{step}: its layer has the coefficients 0 to {len(basis) - 1}")
             earlier = {sent[step.layer, i] for i in chosen if (step.layer, i) in sent}
             if not earlier <= {REFINEMENT * step.quantiser}:

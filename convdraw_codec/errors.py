@@ -27,3 +27,7 @@ class ModelError(CdrawError):
 
 class ConfigError(CdrawError):
     """A model or training configuration that makes no sense."""
+
+
+class MachineError(CdrawError):
+    """A machine that cannot decode exactly."""

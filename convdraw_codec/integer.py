@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .errors import MachineError
 
 SUM_LIMIT = 2**24  # float32 holds every integer up to here
 UNIT = 128  # LSTM states, gates and their inputs count in 1/128
@@ -71,21 +74,24 @@ CONVOLUTIONS = {"float32": convolve_float32, "float64": convolve_float64}  # the
 
 @functools.cache
 def fastest_exact() -> str:
-    """The first of ``CONVOLUTIONS`` that adds plainly on this machine. Raises RuntimeError if there is none."""
+    """The first of ``CONVOLUTIONS`` that adds plainly on this machine. Raises MachineError if there is none."""
     generator = torch.Generator().manual_seed(0)
-    for name, convolve in CONVOLUTIONS.items():
-        for kernel in (1, 3):
-            x = torch.randint(0, 128, (1, 64, 12, 16), generator=generator).float()
-            weight = torch.randint(-127, 128, (48, 64, kernel, kernel), generator=generator).float()
-            weight[0], x[:, :, 4:8] = 127, 127  # the largest sum that there is room for
-            columns = F.unfold(x, kernel, padding=kernel // 2)[0].long()
-            expected = (weight.flatten(1).long() @ columns).view(1, 48, 12, 16)
-            x, weight = (t.contiguous(memory_format=torch.channels_last) for t in (x, weight))
-            if not torch.equal(convolve(x, weight, kernel // 2).double(), expected.double()):
-                break
-        else:
-            return name
-    raise RuntimeError("no convolution of this machine adds whole numbers exactly")
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+        for name, convolve in CONVOLUTIONS.items():
+            if all(_adds_plainly(convolve, kernel, size, generator) for kernel in (1, 3) for size in (12, 56)):
+                return name
+    raise MachineError("no convolution of this machine adds whole numbers exactly")
+
+
+def _adds_plainly(convolve: Callable[[Tensor, Tensor, int], Tensor], kernel: int, size: int,
+                  generator: torch.Generator) -> bool:
+    """Against a product of matrices in float64, up to the largest sums that there is room for."""
+    x = torch.randint(0, 128, (1, 64, size, size + 4), generator=generator).float()
+    weight = torch.randint(-127, 128, (48, 64, kernel, kernel), generator=generator).float()
+    weight[0], x[:, :, 4:8] = 127, 127
+    expected = weight.double().flatten(1) @ F.unfold(x.double(), kernel, padding=kernel // 2)[0]
+    x, weight = (t.contiguous(memory_format=torch.channels_last) for t in (x, weight))
+    return torch.equal(convolve(x, weight, kernel // 2).double().flatten(2)[0], expected)
 
 
 class IntegerConv(nn.Module):

@@ -22,7 +22,7 @@ from .draw import CANVAS_MARGIN, CANVAS_UNIT, Config, ConvDRAW
 from .entropy import PRECISION, SYMBOLS, LatentCoder
 from .errors import ModelError
 from .integer import SUM_LIMIT, UNIT, IntegerConvLSTM, gate_tables
-from .latents import frequency_table
+from .latents import FAMILIES, SCALES, frequency_table
 from .outputs import write_output
 
 FORMAT = "cdraw model 4"
@@ -96,9 +96,10 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> tuple
                 raise ValueError(f"its format is not {FORMAT!r}")
             config = Config.from_dict(json.loads(metadata["config"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not a cdraw model: {error}") from error
     try:
+        _check_sizes(config, tensors)
         with torch.random.fork_rng(devices=[]):  # its initial weights are not needed: leave the caller's seed alone
             model = ConvDRAW(config)
         freeze(model, tensors, convolution)
@@ -108,15 +109,39 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> tuple
     return model.eval().requires_grad_(False), coder, fingerprint(config, tensors)
 
 
+def _check_sizes(config: Config, tensors: dict[str, Tensor]) -> None:
+    """Raise ValueError or KeyError where a configuration asks for a larger model than the file holds."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, layer in enumerate(config.layers):
+        core, kernel = f"cores.{i}.", (layer.kernel, layer.kernel)
+        shapes[f"{DECODER}{core}canvas_embedding.weight"] = layer.embedding, 3 * layer.stride**2, 1, 1
+        shapes[f"{DECODER}{core}decoder.gates_from_input.weight"] = 4 * layer.state, 2 * layer.embedding, *kernel
+        shapes[f"{ENCODER}{core}encoder_gates.bias"] = (4 * layer.encoder_state,)
+    for t, step in enumerate(config.steps):
+        layer = config.layers[step.layer]
+        context = f"{DECODER}steps.{t}.prior_context.weight"
+        shapes[context] = layer.context, 2 * layer.embedding, layer.kernel, layer.kernel
+    channels, count = config.retouch.channels, config.retouch.layers
+    shapes[f"{DECODER}retouch.entry.weight"] = channels, 3 * config.retouch.stride**2, 3, 3
+    if count > 2:
+        shapes[f"{DECODER}retouch.hidden.{count - 3}.weight"] = channels, channels, 3, 3
+    for name, shape in shapes.items():
+        if tensors[name].shape != torch.Size(shape):
+            raise ValueError(f"{name} is {tuple(tensors[name].shape)}, not {shape}")
+
+
 def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "float32") -> None:
     """Put the stored integers and tables into a model. Raises ValueError or KeyError where they do not fit."""
 
+    unknown = set(tensors)
+
     def take(name: str, dtype: torch.dtype, shape: torch.Size | tuple[int, ...]) -> Tensor:
         tensor = tensors[name]
+        unknown.discard(name)
         if tensor.dtype != dtype or tensor.shape != torch.Size(shape):
             raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, not {dtype} {tuple(shape)}")
         if dtype.is_floating_point and not tensor.abs().max() < LARGEST_FACTOR:
-            raise ValueError(f"{name} is not finite")
+            raise ValueError(f"{name} holds what is no number, or is too large")
         return tensor
 
     exact = dict(model.integer_convolutions())
@@ -146,3 +171,6 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "floa
     for recurrence in model.modules():
         if isinstance(recurrence, IntegerConvLSTM):
             recurrence.tables = tables
+    take(f"{TABLES}frequencies", torch.int32, (FAMILIES * SCALES, SYMBOLS))
+    if unknown:
+        raise ValueError(f"it holds {', '.join(sorted(unknown))}, which no model has")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import tempfile
+import time
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows, which renames no open files
-    fcntl = None  # type: ignore[assignment]
-
 STANDARD = "-"
+PART = ".part"  # suffix of what is not finished
+STALE = 3600.0  # seconds after which nobody is still writing
 
 
 def write_output(target: str, data: bytes) -> None:
@@ -36,32 +35,27 @@ def write_output(target: str, data: bytes) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")  # always this: what a killed process left is used by the next
-    handle = _lock(part)
+    _sweep(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.truncate()
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            if fcntl:
-                os.replace(part, path)
-        if not fcntl:
-            os.replace(part, path)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)  # mkstemp is private; this is a file like any other
+        os.replace(name, path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
         raise
 
 
-def _lock(part: Path) -> int:
-    """A handle of the file, which no other process has: whoever writes the same output at the same time waits."""
-    while True:
-        handle = os.open(part, os.O_CREAT | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)
-        if fcntl is None:
-            return handle
-        with contextlib.suppress(OSError):  # some file systems know no locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), os.stat(part)):
-                return handle
-        os.close(handle)  # whoever had it before has renamed it
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed left of the same output."""
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(f".{path.name}.") and entry.name.endswith(PART):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE:
+                        os.unlink(entry.path)

@@ -28,7 +28,7 @@ class RetouchSize:
     layers: int
 
     def __post_init__(self) -> None:
-        if self.stride < 1 or self.channels < 1 or self.layers < 2:
+        if any(type(value) is not int or value < 1 for value in vars(self).values()) or self.layers < 2:
             raise ConfigError(f"{self}: the retouch has a stride and channels of at least 1 and 2 layers")
 
 

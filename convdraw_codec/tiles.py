@@ -1,7 +1,8 @@
 """The model at work on one picture of any size: tile by tile, the same numbers as all at once.
 
-A step looks no further than its kernels, so a tile with a margin around it gives its own pixels exactly. What lasts
-from step to step is held in small numbers; memory is about 20 bytes a pixel, and one tile's needs.
+A step looks no further than its kernels and the overlap of blocks, so a tile with a margin around it gives its own
+pixels exactly. What lasts from step to step is held in small numbers; memory is about 20 bytes a pixel, and one tile's
+needs.
 """
 
 from __future__ import annotations

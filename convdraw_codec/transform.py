@@ -107,7 +107,6 @@ class Overlap:
         unlapped = _whole(unlap(self.spread(small, layer, level + 1), self.filters[level]))
         return picture + _whole(_both_ways(unlapped - small, shrink.T)).to(picture.dtype)
 
-
     def largest_sum(self, level: int = 0, limit: float = SPREAD_LIMIT) -> tuple[float, float]:
         """The largest magnitudes that ``spread`` can reach, of any sum and of its result, whatever the picture."""
         if level == len(self.shrink):

@@ -167,7 +167,7 @@ class Decoder:
             self.c.append(np.zeros((layer["state"], *size), np.int64))
             self.history.append(np.zeros((coefficients, *size), np.int64))
 
-    def refines(self, t: int) -> np.ndarray:
+    def refines(self, t: int) -> bool:
         """Whether step t is a refinement."""
         steps, step = self.model.steps, self.model.steps[t]
         return any(other["layer"] == step["layer"] and other["first"] < step["last"] and step["first"] < other["last"]

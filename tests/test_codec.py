@@ -14,10 +14,10 @@ from PIL import Image, ImageCms
 from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
 from convdraw_codec.bitstream import Contents, Header, read, write
 from convdraw_codec.choices import FILLS
-from convdraw_codec.images import open_picture
+from convdraw_codec.images import open_picture, to_planes
 from convdraw_codec.integer import CONVOLUTIONS
 from convdraw_codec.model_file import save_model
-from convdraw_codec.tiles import Decoder
+from convdraw_codec.tiles import Decoder, Encoder
 from convdraw_codec.training.objective import rollout
 
 from .conftest import synthetic
@@ -388,6 +388,32 @@ def test_tiles_change_nothing(tiny, monkeypatch, pixels, width, shape):
     assert abs(len(tiled) - len(data)) < 20
 
 
+def test_tiles_of_the_photo_model(photo, monkeypatch, example):
+    """With three layers: the same pixels, and the encoder chooses the same latents, but for ties in floating point."""
+    with Image.open(example) as opened:
+        planes = to_planes(opened.convert("RGB").crop((100, 50, 340, 210)), 32)
+
+    def run() -> tuple[list[np.ndarray], list[np.ndarray]]:
+        decoder = Decoder(photo._model, *planes.shape[1:])
+        encoder, chosen, shown = Encoder(decoder, planes), [], []
+        for t in range(15):
+            latents, _ = encoder.choose(t, np.ones(decoder.shape(t)[0], bool))
+            chosen.append(latents)
+            decoder.draw(t, whole[t] if whole else latents)
+            shown.append(decoder.pixels(t + 1))
+        return chosen, shown
+
+    whole: list[np.ndarray] = []
+    whole, expected = run()
+    monkeypatch.setattr("convdraw_codec.tiles.TILE_PIXELS", 64 * 64)
+    monkeypatch.setattr("convdraw_codec.tiles.TILE_WIDTH", 64)
+    chosen, shown = run()
+    for a, b in zip(expected, shown, strict=True):
+        assert np.array_equal(a, b)
+    differ = sum((a != b).sum() for a, b in zip(whole, chosen, strict=True))
+    assert differ <= 1e-4 * sum(a.size for a in whole)
+
+
 def test_autocast_and_other_settings_of_the_caller_do_not_matter(tiny):
     array = synthetic(24, 24)
     data, expected = tiny.compress(array), list(tiny.predict(array))[-1]
@@ -430,7 +456,8 @@ def test_a_model_that_could_leave_the_exact_range_is_not_written(tmp_path, monke
 
 
 @pytest.mark.parametrize("damage", ["not a model", "cut", "dtype", "shape", "nan", "missing", "range",
-                                    "loud shrink", "loud gate", "first canvas", "infinite product"])
+                                    "loud shrink", "loud gate", "first canvas", "infinite product", "stranger",
+                                    "few rows", "deep"])
 def test_bad_model_files_are_refused(tmp_path, damage):
     from safetensors import safe_open
     from safetensors.torch import save_file
@@ -458,11 +485,48 @@ def test_bad_model_files_are_refused(tmp_path, damage):
         tensors["decoder.steps.0.prior_index.multiplier"].fill_(1e38)
     elif damage == "not a model":
         metadata = {"format": "pt"}
+    elif damage == "stranger":
+        tensors["decoder.x"] = torch.zeros(3, dtype=torch.bfloat16)
+    elif damage == "few rows":
+        tensors["tables.frequencies"] = tensors["tables.frequencies"][:64].contiguous()
+    elif damage == "deep":
+        metadata |= {"config": "[" * 100_000}
     save_file(tensors, path, metadata)
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ModelError):
         Codec(path)
+
+
+def changed(config: dict, path: tuple, value: object) -> None:
+    *parents, last = path
+    for key in parents:
+        config = config[key]
+    config[last] = value
+
+
+@pytest.mark.parametrize(("path", "value"), [
+    (("steps", 0, "first"), 0.0), (("steps", 0, "last"), 10**9), (("steps", 0, "layer"), 7),
+    (("steps", 0, "quantiser"), float("inf")), (("steps", 0, "quantiser"), "1"), (("layers", 0, "state"), 8.5),
+    (("layers", 0, "state"), 20_000), (("layers", 0, "embedding"), 0), (("layers", 0, "stride"), 20_000),
+    (("layers", 1, "kernel"), 999), (("layers", 1, "context"), 10**6), (("layers", 1, "encoder_state"), 10**6),
+    (("retouch", "layers"), 10**9), (("retouch", "channels"), 10**5), (("retouch", "stride"), True),
+    (("layers",), []), (("layers",), 3), (("steps",), [1]), (("name",), None),
+])
+def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(tmp_path, path, value):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(TINY_MODEL, "pt") as file:
+        metadata, tensors = file.metadata(), {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    config = json.loads(metadata["config"])
+    changed(config, path, value)
+    save_file(tensors, tmp_path / "m.safetensors", metadata | {"config": json.dumps(config)})
+    if path == ("name",):  # it decides nothing
+        assert Codec(tmp_path / "m.safetensors").fingerprint == Codec(TINY_MODEL).fingerprint
+        return
+    with pytest.raises(ModelError):
+        Codec(tmp_path / "m.safetensors")
 
 
 def test_a_picture_may_be_very_wide(tiny):

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convdraw_codec
-from convdraw_codec import Codec, bitstream, integer, selftest, truncate
+from convdraw_codec import Codec, bitstream, integer, truncate
 from convdraw_codec.choices import FILLS
 from convdraw_codec.cli import main
+from convdraw_codec.errors import MachineError
 from convdraw_codec.selftest import SEED, conformance_set, digest
 
 from .conftest import synthetic
@@ -42,37 +43,53 @@ def test_the_command_says_which_paths_are_exact():
         assert f"{path}: exact" in result.output
 
 
-def test_the_command_fails_where_pixels_are_wrong(monkeypatch):
-    def rounds_badly(x, weight, padding):
-        return torch.nn.functional.conv2d(x, weight * 1.001, padding=padding)
+def rounds_badly(x, weight, padding):
+    return torch.nn.functional.conv2d(x, weight * 1.001, padding=padding)
 
-    monkeypatch.setitem(integer.CONVOLUTIONS, "float64", rounds_badly)
-    monkeypatch.setattr(selftest, "conformance_set",
-                        lambda: (entry for entry in conformance_set() if entry[0] == "steps-02"))
+
+@pytest.mark.parametrize(("path", "code"), [("float64", 0), ("float32", 1)])
+def test_the_command_fails_where_pixels_would_be_wrong(monkeypatch, path, code):
+    """Not where only a path that this machine does not use is wrong."""
+    assert integer.fastest_exact() == "float32"
+    monkeypatch.setitem(integer.CONVOLUTIONS, path, rounds_badly)
     result = CliRunner().invoke(main, ["selftest"])
-    assert result.exit_code == 1
-    assert "float32: exact" in result.output
-    assert "float64: wrong" in result.output
+    assert result.exit_code == code
+    other = {"float32": "float64", "float64": "float32"}[path]
+    assert f"{other}: exact" in result.output
+    assert f"{path}: wrong" in result.output
+    assert ("report it" in result.output) == bool(code)
 
 
-def test_a_machine_whose_fast_path_rounds_uses_the_other(monkeypatch):
-    plain = integer.convolve_float32
-
-    def rounds(x, weight, padding):
-        return plain(x.bfloat16(), weight.bfloat16() * 1.01, padding).float()
-
-    data, expected = conformance_file("steps-05")
-    monkeypatch.setitem(integer.CONVOLUTIONS, "float32", rounds)
+@pytest.fixture
+def uncached():
     integer.fastest_exact.cache_clear()
-    try:
-        assert integer.fastest_exact() == "float64"
-        assert digest(Codec().decompress(data)) == expected
-        monkeypatch.setitem(integer.CONVOLUTIONS, "float64", rounds)
-        integer.fastest_exact.cache_clear()
-        with pytest.raises(RuntimeError, match="no convolution of this machine"):
-            Codec()
-    finally:
-        integer.fastest_exact.cache_clear()
+    yield
+    integer.fastest_exact.cache_clear()
+
+
+def test_a_machine_whose_fast_path_rounds_uses_the_other(monkeypatch, uncached):
+    data, expected = conformance_file("steps-05")
+    monkeypatch.setitem(integer.CONVOLUTIONS, "float32", rounds_badly)
+    assert integer.fastest_exact() == "float64"
+    assert digest(Codec().decompress(data)) == expected
+
+
+def test_a_machine_that_cannot_says_so(monkeypatch, uncached, tmp_path):
+    for path in integer.CONVOLUTIONS:
+        monkeypatch.setitem(integer.CONVOLUTIONS, path, rounds_badly)
+    with pytest.raises(MachineError, match="no convolution of this machine"):
+        Codec()
+    (tmp_path / "x.cdr").write_bytes(conformance_file("steps-01")[0])
+    for command in (["selftest"], ["decompress", str(tmp_path / "x.cdr"), "-o", str(tmp_path / "x.png")]):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("cdraw: error: cannot ")
+        assert result.stderr.endswith("no convolution of this machine adds whole numbers exactly\n")
+
+
+def test_autocast_does_not_slow_down_what_is_made_inside(uncached):
+    with torch.autocast("cpu", torch.bfloat16):
+        assert integer.fastest_exact() == "float32"
 
 
 def conformance_file(wanted: str) -> tuple[bytes, str]:
@@ -124,7 +141,7 @@ def test_the_second_decoder_agrees_on_any_file(tiny, height, width, grey, seed, 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_second_decoder_agrees_where_latents_are_wild(tiny, seed):
-    """Latents that no encoder would choose, up to the limits, drive every clamp."""
+    """Latents that no encoder would choose, up to the limits."""
     from convdraw_codec.bitstream import Contents, Header, write
     from convdraw_codec.tiles import Decoder
 

@@ -83,11 +83,17 @@ def test_steps_leave_older_states_alone():
     ((Step(0, 100, 0, 48), Step(0, 40, 0, 48)), "divides the quantiser"),
     ((Step(0, 80, 0, 10), Step(0, 40, 0, 5), Step(0, 40, 0, 10)), "divides the quantiser"),
     ((Step(0, 108, 0, 49),), "coefficients 0 to 47"),
-    ((Step(0, 108, 5, 5),), "coefficients 0 to 47"),
 ])
 def test_schedules_that_make_no_sense(steps, message):
     with pytest.raises(ConfigError, match=message):
         ConvDRAW(Config("bad", CONFIG.layers, steps, CONFIG.retouch))
+
+
+@pytest.mark.parametrize("arguments", [(0, 108, 5, 5), (0, 108, 5, 4), (0, 108, -1, 4), (0, 0, 0, 4), (0, 1e9, 0, 4),
+                                       (0, float("nan"), 0, 4), (0.0, 108, 0, 4), (0, "108", 0, 4), (0, 108, False, 4)])
+def test_steps_that_make_no_sense(arguments):
+    with pytest.raises(ConfigError):
+        Step(*arguments)
 
 
 def test_layers_may_be_anything_that_nests():

@@ -96,10 +96,9 @@ def writer(target: Path, contents: int, rounds: int) -> subprocess.Popen:
 
 
 def test_killed_while_writing(tmp_path):
-    """At 50 random points: the output is always one of the whole contents, and the next writer clears up."""
+    """At 50 random points: the output is always one of the whole contents, and a later writer clears up."""
     target, rng = tmp_path / "out", random.Random(0)
     write_output(str(target), b"A" * 200_000)
-    left = 0
     for _ in range(50):
         with writer(target, 2, 10**6) as process:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -107,12 +106,40 @@ def test_killed_while_writing(tmp_path):
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
         assert target.read_bytes() in (b"A" * 200_000, b"B" * 200_000)
-        assert len(list(tmp_path.iterdir())) <= 2
-        left += len(list(tmp_path.iterdir())) == 2
+    left = [path for path in tmp_path.iterdir() if path != target]
     assert left  # it was in the middle, now and then
     write_output(str(target), b"C")
+    assert {*left} < {*tmp_path.iterdir()}  # somebody may still be at them
+    for path in left:
+        os.utime(path, (0, 0))
+    write_output(str(target), b"D")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert target.read_bytes() == b"C"
+    assert target.read_bytes() == b"D"
+
+
+def test_a_writer_that_fails_leaves_the_others_alone(tmp_path):
+    """One process meets a full disk (a limit of its own) again and again, while another writes the same output."""
+    target = tmp_path / "out"
+    failing = f"""
+import contextlib, resource
+from convdraw_codec.outputs import write_output
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+print("ready", flush=True)
+failures = 0
+for _ in range(200):
+    try:
+        write_output({str(target)!r}, b"Z" * 200_000)
+    except OSError:
+        failures += 1
+assert failures == 200
+"""
+    with (subprocess.Popen([sys.executable, "-c", failing], stdout=subprocess.PIPE, cwd=ROOT) as other,
+          writer(target, 3, 30) as process):
+        assert process.wait() == 0
+        assert other.wait() == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert target.read_bytes() == b"C" * 200_000
 
 
 def test_two_processes_write_the_same_output(tmp_path):

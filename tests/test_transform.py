@@ -46,8 +46,25 @@ def test_coarse_functions_are_smooth_across_blocks_and_end_within_the_next():
     assert profile.diff().abs().max() < 0.5 * blocks[0, 0, 80].diff().abs().max()
 
 
-def test_the_loudest_picture_stays_exact():
-    """Whatever the order of the sums: float64 against Python's own whole numbers."""
+@pytest.mark.parametrize("strides", [[32, 16, 8], [12, 4], [8, 4]])
+def test_no_picture_leaves_the_exact_range(strides):
+    """The bound holds for pictures that drive single samples as far as they go, and lies within float64 and float32."""
+    overlap = Overlap(strides)
+    sums, result = overlap.largest_sum()
+    assert sums < 2**53
+    assert result < 2**24
+    impulse = torch.zeros(1, 1, 3 * strides[0], 3 * strides[0])
+    middle = len(impulse[0, 0]) // 2
+    most = 0.0
+    for offset in range(0, strides[0], 3):
+        impulse.zero_()[..., middle + offset // 2, middle + offset // 2] = SPREAD_LIMIT
+        loudest = torch.where(overlap.spread(impulse, 0) < 0, -1.0, 1.0) * SPREAD_LIMIT  # spread is orthonormal
+        most = max(most, overlap.spread(loudest, 0).abs().max().item())
+    assert SPREAD_LIMIT < most <= result
+
+
+def test_loud_pictures_are_computed_exactly():
+    """float64 against Python's own whole numbers."""
     overlap = Overlap([8, 4])
     x = torch.full((1, 1, 16, 16), float(SPREAD_LIMIT))
     x[..., ::3] *= -1

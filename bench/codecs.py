@@ -8,24 +8,26 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, Protocol
 
 import PIL
 from PIL import Image, features
 
-from convdraw_codec import Codec, truncate
+from convdraw_codec import CdrError, Codec, truncate
 
 Point = tuple[int, Image.Image]  # bytes of the file, decoded picture
 
 
 class Compared(Protocol):
-    """A codec at a ladder of settings. ``points`` gives one file a setting, from small to large."""
+    """A codec at a ladder of settings. ``points`` gives one file a setting, from small to large; ``within`` the best
+    in at most so many bytes, or None if nothing is so small."""
 
     @property
     def name(self) -> str: ...
     @property
     def description(self) -> str: ...
     def points(self, image: Image.Image) -> Iterator[Point]: ...
+    def within(self, image: Image.Image, size: int) -> Point | None: ...
 
 
 @cache
@@ -48,6 +50,14 @@ class Cdraw:
         data = self._codec.compress(image)
         for steps, picture in enumerate(self._codec.progressive(data), 1):
             yield len(truncate(data, steps)), picture
+
+    def within(self, image: Image.Image, size: int) -> Point | None:
+        """Cut to the byte."""
+        try:
+            data = truncate(self._codec.compress(image), size=size)
+        except CdrError:
+            return None
+        return len(data), self._codec.decompress(data)
 
 
 @dataclass(frozen=True)
@@ -77,13 +87,39 @@ class Pillow:
 
     def points(self, image: Image.Image) -> Iterator[Point]:
         """One file for each setting."""
+        return (self._point(image, setting) for setting in self.settings)
+
+    def within(self, image: Image.Image, size: int) -> Point | None:
+        """The best setting between those of the ladder, by bisection."""
+        least, most = self.settings[0], self.settings[-1]
+        best, low, high = self._point(image, least), 0.0, 1.0
+        if best[0] > size:
+            return None
+        for _ in range(10):
+            share = (low + high) / 2
+            point = self._point(image, {key: _between(least[key], most[key], share) for key in least})
+            if point[0] <= size:
+                best, low = point, share
+            else:
+                high = share
+        return best
+
+    def _point(self, image: Image.Image, setting: dict) -> Point:
         if self.plugin:
             import_module(self.plugin)
-        for setting in self.settings:
-            file = io.BytesIO()
-            image.save(file, self.format, **setting)
-            with Image.open(file) as decoded:
-                yield len(file.getvalue()), decoded.convert(image.mode)
+        file = io.BytesIO()
+        image.save(file, self.format, **setting)
+        with Image.open(file) as decoded:
+            return len(file.getvalue()), decoded.convert(image.mode)
+
+
+def _between(first: Any, last: Any, share: float) -> Any:
+    """A setting so far on the way from one to the other: of qualities a whole number, of rates geometrically."""
+    if first == last:
+        return first
+    if isinstance(first, list):
+        return [first[0] * (last[0] / first[0]) ** share]
+    return round(first + (last - first) * share)
 
 
 def _ladder(qualities: tuple[int, ...], **options: object) -> tuple[dict, ...]:

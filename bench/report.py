@@ -16,8 +16,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from .codecs import CODECS, Point, make, missing
-from .rate_distortion import LABELS, compare, find_images, plot
+from .codecs import CODECS, make, missing
+from .rate_distortion import LABELS, compare, curve, find_images, plot
 
 CROP = 200  # pixels
 STYLE = """
@@ -25,6 +25,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto
 table { border-collapse: collapse; margin: 1rem 0 } caption { text-align: left; font-weight: 600 }
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd } th:first-child { text-align: left }
 .better { color: #06662b } .worse { color: #9a2314 }
+.wide { overflow-x: auto } .wide td, .wide th { padding: .2rem .35rem; white-space: nowrap }
 .strip { display: flex; flex-wrap: wrap; gap: .8rem } figure { margin: 0; font-size: .85rem }
 img { max-width: 100%; height: auto } .strip img { max-width: none; image-rendering: pixelated }
 """
@@ -49,17 +50,48 @@ def table(caption: str, head: list[str], rows: list[list[str]]) -> str:
     return "\n".join([*lines, "</table>"])
 
 
+def coloured(percent: float) -> str:
+    """A difference in rate."""
+    return f'<span class="{"better" if percent < 0 else "worse"}">{percent:+.1f} %</span>'
+
+
+def title(metric: str) -> str:
+    """What the page calls a metric."""
+    return LABELS[metric][0].partition(" (")[0]
+
+
 def bd_table(metric: str, rates: dict[str, dict[str, float]], names: list[str]) -> str:
     """Each codec (row) against each anchor (column)."""
     def cell(name: str, anchor: str) -> str:
         if name == anchor:
             return ""
-        value = rates[f"{name} against {anchor}"]["mean over images"]
-        return f'<span class="{"better" if value < 0 else "worse"}">{value:+.1f} %</span>'
+        return coloured(rates[f"{name} against {anchor}"]["mean over images"])
 
-    caption = f"BD-rate at equal {LABELS[metric][0].partition(' (')[0]}, mean over the images; negative: fewer bytes"
+    caption = f"BD-rate at equal {title(metric)}, mean over the images; negative: fewer bytes"
     return table(caption, ["", *(f"against {name}" for name in names)],
                  [[name, *(cell(name, anchor) for anchor in names)] for name in names])
+
+
+def cut_table(metric: str, measured: dict[str, dict]) -> str:
+    """cdraw's rate at each cut against the others' at equal quality, mean over the images where they have it."""
+    ours, rows = measured["cdraw"], []
+    for name, theirs in measured.items():
+        if name != "cdraw":
+            ratios = np.array([rate_ratios(ours["images"][image], theirs["images"][image], metric)
+                               for image in ours["images"]])
+            some = np.isfinite(ratios).sum(0) >= len(ratios) / 2
+            means = [np.expm1(np.nanmean(column)) if ok else None for column, ok in zip(ratios.T, some, strict=True)]
+            rows.append([f"against {name}", *("" if mean is None else coloured(100 * mean) for mean in means)])
+    head = ["bits per pixel", *(f"{bpp:.3f}" for bpp in ours["results"]["bpp"])]
+    return table(f"cdraw's rate at equal {title(metric)}, at every cut, where half of the images have it", head, rows)
+
+
+def rate_ratios(ours: dict, theirs: dict, metric: str) -> np.ndarray:
+    """Logarithm of the ratio at each of our points; NaN beyond the range of their quality."""
+    (bpp, quality), (their_bpp, their_quality) = curve(ours, metric), curve(theirs, metric)
+    order = np.argsort(their_quality)
+    there = np.interp(quality, np.asarray(their_quality)[order], np.log(their_bpp)[order], left=np.nan, right=np.nan)
+    return np.log(bpp) - there
 
 
 def detail(image: Image.Image) -> tuple[int, int]:
@@ -71,12 +103,6 @@ def detail(image: Image.Image) -> tuple[int, int]:
     return max(places, key=lambda place: busy[place[1]:place[1] + CROP, place[0]:place[0] + CROP].sum())
 
 
-def largest_within(name: str, image: Image.Image, size: int) -> Point | None:
-    """The best picture of a codec in at most so many bytes."""
-    points = [point for point in make(name).points(image) if point[0] <= size]
-    return max(points, key=lambda point: point[0], default=None)
-
-
 def strip(path: Path, names: list[str], bpp: float) -> str:
     """One image, as each codec shows its busiest part."""
     with Image.open(path) as opened:
@@ -86,7 +112,7 @@ def strip(path: Path, names: list[str], bpp: float) -> str:
     size = int(bpp * image.width * image.height / 8)
     figures = [f"<figure>{embedded(image.crop(box), 'original')}<figcaption>original</figcaption></figure>"]
     for name in names:
-        point = largest_within(name, image, size)
+        point = make(name).within(image, size)
         label = f"{name}, {point[0]:,} bytes" if point else f"{name}: nothing so small"
         picture = embedded(point[1].crop(box), label) if point else ""
         figures.append(f"<figure>{picture}<figcaption>{label}</figcaption></figure>")
@@ -99,6 +125,8 @@ def page(measured: dict[str, dict], rates: dict, curves: bytes, strips: list[str
     count = len(next(iter(measured.values()))["images"])
     parts = [f"<h1>Rate and distortion of {count} images</h1>", embedded(curves, "curves of quality against rate")]
     parts += [bd_table(metric, rates[metric], names) for metric in rates]
+    if "cdraw" in measured:
+        parts += [f'<div class="wide">{cut_table(metric, measured)}</div>' for metric in rates]
     settings = [[name, html.escape(measured[name]["description"])] for name in names]
     parts.append(table("Codecs", ["", "settings"], settings))
     if strips:

@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from PIL import Image
 from scipy.ndimage import correlate1d
 
-from bench.codecs import Pillow
+from bench.codecs import Pillow, make
 from bench.metrics import bd_rate, decibels, ssimulacra2
 from bench.rate_distortion import main
 from bench.report import main as report
+from bench.report import rate_ratios
 from convdraw_codec.metrics import ms_ssim, psnr
 
 from .conftest import synthetic
@@ -126,6 +127,24 @@ def check_page(path: Path, table: dict) -> None:
         with Image.open(picture) as seen:
             assert seen.size == (1250, 2400)
             assert len(set(np.asarray(seen.convert("L"))[::7, ::7].ravel())) > 30  # curves, text and photographs
+
+
+def test_rates_at_equal_quality():
+    ours = {"bpp": [0.1, 0.2, 0.5], "psnr-rgb": [25.0, 28.0, 45.0]}
+    theirs = {"bpp": [0.4, 0.2, 0.1], "psnr-rgb": [28.0, 25.0, 22.0]}  # twice the bytes, in any order
+    ratios = rate_ratios(ours, theirs, "psnr-rgb")
+    assert np.exp(ratios[:2]) == pytest.approx([0.5, 0.5])
+    assert np.isnan(ratios[2])
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg2000", "webp", "cdraw"])
+def test_as_good_as_so_many_bytes_allow(name):
+    image = Image.fromarray(synthetic(64, 96))
+    codec = make(name)
+    assert codec.within(image, 30) is None
+    some, more = (codec.within(image, size) for size in (1000, 1700))
+    assert 700 < some[0] <= 1000 < 1300 < more[0] <= 1700
+    assert psnr(image, some[1]) < psnr(image, more[1])
 
 
 def test_a_report_of_nothing(tmp_path):

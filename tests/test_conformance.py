@@ -1,6 +1,7 @@
 """The conformance set: every path of the codec, and a decoder that shares no code with it, show the same pixels."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,9 @@ def test_a_machine_that_cannot_says_so(monkeypatch, uncached, tmp_path):
     with pytest.raises(MachineError, match="no convolution of this machine"):
         Codec()
     (tmp_path / "x.cdr").write_bytes(conformance_file("steps-01")[0])
-    for command in (["selftest"], ["decompress", str(tmp_path / "x.cdr"), "-o", str(tmp_path / "x.png")]):
+    model = shutil.copy(TINY_MODEL, tmp_path)  # one that no other test has loaded
+    decompress = ["decompress", str(tmp_path / "x.cdr"), "-o", str(tmp_path / "x.png"), "--model", model]
+    for command in (["selftest"], decompress):
         result = CliRunner().invoke(main, command)
         assert result.exit_code == 1
         assert result.stderr.startswith("cdraw: error: cannot ")

@@ -104,13 +104,22 @@ class Pillow:
                 high = share
         return best
 
-    def _point(self, image: Image.Image, setting: dict) -> Point:
+    def encode(self, image: Image.Image, setting: dict) -> bytes:
+        """A file."""
         if self.plugin:
             import_module(self.plugin)
         file = io.BytesIO()
         image.save(file, self.format, **setting)
-        with Image.open(file) as decoded:
-            return len(file.getvalue()), decoded.convert(image.mode)
+        return file.getvalue()
+
+    def decode(self, data: bytes) -> Image.Image:
+        """Its picture."""
+        with Image.open(io.BytesIO(data)) as opened:
+            return opened.convert("RGB")
+
+    def _point(self, image: Image.Image, setting: dict) -> Point:
+        data = self.encode(image, setting)
+        return len(data), self.decode(data).convert(image.mode)
 
 
 def _between(first: Any, last: Any, share: float) -> Any:

@@ -8,7 +8,6 @@ the borders of tiles, against the step across other borders of blocks.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from PIL import Image
 
 from convdraw_codec import Codec
 from convdraw_codec.tiles import Tiling
+
+from .memory import peak_mb
 
 DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
 BLOCK = 32  # pixels: multiples of it are borders of blocks in every layer
@@ -58,7 +59,7 @@ def run(action: str, source: str, target: str) -> None:
     else:
         codec.decompress(source).save(target)
     print(json.dumps({"seconds": round(time.perf_counter() - start, 1),
-                      "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}))
+                      "peak_memory_mb": round(peak_mb())}))
 
 
 def border_step(original: Path, decoded: Path) -> float:

@@ -49,31 +49,31 @@ def codec_named(name: str) -> Compared:
     return make(name)
 
 
-def measure_image(name: str, folder: Path, path: Path) -> dict[str, list[float]]:
-    """bpp and every metric, a column each, at every setting of the codec; kept in the folder, or found there."""
+def measure_image(name: str, metrics: tuple[str, ...], folder: Path, path: Path) -> dict[str, list[float]]:
+    """bpp and the metrics, a column each, at every setting of the codec; kept in the folder, or found there."""
     codec = codec_named(name)
     kept = folder / f"{path.name}.json"
-    mark = [codec.description, zlib.crc32(path.read_bytes()), *METRICS]
+    mark = [codec.description, zlib.crc32(path.read_bytes()), *metrics]
     if kept.exists() and (earlier := json.loads(kept.read_text()))["mark"] == mark:
         return earlier["columns"]
     with Image.open(path) as opened:
         image = opened.convert("RGB")
-    rows = [(8 * size / (image.width * image.height), *(metric(image, decoded) for metric in METRICS.values()))
+    rows = [(8 * size / (image.width * image.height), *(METRICS[metric](image, decoded) for metric in metrics))
             for size, decoded in codec.points(image)]
     columns = {key: [round(v, 6) for v in column]
-               for key, column in zip(("bpp", *METRICS), zip(*rows, strict=True), strict=True)}
+               for key, column in zip(("bpp", *metrics), zip(*rows, strict=True), strict=True)}
     write_output(str(kept), json.dumps({"mark": mark, "columns": columns}).encode())
     return columns
 
 
-def measure(name: str, images: list[Path], out: Path, workers: int) -> dict:
+def measure(name: str, metrics: tuple[str, ...], images: list[Path], out: Path, workers: int) -> dict:
     """Results in CompressAI's schema, plus those of each image under "images"."""
     folder = out / "unfinished" / name
     folder.mkdir(parents=True, exist_ok=True)
-    results = map_images(partial(measure_image, name, folder), images, workers, f"{name:10s}")
+    results = map_images(partial(measure_image, name, metrics, folder), images, workers, f"{name:10s}")
     per_image = {path.name: result for path, result in zip(images, results, strict=True)}
     mean = {key: np.mean([result[key] for result in per_image.values()], axis=0).round(6).tolist()
-            for key in ("bpp", *METRICS)}
+            for key in ("bpp", *metrics)}
     codec = codec_named(name)
     measured = {"name": codec.name, "description": codec.description, "results": mean, "images": per_image}
     write_output(str(out / f"{name}.json"), (json.dumps(measured, indent=1) + "\n").encode())
@@ -89,10 +89,15 @@ def curve(results: dict, metric: str) -> tuple[list[float], list[float]]:
     return results["bpp"], quality
 
 
+def metrics_of(measured: dict[str, dict]) -> list[str]:
+    """Those that every codec was measured by."""
+    return [metric for metric in METRICS if all(metric in result["results"] for result in measured.values())]
+
+
 def compare(measured: dict[str, dict]) -> dict:
     """BD-rates of every codec against every other: of the mean curves, and the mean over the images."""
     table: dict = {}
-    for metric in METRICS:
+    for metric in metrics_of(measured):
         for anchor, a in measured.items():
             for name, b in measured.items():
                 if name != anchor:
@@ -107,8 +112,10 @@ def plot(measured: dict[str, dict], path: Path | IO[bytes], published: dict[str,
     """Every metric against bits per pixel; published curves in grey."""
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(LABELS), figsize=(5.5 * len(LABELS), 4.2))
-    for axis, (metric, (label, key)) in zip(axes, LABELS.items(), strict=True):
+    metrics = metrics_of(measured)
+    figure, axes = pyplot.subplots(1, len(metrics), figsize=(5.5 * len(metrics), 4.2), squeeze=False)
+    for axis, metric in zip(axes[0], metrics, strict=True):
+        label, key = LABELS[metric]
         for name, result in measured.items():
             axis.plot(*curve(result["results"], metric), marker="o", markersize=3, label=name, zorder=3)
         axis.set(xscale="log", xlabel="bits per pixel", ylabel=label)
@@ -118,7 +125,7 @@ def plot(measured: dict[str, dict], path: Path | IO[bytes], published: dict[str,
                 axis.plot(result["bpp"], result[key], color="0.8", linewidth=0.7, zorder=1)
         axis.set(xlim=limits[0], ylim=limits[1])
         axis.grid(alpha=0.3, which="both")
-    axes[0].legend()
+    axes[0, 0].legend()
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -128,14 +135,16 @@ def plot(measured: dict[str, dict], path: Path | IO[bytes], published: dict[str,
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--codecs", multiple=True, type=click.Choice(CODECS), default=CODECS,
               help="Repeat to choose several. Default: all.")
+@click.option("--metrics", multiple=True, type=click.Choice(list(METRICS)), default=list(METRICS),
+              help="Repeat to choose several. Default: all.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"),
               show_default=True)
 @click.option("--published", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="JSON with published curves of the same images, to draw in grey.")
 @click.option("--held-out", is_flag=True, help="Of folders of photographs, those that training leaves out.")
 @WORKERS
-def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, published: Path | None, held_out: bool,
-         workers: int) -> None:
+def main(images: tuple[Path, ...], codecs: tuple[str, ...], metrics: tuple[str, ...], out: Path,
+         published: Path | None, held_out: bool, workers: int) -> None:
     """Compare codecs on IMAGES, files or folders. Codecs measured into OUT before are compared as well."""
     files = find_images(images, held_out)
     if not files:
@@ -145,13 +154,13 @@ def main(images: tuple[Path, ...], codecs: tuple[str, ...], out: Path, published
     measured = {name: json.loads(path.read_text()) for name, path in earlier.items() if path.exists()}
     if any(list(result["images"]) != [f.name for f in files] for result in measured.values()):
         raise click.ClickException(f"{out} holds results of other images; give another --out")
-    if lacking := [name for name, result in measured.items() if not METRICS.keys() <= result["results"].keys()]:
+    if lacking := [name for name, result in measured.items() if not set(metrics) <= result["results"].keys()]:
         raise click.ClickException(f"{out} lacks metrics of {', '.join(lacking)}: measure these as well")
     for name in codecs:
         if reason := missing(name):
             click.echo(f"{name} is left out: {reason}", err=True)
         else:
-            measured[name] = measure(name, files, out, workers)
+            measured[name] = measure(name, metrics, files, out, workers)
     measured = {name: measured[name] for name in CODECS if name in measured}
     table = compare(measured)
     (out / "bd-rates.json").write_text(json.dumps(table, indent=1) + "\n")

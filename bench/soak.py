@@ -7,7 +7,6 @@ convolutions; and a flipped bit must be noticed. Ends with exit code 1 if anythi
 
 from __future__ import annotations
 
-import ctypes
 import json
 import random
 import sys
@@ -22,20 +21,12 @@ from PIL import Image
 from convdraw_codec import Codec, bitstream, truncate
 from convdraw_codec.selftest import digest
 
+from .memory import resident_mb
+
 EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
 LARGEST_SIDE = 400
 WARM_UP = 0.25  # of the rounds, before memory counts
 FEW = 10  # rounds, of which no slope can be told
-
-
-def resident_mb() -> float:
-    """Memory in use, after handing back what the allocator only kept."""
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def random_picture(rng: random.Random, photograph: Image.Image) -> Image.Image:
@@ -50,8 +41,8 @@ def random_picture(rng: random.Random, photograph: Image.Image) -> Image.Image:
     return picture.convert(rng.choice(("RGB", "RGB", "L", "RGBA", "LA")))
 
 
-def one_round(rng: random.Random, codecs: list[Codec], photograph: Image.Image) -> tuple[int, list[str]]:
-    """Files decoded, and what went wrong."""
+def one_round(rng: random.Random, codecs: list[Codec], photograph: Image.Image) -> tuple[list[int], list[str]]:
+    """Sizes in bytes of the files decoded, and what went wrong."""
     picture, failures = random_picture(rng, photograph), []
     fast, slow = codecs
     torch.set_num_threads(rng.randint(1, 2))
@@ -74,7 +65,7 @@ def one_round(rng: random.Random, codecs: list[Codec], photograph: Image.Image) 
         failures.append(f"{picture.mode} {picture.size}: a flipped bit went unnoticed")
     except bitstream.CdrError:
         pass
-    return 3, failures
+    return [len(data), len(cut), len(damaged)], failures
 
 
 @click.command()
@@ -85,14 +76,15 @@ def main(minutes: float, seed: int) -> None:
     rng, codecs = random.Random(seed), [Codec(convolution=path) for path in ("float32", "float64")]
     with Image.open(EXAMPLE) as opened:
         photograph = opened.convert("RGB")
-    start, files = time.monotonic(), 0
+    start = time.monotonic()
+    sizes: list[int] = []
     failures: list[str] = []
     memory: list[tuple[float, float]] = []
     while (elapsed := time.monotonic() - start) < 60 * minutes:
         done, wrong = one_round(rng, codecs, photograph)
-        files, failures = files + done, failures + wrong
+        sizes, failures = sizes + done, failures + wrong
         memory.append((elapsed / 60, resident_mb()))
-    report = {"minutes": minutes, "rounds": len(memory), "files": files, "failures": failures}
+    report = {"minutes": minutes, "rounds": len(memory), "files": len(sizes), "bytes": sum(sizes), "failures": failures}
     if len(memory) >= FEW:
         minute, used = np.array(memory[int(WARM_UP * len(memory)):]).T
         slope, error = np.polyfit(minute, used, 1, cov=True)

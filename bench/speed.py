@@ -1,43 +1,111 @@
-"""Time and memory: ``python -m bench.speed [PICTURE] [--threads 2]``. Prints JSON.
+"""Time and memory: ``python -m bench.speed [PICTURE] [--sizes 256x256,768x512] [--codecs cdraw]``. Prints JSON.
 
-Each figure is the best of a few runs with the model loaded, in a process of its own.
+Encoding and decoding of PICTURE, mirrored from tile to tile until it fills each size, by every codec, each with one
+core and with two, in a process of its own with the model loaded. The best of a few runs; progress goes to standard
+error. Peers are at the middle of their ladder of settings; CompressAI's models have random weights, which does not
+change the arithmetic, but the bytes.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import multiprocessing
+import os
 import platform
-import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from convdraw_codec import Codec
 from convdraw_codec.draw import ConvDRAW
-from convdraw_codec.images import open_picture
 from convdraw_codec.integer import IntegerConv
 
+from . import compressai_models
+from .codecs import CODECS, PEERS, missing, the_codec
+from .memory import peak_mb
+
 DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
+SIZES = "256x256,512x512,768x512,1024x1024,2048x2048,4096x4096"
+RUNS, ENOUGH = 3, 20.0  # runs, unless these seconds are over
+ENTRIES = (*CODECS, *compressai_models.NAMES)
 
 
-def best(function, runs: int) -> float:
+@dataclass(frozen=True)
+class Task:
+    """One row of the result; threads: cores that the process may use."""
+
+    codec: str
+    picture: Path
+    width: int
+    height: int
+    threads: int
+
+
+def best(function: Callable[[], Any]) -> float:
     """Seconds of the fastest run."""
-    seconds = []
-    for _ in range(runs):
+    seconds: list[float] = []
+    while len(seconds) < RUNS and sum(seconds) < ENOUGH:
         start = time.perf_counter()
         function()
         seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return round(min(seconds), 4)
 
 
-def multiply_adds(model: ConvDRAW) -> tuple[float, float, float]:
-    """Thousands of multiply-adds per pixel: of all steps in the decoder, in the encoder's own part; of the retouch."""
+def mirrored(picture: Path, width: int, height: int) -> Image.Image:
+    """The picture, mirrored from tile to tile, as much as fills the size."""
+    with Image.open(picture) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    repeats = [(0, max(0, size - n)) for size, n in zip((height, width), pixels.shape[:2], strict=True)]
+    return Image.fromarray(np.pad(pixels, (*repeats, (0, 0)), mode="symmetric")[:height, :width])
+
+
+def coder(name: str) -> tuple[Callable[[Image.Image], Any], Callable[[Any], Any]]:
+    """Encoder and decoder of a codec."""
+    if name == "cdraw":
+        return the_codec().compress, the_codec().decompress
+    if name in compressai_models.NAMES:
+        return compressai_models.coder(name)
+    peer = next(peer for peer in PEERS if peer.name == name)
+    return partial(peer.encode, setting=peer.settings[len(peer.settings) // 2]), peer.decode
+
+
+def measure(task: Task) -> dict[str, Any]:
+    """What one codec takes for one size."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:task.threads])
+    torch.set_num_threads(task.threads)
+    encode, decode = coder(task.codec)
+    with Image.open(task.picture) as opened:
+        decode(encode(opened.convert("RGB").crop((0, 0, 64, 64))))  # warm
+    image, before = mirrored(task.picture, task.width, task.height), peak_mb()
+    data = encode(image)
+    row: dict[str, Any] = {"codec": task.codec, "size": [task.width, task.height], "threads": task.threads,
+                           "bytes": sum(map(len, data[0])) if isinstance(data, tuple) else len(data),
+                           "encode_s": best(lambda: encode(image)), "decode_s": best(lambda: decode(data))}
+    row |= {"memory_before_mb": round(before), "peak_memory_mb": round(peak_mb())}
+    if task.codec == "cdraw":
+        total = the_codec().total_steps
+        row["decode_steps_s"] = {str(steps): best(partial(the_codec().decompress, data, steps))
+                                 for steps in (total // 4, total // 2, 3 * total // 4)}
+        row["progressive_s"] = best(lambda: list(the_codec().progressive(data)))
+    return row
+
+
+def multiply_adds(model: ConvDRAW) -> dict[str, float]:
+    """Thousands of multiply-adds per pixel: of all steps in the decoder; in the encoder's own part; of the retouch."""
     decoder = encoder = 0.0
     for t, step in enumerate(model.config.steps):
         positions = model.config.layers[step.layer].stride ** -2
@@ -48,39 +116,47 @@ def multiply_adds(model: ConvDRAW) -> tuple[float, float, float]:
                 elif isinstance(module, nn.Conv2d):
                     encoder += module.weight.numel() * positions / 1000
     layers = [module for module in model.retouch.modules() if isinstance(module, IntegerConv) and module.padding]
-    return decoder, encoder, sum(math.prod(module.shape) for module in layers) / model.retouch.stride**2 / 1000
+    retouch = sum(math.prod(module.shape) for module in layers) / model.retouch.stride**2 / 1000
+    return {name: round(value, 1) for name, value in
+            (("decoder", decoder), ("encoder_besides", encoder), ("retouch", retouch))}
+
+
+def startup() -> dict[str, float]:
+    """Seconds to import the package and to load the model."""
+    program = "import time; s = time.perf_counter(); import convdraw_codec; print(time.perf_counter() - s)"
+    imports = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(RUNS)]
+    return {"import_s": round(min(imports), 3), "load_model_s": best(Codec)}
+
+
+def measured(tasks: list[Task]) -> Iterator[dict[str, Any]]:
+    """A row each, one after the other, each in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    with (ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool,
+          click.progressbar(tasks, file=sys.stderr, label="speed") as bar):
+        for task in bar:
+            yield pool.submit(measure, task).result()
 
 
 @click.command()
 @click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=DEFAULT)
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--runs", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--convolution", default="float32", show_default=True)
-def main(picture: Path, threads: int, runs: int, convolution: str) -> None:
-    """Measure import, load, compress, decompress and peak memory on PICTURE."""
-    program = "import time; s = time.perf_counter(); import convdraw_codec; print(time.perf_counter() - s)"
-    imports = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(runs)]
-
-    torch.set_num_threads(threads)
-    start = time.perf_counter()
-    codec = Codec(convolution=convolution)
-    load = time.perf_counter() - start
-    image = open_picture(picture).pixels
-    data = codec.compress(image)
-    half = codec.total_steps // 2
-    decoder, encoder, retouch = multiply_adds(codec._model)
-    print(json.dumps({
-        "machine": platform.processor() or platform.machine(), "torch": torch.__version__, "threads": threads,
-        "convolution": convolution, "size": image.size, "bytes": len(data),
-        "decoder_kmac_per_pixel": round(decoder, 1), "encoder_kmac_per_pixel": round(encoder, 1),
-        "retouch_kmac_per_pixel": round(retouch, 1),
-        "import_s": round(min(imports), 3), "load_model_s": round(load, 3),
-        "compress_s": round(best(lambda: codec.compress(image), runs), 3),
-        "decompress_s": round(best(lambda: codec.decompress(data), runs), 3),
-        f"decompress_{half}_steps_s": round(best(lambda: codec.decompress(data, half), runs), 3),
-        "progressive_s": round(best(lambda: list(codec.progressive(data)), 1), 3),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    }, indent=1))
+@click.option("--sizes", default=SIZES, show_default=True, help="WIDTHxHEIGHT, with commas between.")
+@click.option("--threads", default="1,2", show_default=True, help="Numbers of cores, with commas between.")
+@click.option("--codecs", multiple=True, type=click.Choice(ENTRIES), default=ENTRIES,
+              help="Repeat to choose several. Default: all.")
+def main(picture: Path, sizes: str, threads: str, codecs: tuple[str, ...]) -> None:
+    """Measure codecs on PICTURE at several sizes."""
+    try:
+        shapes = [tuple(int(n) for n in size.split("x", 1)) for size in sizes.split(",")]
+        tasks = [Task(codec, picture, width, height, int(count))
+                 for codec in codecs for width, height in shapes for count in threads.split(",")]
+    except ValueError as error:
+        raise click.UsageError(f"sizes look like {SIZES}, threads like 1,2") from error
+    lacking = {name: reason for name in codecs if (reason := missing(name) or compressai_models.missing(name))}
+    for name, reason in lacking.items():
+        click.echo(f"{name} is left out: {reason}", err=True)
+    rows = list(measured([task for task in tasks if task.codec not in lacking]))
+    print(json.dumps({"machine": platform.processor() or platform.machine(), "torch": torch.__version__,
+                      "kmac_per_pixel": multiply_adds(the_codec()._model), **startup(), "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

@@ -235,13 +235,13 @@ class Codec:
                           header.width + -header.width % multiple)
         for t, segment in enumerate(segments):
             rows, coded = decoder.predict(t), self._model.coded(t, header.mode[0] == "L").numpy()
-            latents, known, maps = np.zeros(rows.shape, np.int8), np.zeros(len(rows), bool), np.flatnonzero(coded)
-            cut = t == header.steps
-            for i, decoded in zip(maps, self._coder.decode(segment, [rows[i] for i in maps], cut), strict=not cut):
-                latents[i], known[i] = decoded, True
+            latents, maps, cut, found = np.zeros(rows.shape, np.int8), np.flatnonzero(coded), t == header.steps, 0
+            decoded = self._coder.decode(segment, [rows[i] for i in maps], cut)
+            for found, (i, latent_map) in enumerate(zip(maps, decoded, strict=not cut), 1):  # noqa: B007
+                latents[i] = latent_map
             if latents.min() < -LATENT_LIMIT or latents.max() > LATENT_LIMIT:
                 raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
-            decoder.draw(t, latents, known if cut else None)
+            decoder.draw(t, latents, int(maps[found]) if found < len(maps) else None)
             del latents, rows  # a large picture has no room for those of two steps
             yield decoder
 
@@ -255,7 +255,7 @@ class Codec:
         if header.steps >= total or fill == "none":
             return decoder.pixels()
         if fill == "retouch":
-            return decoder.pixels(header.steps)
+            return decoder.pixels(retouched=True)
         for t in range(header.steps + header.cut, total):
             decoder.draw(t, self._coder.sample(decoder.predict(t), seed, t) if fill == "sample" else None)
         return decoder.pixels()

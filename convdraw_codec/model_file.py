@@ -25,7 +25,7 @@ from .integer import SUM_LIMIT, UNIT, IntegerConvLSTM, gate_tables
 from .latents import FAMILIES, SCALES, frequency_table
 from .outputs import write_output
 
-FORMAT = "cdraw model 4"
+FORMAT = "cdraw model 5"
 LARGEST_FACTOR = 1e9  # of a stored real number: products with sums stay finite
 DOUBLE_SUM_LIMIT = 2**53  # float64 holds every integer up to here
 DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
@@ -123,6 +123,7 @@ def _check_sizes(config: Config, tensors: dict[str, Tensor]) -> None:
         shapes[context] = layer.context, 2 * layer.embedding, layer.kernel, layer.kernel
     channels, count = config.retouch.channels, config.retouch.layers
     shapes[f"{DECODER}retouch.entry.weight"] = channels, 3 * config.retouch.stride**2, 3, 3
+    shapes[f"{DECODER}retouch.stored.weight"] = channels, len(config.steps) + 1, 1, 1
     if count > 2:
         shapes[f"{DECODER}retouch.hidden.{count - 3}.weight"] = channels, channels, 3, 3
     for name, shape in shapes.items():

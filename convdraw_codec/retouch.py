@@ -17,6 +17,7 @@ from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, IntegerConv, rectify, roun
 
 MIDDLE, LEVEL_UNIT = 128, 64  # the network sees (level - 128) / 64
 RETOUCH_UNIT = 16  # it answers in 1/16 of a level
+STORED_UNIT = 64  # what is stored counts in 1/64 of a step
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class RetouchSize:
 
 
 class Retouch(nn.Module):
-    """A residual network of 3x3 convolutions that knows how many steps are stored.
+    """A residual network of 3x3 convolutions that knows how much is stored.
 
     quantisers: of each step of the codec.
     """
@@ -45,7 +46,8 @@ class Retouch(nn.Module):
         self.stride, patch, channels = size.stride, 3 * size.stride**2, size.channels
         self.reach = size.layers * size.stride  # pixels
         self.entry = IntegerConv(patch, channels, 3, input_unit=1 / LEVEL_UNIT, input_limit=MIDDLE)
-        self.stored = IntegerConv(len(quantisers), channels, 1, input_unit=1.0, input_limit=1, bias=False, zero=True)
+        self.stored = IntegerConv(len(quantisers) + 1, channels, 1, input_unit=1 / STORED_UNIT,
+                                  input_limit=STORED_UNIT, bias=False, zero=True)
         self.hidden = nn.ModuleList(IntegerConv(channels, channels, 3, input_unit=1 / EMBEDDING_UNIT,
                                                 input_limit=EMBEDDING_LIMIT) for _ in range(size.layers - 2))
         self.exit = IntegerConv(channels, patch, 3, input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT,
@@ -53,18 +55,27 @@ class Retouch(nn.Module):
         with torch.no_grad():  # near the identity, where few activations saturate
             for convolution in (self.entry, *self.hidden):
                 convolution.weight.mul_(0.4)
-        units = torch.tensor([quantisers[0], *quantisers[:-1]], dtype=torch.float32)
+        units = torch.tensor([quantisers[0], *quantisers], dtype=torch.float32)
         self.register_buffer("units", units, persistent=False)  # of an output of 1: the last quantiser / 16 levels
 
     def forward(self, shown: Tensor, stored: Tensor) -> Tensor:
         """What to add to pictures, in whole 1/16 levels, (B, 3, H, W).
 
-        shown: (B, 3, H, W), whole levels 0..255; H and W multiples of the stride. stored: whole steps of each, (B,),
-        less than all.
+        shown: (B, 3, H, W), whole levels 0..255; H and W multiples of the stride. stored: in 1/64 of a step, whole,
+        (B,), at most all steps. Between two steps, everything that depends on it moves in a straight line.
         """
         patches = F.pixel_unshuffle(shown - MIDDLE, self.stride).contiguous(memory_format=torch.channels_last)
-        which = F.one_hot(stored, len(self.units)).to(shown.dtype)[:, :, None, None]
-        seen = rectify(self.entry(patches) + self.stored(which))
+        steps = (stored // STORED_UNIT).clamp_max(len(self.units) - 2)
+        share = stored - STORED_UNIT * steps
+        before, after = (F.one_hot(steps + i, len(self.units)) for i in (0, 1))
+        where = (STORED_UNIT - share)[:, None] * before + share[:, None] * after
+        seen = rectify(self.entry(patches) + self.stored(where.to(shown.dtype)[:, :, None, None]))
         for convolution in self.hidden:
             seen = rectify(convolution(seen) + seen / EMBEDDING_UNIT)
-        return F.pixel_shuffle(round_through(self.exit(seen) * self.units[stored][:, None, None, None]), self.stride)
+        unit = ((STORED_UNIT - share) * self.units[steps] + share * self.units[steps + 1]) / STORED_UNIT
+        return F.pixel_shuffle(round_through(self.exit(seen) * unit[:, None, None, None]), self.stride)
+
+
+def stored_units(t: int, known: int, latents: int) -> int:
+    """How much is stored, in 1/64 of a step: t steps, and of the next one ``known`` of its maps of ``latents``."""
+    return t * STORED_UNIT + known * STORED_UNIT // latents

@@ -19,7 +19,7 @@ from torch import Tensor
 from .draw import CANVAS_UNIT, ConvDRAW, DecoderState, EncoderState
 from .lapped import FILTER_UNIT, lap, unlap
 from .latents import LATENT_LIMIT, half_cells, table_row, target
-from .retouch import RETOUCH_UNIT
+from .retouch import RETOUCH_UNIT, stored_units
 
 TILE_PIXELS = 2**19  # of a tile without its margins; smaller pictures are one tile ...
 TILE_WIDTH = 1024  # ... if they are no wider
@@ -141,6 +141,7 @@ class Decoder:
         self._history = [empty(n, layer.stride, torch.int16)
                          for n, layer in zip(model.coefficients, layers, strict=True)]
         self._looked: tuple[int, DecoderState, Tensor] | None = None
+        self._stored = 0  # in 1/64 of a step
 
     def stride(self, t: int) -> int:
         """Pixels per position of the layer that step t visits."""
@@ -195,8 +196,8 @@ class Decoder:
         return table_rows
 
     @_exact
-    def draw(self, t: int, latents: np.ndarray | None, known: np.ndarray | None = None) -> None:
-        """Take step t. latents: None if nothing was sent; known: which maps were, (maps,) bool, if not all."""
+    def draw(self, t: int, latents: np.ndarray | None, known: int | None = None) -> None:
+        """Take step t. latents: None if nothing was sent; known: how many maps were, from the first on, if not all."""
         layer, stride, tiling, strip = self.model.config.steps[t].layer, self.stride(t), self.tiling(t), None
         for rows in tiling.rows():
             strip = self.strip(t, rows, strip, copy=not tiling.single)
@@ -208,30 +209,32 @@ class Decoder:
                     sent = torch.from_numpy(latents[:, rows.seen(stride), columns.seen(stride)])[None].float()
                     added = half_cells(sent, self.model.sign(t, state))
                     if known is not None:
-                        added = added * torch.from_numpy(known)[:, None, None]
+                        added[:, known:] = 0
                 state = self.model.draw(t, state, seen, added)
                 _put(self._canvas, state.canvas[0] * CANVAS_UNIT, rows, columns, 1)
                 for whole, new in ((self._h, state.h), (self._c, state.c), (self._history, state.history)):
                     _put(whole[layer], new[layer][0], rows, columns, stride)
         self._looked = None
+        if latents is not None:
+            self._stored = stored_units(t, len(latents) if known is None else known, len(latents))
 
     @_exact
-    def pixels(self, stored: int | None = None) -> np.ndarray:
-        """What the canvas shows, (3, H, W) uint8; ``stored``: retouched, if only so many whole steps are stored."""
+    def pixels(self, *, retouched: bool = False) -> np.ndarray:
+        """What the canvas shows, (3, H, W) uint8; retouched for as much as was drawn."""
         multiple, filtered = self.model.padding, len(self.model.lapping)
         shown = np.empty((3, self.height, self.width), np.uint8)
         tiling = Tiling(self.height, self.width, multiple, -(-filtered // multiple) * multiple)
         for rows in tiling.rows():
             for columns in tiling.columns():
                 _put(shown, _rounded(self._levels(rows, columns)), rows, columns, 1)
-        if stored is None:
+        if not retouched:
             return shown
         tiling = replace(tiling, margin=-(-max(self.model.retouch.reach, filtered) // multiple) * multiple)
-        strip = None
+        stored, strip = torch.tensor([self._stored]), None
         for rows in tiling.rows():
             strip = Strip({"shown": (torch.from_numpy(shown), 1)}, rows, strip, copy=True)
             for columns in tiling.columns():
-                added = self.model.retouch(_floats(strip.tile("shown", columns)), torch.tensor([stored]))[0].double()
+                added = self.model.retouch(_floats(strip.tile("shown", columns)), stored)[0].double()
                 _put(shown, _rounded(self._levels(rows, columns) + added * (_LEVEL / RETOUCH_UNIT)), rows, columns, 1)
         return shown
 

@@ -197,8 +197,8 @@ class Decoder:
         half = len(index) // 2
         return whole(f32(16) * np.where(zero, index[:half], index[half:]), 0, 63) + np.where(zero, 64, 128)
 
-    def draw(self, t: int, latents: np.ndarray | None, known: np.ndarray | None = None) -> None:
-        """Step t. latents: None if there are none; known: which maps are, if not all."""
+    def draw(self, t: int, latents: np.ndarray | None, known: int | None = None) -> None:
+        """Step t. latents: None if there are none; known: of how many maps, if not of all."""
         step, conv = self.model.steps[t], self.model.conv
         layer, first, last = step["layer"], step["first"], step["last"]
         core, stride, past = f"cores.{layer}", self.model.layers[layer]["stride"], self.history[layer]
@@ -208,7 +208,7 @@ class Decoder:
             sign = np.sign(mine) if self.refines(t) else np.zeros_like(mine)
             added = np.where(sign == 0, 2 * latents + np.sign(latents), (2 * latents + 1) * sign)
             if known is not None:
-                added[~known] = 0
+                added[known:] = 0
         x = np.concatenate([rectify(conv(f"steps.{t}.latent_embedding", added)), self.look(t)])
         gates = (conv(f"{core}.decoder.gates_from_input", x) + conv(f"{core}.decoder.gates_from_state", self.h[layer]))
         admit, keep, emit, candidate = np.split(whole(f32(128) * gates, -1023, 1023) + 1023, 4)
@@ -233,20 +233,22 @@ class Decoder:
         new = halves_to_even(cross(self.spread(small, layer, k + 1), filter_))
         return x + halves_to_even(both(new - small, shrink.T))
 
-    def levels(self, stored: int | None) -> np.ndarray:
-        """The picture, (3, H, W); retouched if only so many steps are ``stored``."""
+    def levels(self, stored: tuple[int, int] | None) -> np.ndarray:
+        """The picture, (3, H, W); retouched if only so much is ``stored``: steps, and 1/64 of the next one."""
         sums = cross(self.canvas, self.model.tensors["tables.lapping"].astype(np.int64))
         levels = np.clip((sums + 2**31) // 2**32, 0, 255)
         if stored is None:
             return levels
         conv, size, steps = self.model.conv, self.model.config["retouch"], self.model.steps
-        one = np.zeros((len(steps), 1, 1), np.int64)
-        one[stored] = 1
-        x = rectify(conv("retouch.entry", patches(levels - 128, size["stride"])) + conv("retouch.stored", one))
+        m, j = stored
+        where = np.zeros((len(steps) + 1, 1, 1), np.int64)
+        where[m], where[m + 1] = 64 - j, j
+        x = rectify(conv("retouch.entry", patches(levels - 128, size["stride"])) + conv("retouch.stored", where))
         for i in range(size["layers"] - 2):
             x = rectify(conv(f"retouch.hidden.{i}", x) + x.astype(f32) / f32(32))
-        quantiser = f32(steps[max(stored - 1, 0)]["quantiser"])
-        added = unpatch(np.rint(conv("retouch.exit", x) * quantiser).astype(np.int64), size["stride"])
+        q, p = (f32(steps[max(i, 0)]["quantiser"]) for i in (m - 1, m))
+        unit = (f32(64 - j) * q + f32(j) * p) / f32(64)
+        added = unpatch(np.rint(conv("retouch.exit", x) * unit).astype(np.int64), size["stride"])
         return np.clip((sums + 2**28 * added + 2**31) // 2**32, 0, 255)
 
 
@@ -329,18 +331,19 @@ def decode(model: Model, data: bytes, fill: str = "retouch", seed: int = 0) -> I
         step, rows = model.steps[t], decoder.rows(t)
         luma = model.tensors[f"tables.luma.{step['layer']}"][step["first"]:step["last"]] > 0
         coded = np.flatnonzero(luma | (not grey))
-        latents, known = np.zeros_like(rows), np.zeros(len(rows), bool)
-        cut = t == file.whole
-        maps = maps_of_a_cut(model, payload, rows[coded]) if cut else latent_maps(model, payload, rows[coded], 0)
+        latents, cut = np.zeros_like(rows), t == file.whole
+        maps = list(maps_of_a_cut(model, payload, rows[coded]) if cut else latent_maps(model, payload, rows[coded], 0))
         for i, latent_map in zip(coded, maps, strict=not cut):
-            latents[i], known[i] = latent_map, True
+            latents[i] = latent_map
         assert np.abs(latents).max() <= 63, "an invalid latent"
-        decoder.draw(t, latents, known if cut else None)
+        known = int(coded[len(maps)]) if len(maps) < len(coded) else len(latents)
+        decoder.draw(t, latents, known)
+        stored = (t, 64 * known // len(latents)) if cut else (t + 1, 0)
     complete = file.whole == file.total
     if fill in ("mean", "sample"):
         for t in range(len(file.payloads), file.total):
             decoder.draw(t, sample(model, decoder.rows(t), seed, t) if fill == "sample" else None)
-    levels = decoder.levels(None if complete or fill != "retouch" else file.whole)[:, :file.height, :file.width]
+    levels = decoder.levels(None if complete or fill != "retouch" else stored)[:, :file.height, :file.width]
     if grey:
         image = Image.fromarray(((levels.sum(0) + 1) // 3).astype(np.uint8))
     else:

@@ -400,7 +400,7 @@ def test_tiles_of_the_photo_model(photo, monkeypatch, example):
             latents, _ = encoder.choose(t, np.ones(decoder.shape(t)[0], bool))
             chosen.append(latents)
             decoder.draw(t, whole[t] if whole else latents)
-            shown.append(decoder.pixels(t + 1))
+            shown.append(decoder.pixels(retouched=True))
         return chosen, shown
 
     whole: list[np.ndarray] = []

@@ -35,7 +35,7 @@ from .photographs import centre_crops, find_photographs, load, random_crops
 JUMP = 5.0  # a loss this many times its running mean is a jump (the paper's section 4)
 SLOW, SLOW_FACTOR = ("analysis", "synthesis", "posterior"), 0.1  # these start near their optimum
 LOG_EVERY = 100  # iterations
-CUTS, INSIDE = 8, 0.1  # cuts of a picture to retouch; share of them inside a step
+CUTS, INSIDE = 8, 0.25  # cuts of a picture to retouch; share of them inside a step
 GOOD_EVERY = 1000  # iterations between copies to return to after a jump
 
 

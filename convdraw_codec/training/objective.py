@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..draw import ConvDRAW, DecoderState
 from ..lapped import FILTER_UNIT, lap, unlap
 from ..latents import LATENT_LIMIT, bits, half_cells, target
-from ..retouch import RETOUCH_UNIT
+from ..retouch import RETOUCH_UNIT, stored_units
 from . import workers
 
 TIE_WIDTH = 0.4  # of a cell: where the noisy stage rounds at random
@@ -176,8 +176,9 @@ class RetouchObjective(nn.Module):
         cuts: steps stored, less than all; 3.4 are three whole steps and two fifths of the fourth one's maps.
         """
         with torch.no_grad():
-            canvases = torch.cat(list(self._cut(image, sorted(cuts))))
-            stored = torch.tensor([int(cut) for cut in sorted(cuts)], device=image.device)
+            taken = list(self._cut(image, sorted(cuts)))
+            canvases = torch.cat([canvas for canvas, _ in taken])
+            stored = torch.tensor([units for _, units in taken], device=image.device)
             with torch.autocast(image.device.type, enabled=False):  # for matrix products, too
                 shown = unlap(canvases, self.model.lapping).float() / FILTER_UNIT**2
             originals = image.repeat(len(cuts), 1, 1, 1)
@@ -186,14 +187,16 @@ class RetouchObjective(nn.Module):
         after = (shown + added / RETOUCH_UNIT - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1)
         return (after / before).mean() * workers.count()
 
-    def _cut(self, image: Tensor, cuts: list[float]) -> Iterator[Tensor]:
-        """The canvases at each cut, (B, 3, H, W)."""
+    def _cut(self, image: Tensor, cuts: list[float]) -> Iterator[tuple[Tensor, int]]:
+        """The canvas at each cut, (B, 3, H, W), and how much is stored there, in 1/64 of a step."""
         everything = torch.full((len(image),), len(self.model.steps), device=image.device)
         for t, taken in enumerate(take_steps(self.model, lapped(self.model, image), everything)):
             for cut in cuts:
+                maps = taken.added.shape[1]
                 if cut == t + 1:
-                    yield taken.after.canvas
+                    yield taken.after.canvas, stored_units(t, maps, maps)
                 elif t < cut < t + 1:
-                    maps = taken.added.shape[1]
-                    there = (torch.arange(maps, device=image.device) < (cut - t) * maps)[:, None, None]
-                    yield self.model.draw(t, taken.before, taken.seen, taken.added * there).canvas
+                    known = int((cut - t) * maps)
+                    there = (torch.arange(maps, device=image.device) < known)[:, None, None]
+                    canvas = self.model.draw(t, taken.before, taken.seen, taken.added * there).canvas
+                    yield canvas, stored_units(t, known, maps)

@@ -1,0 +1,175 @@
+"""Every command of the bench runs, and what it prints agrees with the files that it is about."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from bench import budgets, fills, grey, large, paper_figures, speed, verify
+from convdraw_codec import Codec, truncate
+from convdraw_codec.metrics import psnr
+
+from .conftest import synthetic
+from .tiny import TINY_MODEL
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with two."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(2):
+        Image.fromarray(synthetic(48, 64, seed)).save(folder / f"{seed}.png")
+    return folder
+
+
+def run(command, *arguments):
+    """Its standard output, as JSON where it is."""
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return json.loads(result.stdout) if result.stdout.startswith("{") else result.stdout
+
+
+def test_budgets(pictures, monkeypatch):
+    monkeypatch.setattr(budgets, "map_images", lambda work, images, workers, label: map(work, images))
+    monkeypatch.setattr(budgets, "SMALLEST", 200)
+    monkeypatch.setattr(budgets, "LARGEST", 3000)
+    report = run(budgets.main, pictures, "--count", 4)
+    assert report["images"] == 2
+    assert 0 <= report["share of a budget left"]["mean"] < 0.02
+
+
+def test_a_budget_that_is_not_kept_is_reported(monkeypatch):
+    image = Image.fromarray(synthetic(48, 64))
+    data = budgets.the_codec().compress(image)
+    monkeypatch.setattr(budgets, "truncate", lambda data, size: truncate(data, size=3000 - size))
+    failures, _ = budgets.check_budgets(image, data, [1200, 1800], "p.png")
+    assert [failure.partition(":")[0].partition(",")[0] for failure in failures] == ["p.png"] * 2
+    assert "1800 bytes for a budget of 1200" in failures[0]
+    assert "dB with fewer" in failures[1]
+
+
+def test_grey(pictures, monkeypatch):
+    monkeypatch.setattr(grey, "map_images", lambda work, images, workers, label: map(work, images))
+    shares = run(grey.main, pictures)["grey bytes over colour bytes at equal grey PSNR"]
+    assert 0.1 < shares["mean"] <= shares["largest"] < 1
+
+
+def test_fills(pictures, monkeypatch):
+    monkeypatch.setattr(fills, "map_images", lambda work, images, workers, label: map(work, images))
+    report = run(fills.main, pictures)
+    codec, image = Codec(), Image.open(pictures / "0.png")
+    assert report["images"] == 2
+    assert len(report["gain by retouch"]) == codec.total_steps
+    assert report["gain by retouch"][-1] == report["gain by mean"][-1] == 0
+    other = Image.open(pictures / "1.png")
+    bare = [psnr(i, codec.decompress(codec.compress(i, 3), fill="none")) for i in (image, other)]
+    assert report["psnr of the canvas"][2] == pytest.approx(np.mean(bare), abs=1e-3)
+
+
+def test_verify(pictures, monkeypatch):
+    """With a model that has other steps; an estimate of the rate that is wrong is noticed."""
+    monkeypatch.setattr(verify, "map_images", lambda work, images, workers, label: map(work, images))
+    monkeypatch.setattr(verify, "estimate", lambda codec, image: 1.0)
+    result = CliRunner().invoke(verify.main, [str(pictures), "--model", str(TINY_MODEL)])
+    assert result.exit_code == 1
+    failures = json.loads(result.stdout)["failures"]
+    assert any("of the estimate" in failure for failure in failures)
+    assert not any("prediction" in failure or "differs" in failure for failure in failures)
+
+
+def test_large():
+    report = run(large.main, "--sides", "32,96")
+    assert set(report) == {"32x32", "96x96"}
+    assert report["96x96"]["bytes"] > report["32x32"]["bytes"]
+    assert report["96x96"]["compress"]["peak_memory_mb"] > 100
+
+
+def test_a_seam_is_measured(tmp_path):
+    original, decoded = np.full((1024, 2048, 3), 100, np.uint8), np.full((1024, 2048, 3), 100, np.uint8)
+    decoded += np.random.default_rng(0).integers(0, 3, decoded.shape, np.uint8)
+    paths = tmp_path / "a.ppm", tmp_path / "b.ppm"
+    Image.fromarray(original).save(paths[0])
+    Image.fromarray(decoded).save(paths[1])
+    assert large.border_step(*paths) == pytest.approx(1, abs=0.05)
+    decoded[:, 1024:] += 10
+    Image.fromarray(decoded).save(paths[1])
+    assert large.border_step(*paths) > 3
+
+
+def test_speed(example):
+    report = run(speed.main, example, "--sizes", "64x48", "--threads", "1", "--codecs", "cdraw", "--codecs", "jpeg",
+                 "--codecs", "webp")
+    assert [row["codec"] for row in report["rows"]] == ["cdraw", "jpeg", "webp"]
+    with Image.open(example) as image:
+        data = Codec().compress(image.convert("RGB").crop((0, 0, 64, 48)))
+    first = report["rows"][0]
+    assert first["bytes"] == len(data)
+    assert first["size"] == [64, 48]
+    assert 0 < first["memory_before_mb"] <= first["peak_memory_mb"]
+    assert min(min(row["encode_s"], row["decode_s"]) for row in report["rows"]) > 0
+    assert len(first["decode_steps_s"]) == 3
+
+
+def test_what_speed_cannot_measure_is_named(example, monkeypatch):
+    monkeypatch.setattr(speed.compressai_models, "find_spec", lambda module: None)
+    result = CliRunner().invoke(speed.main, [str(example), "--sizes", "32x32", "--codecs", "cheng2020-anchor"])
+    assert result.exit_code == 0
+    assert result.stderr.count("cheng2020-anchor is left out: compressai is not installed\n") == 1
+    assert json.loads(result.stdout)["rows"] == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(30, 20), (100, 70), (300, 50)])
+def test_a_picture_mirrored_to_any_size(example, width, height):
+    image = speed.mirrored(example, width, height)
+    assert image.size == (width, height)
+    with Image.open(example) as opened:
+        size = min(width, opened.width), min(height, opened.height)
+        assert image.crop((0, 0, *size)).tobytes() == opened.convert("RGB").crop((0, 0, *size)).tobytes()
+
+
+def test_figure_1(pictures, tmp_path):
+    run(paper_figures.main, "fills", pictures, "--columns", 3, "--out", tmp_path)
+    numbers = json.loads((tmp_path / "fills.json").read_text())
+    assert [n["steps"] for n in numbers[:3]] == [1, 13, 25]
+    codec, image = Codec(), Image.open(pictures / "1.png")
+    data = codec.compress(image)
+    last = numbers[-2]  # 13 steps, sampled
+    assert last["bytes"] == len(truncate(data, 13))
+    assert last["psnr"] == pytest.approx(psnr(image, codec.decompress(data, 13, "sample")), abs=1e-3)
+    Image.open(tmp_path / "fills.png").verify()
+
+
+def test_figure_2(pictures, tmp_path):
+    run(paper_figures.main, "bits", pictures, "--model", TINY_MODEL, "--out", tmp_path)
+    numbers = json.loads((tmp_path / "bits.json").read_text())
+    sizes = [len(Codec(TINY_MODEL).compress(pictures / f"{i}.png")) for i in range(2)]
+    assert sum(numbers["bits per pixel"]) == pytest.approx(8 * np.mean(sizes) / (48 * 64), abs=1e-4)
+    assert numbers["layer"] == [1, 1, 2, 1, 2, 2, 1]
+
+
+@pytest.mark.parametrize("sheet", [True, False])
+def test_figure_3(pictures, tmp_path, monkeypatch, sheet):
+    monkeypatch.setattr(paper_figures, "ACROSS", 3)
+    monkeypatch.setattr(paper_figures, "BITS", (0.4, 0.8))
+    source = pictures
+    if sheet:
+        source = tmp_path / "sheet.png"
+        Image.fromarray(synthetic(100, 120)).save(source)
+    run(paper_figures.main, "small", source, "--out", tmp_path)
+    numbers = json.loads((tmp_path / "small.json").read_text())
+    for number in numbers:
+        assert number["bytes"] <= number["bits_per_dimension"] * 96 * 96 * 3 / 8
+        assert 0 < number["ssim"] < 1
+    ours = [n["psnr"] for n in numbers if n["method"] == "cdraw, retouched"]
+    assert ours == sorted(ours)
+    assert len(ours) == 2
+
+
+def test_the_effect_of_lambda(pictures, tmp_path):
+    run(paper_figures.main, "tradeoff", pictures / "0.png", TINY_MODEL, TINY_MODEL, "--size", 900, "--out", tmp_path)
+    numbers = json.loads((tmp_path / "tradeoff.json").read_text())
+    assert numbers[0] == numbers[2]
+    assert numbers[1]["bytes"] <= 900

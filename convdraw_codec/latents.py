@@ -10,9 +10,11 @@ The families follow from that (F is the logistic distribution function of scale 
 
 - FIRST: the coefficient was never sent before. Bins of F with the dead zone, unbounded.
 - ZERO: sent before, zero so far. As FIRST, cut off at +-2 cells.
-- REFINE: significant. An exponential slope of rate s over -1..1, falling away from zero.
+- REFINE: significant. An exponential slope of rate s over -1..1, falling away from zero, and a shelf behind it,
+  over 1..2.
 
-ZERO and REFINE leave a little mass outside, for what other layers wrote over the coefficient meanwhile.
+ZERO and REFINE leave a little mass outside, for what other layers wrote over the coefficient meanwhile; the shelf is
+most of it. Its height, and the mass outside, are what was counted in photographs.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ REFINEMENT = 2  # ratio of successive quantisers of a coefficient
 LATENT_LIMIT = 63  # largest magnitude of a latent
 SMALLEST = (0.1, 0.1, 0.02)  # scale 0 of each family ...
 LARGEST = (32.0, 8.0, 4.0)  # ... and scale 63, log-spaced between
-LEAK = (0.0, 0.02, 0.005)  # mass outside the nested cells, for ZERO relative to that off zero
+SHELF = 0.07  # mass over 1..2 relative to that over 0..1, for REFINE
+LEAK = (0.0, 0.08, 0.003)  # mass outside the nested cells, for ZERO relative to that off zero
 LEAK_SCALE = 0.7
 
 
@@ -79,8 +82,10 @@ def _mass_from_zero(latent: Tensor, index: Tensor, family: int) -> Tensor:
 def _mass_of_refinement(latent: Tensor, index: Tensor) -> Tensor:
     """Mass of the unit bin above ``latent`` (real) for REFINE."""
     slope = scale_of(index, REFINE)
-    low, high = latent.clamp(-1, 1), (latent + 1).clamp(-1, 1)
-    inside = (torch.exp(-slope * (low + 1)) - torch.exp(-slope * (high + 1))) / -torch.expm1(-2 * slope)
+    low, high, total = latent.clamp(-1, 1), (latent + 1).clamp(-1, 1), -torch.expm1(-2 * slope)
+    inside = (torch.exp(-slope * (low + 1)) - torch.exp(-slope * (high + 1))) / total
+    shelf = SHELF * (torch.exp(-slope) - torch.exp(-2 * slope)) / total
+    inside = (inside + shelf * ((latent + 1).clamp(1, 2) - latent.clamp(1, 2))) / (1 + shelf)
     outside = _logistic_mass(latent, latent + 1, 1 / LEAK_SCALE)
     return (1 - LEAK[REFINE]) * inside + LEAK[REFINE] * outside
 

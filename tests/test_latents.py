@@ -17,6 +17,7 @@ from convdraw_codec.latents import (
     REFINE,
     REFINEMENT,
     SCALES,
+    SHELF,
     ZERO,
     bits,
     compand,
@@ -51,14 +52,18 @@ def test_first_is_a_binned_logistic_with_a_dead_zone(latent):
 
 
 @pytest.mark.parametrize("latent", [-2, -1, 0, 1])
-def test_refine_is_an_exponential_slope(latent):
+def test_refine_is_an_exponential_slope_and_a_shelf(latent):
     index = torch.tensor(45.0, dtype=torch.float64)
     slope = scale_of(index, REFINE).item()
-    total = integrate.quad(lambda y: math.exp(-slope * y), -1, 1)[0]
-    inside = integrate.quad(lambda y: math.exp(-slope * y), latent, latent + 1)[0] / total
+    shelf = SHELF * integrate.quad(lambda y: math.exp(-slope * y), 0, 1)[0]
+
+    def density(y: float) -> float:
+        return math.exp(-slope * y) if -1 <= y < 1 else shelf if 1 <= y < 2 else 0
+
+    inside = integrate.quad(density, latent, latent + 1)[0] / integrate.quad(density, -1, 2, points=[1])[0]
     leak = stats.logistic(scale=LEAK_SCALE)
     outside = leak.cdf(latent + 1) - leak.cdf(latent)
-    expected = (1 - LEAK[REFINE]) * (inside if latent in (-1, 0) else 0) + LEAK[REFINE] * outside
+    expected = (1 - LEAK[REFINE]) * inside + LEAK[REFINE] * outside
     actual = probability(torch.tensor(float(latent), dtype=torch.float64), index, REFINE).item()
     assert actual == pytest.approx(expected)
 

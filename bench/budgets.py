@@ -21,7 +21,7 @@ from convdraw_codec.metrics import psnr
 
 from .codecs import the_codec
 from .parallel import WORKERS, map_images
-from .rate_distortion import find_images
+from .pictures import find_images
 
 SMALLEST, LARGEST = 1_000, 150_000  # bytes
 

@@ -1,4 +1,8 @@
-"""CompressAI's models with random weights, for their arithmetic: an extra, which wants an environment of its own."""
+"""CompressAI's models with random weights, for their arithmetic.
+
+No extra installs it: it asks for a numpy older than cdraw's. ``pip install --no-deps compressai==1.2.8 einops pandas
+pytorch-msssim torchvision torch-geometric`` puts it beside.
+"""
 
 from __future__ import annotations
 

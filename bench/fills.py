@@ -10,14 +10,13 @@ from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
 
 from convdraw_codec.choices import Fill
 from convdraw_codec.metrics import psnr
 
 from .codecs import the_codec
 from .parallel import WORKERS, map_images
-from .rate_distortion import find_images
+from .pictures import find_images, opened
 
 COMPARED: tuple[Fill, ...] = ("none", "mean", "retouch")
 
@@ -25,8 +24,7 @@ COMPARED: tuple[Fill, ...] = ("none", "mean", "retouch")
 def measure(path: Path) -> list[list[float]]:
     """PSNR in dB by each fill, a row for each number of stored steps."""
     codec = the_codec()
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+    image = opened(path)
     data = codec.compress(image)
     return [[psnr(image, codec.decompress(data, steps, fill)) for fill in COMPARED]
             for steps in range(1, codec.total_steps + 1)]

@@ -2,8 +2,8 @@
 
 What is fed in starts from the files of the tests, is mutated, and in three of four cases sealed again with right
 checksums, so that what lies behind them is reached. Any exception that the documentation does not name, or two ways
-of decoding that disagree, ends the run with the input that did it in the working folder. ``--corpus`` keeps inputs that
-reach new code, to go on from.
+of decoding that disagree, ends the run, and says where the input is that did it. ``--corpus`` keeps inputs that reach
+new code, to go on from.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def accept() -> None:
     """Count an input that was a whole file after all, and say so now and then: nothing runs after the last input."""
     global accepted
     accepted += 1
-    if accepted % SAID_EVERY == 0:
+    if accepted == 1 or accepted % SAID_EVERY == 0:
         click.echo(f"{accepted:,} inputs so far were whole files", err=True)
 
 
@@ -194,8 +194,9 @@ def main(target: str, runs: int, corpus: Path | None) -> None:
     click.echo(f"inputs that reach new code go to {folder}", err=True)
     largest = 2**18 if target == "model" else LARGEST
     arguments = [sys.argv[0], str(folder), f"-runs={runs}", "-timeout=10", "-rss_limit_mb=4096", f"-max_len={largest}",
-                 "-print_final_stats=1"]
-    torch.set_num_threads(1)
+                 "-print_final_stats=1",
+                 f"-artifact_prefix={folder.parent}/"]
+    torch.set_num_threads(1)  # pictures are tiny
     atheris.Setup(arguments, TARGETS[target], custom_mutator=model_mutant if target == "model" else mutant)
     atheris.Fuzz()
 

@@ -18,7 +18,7 @@ from convdraw_codec.metrics import psnr
 from .codecs import the_codec
 from .metrics import bd_rate
 from .parallel import WORKERS, map_images
-from .rate_distortion import find_images
+from .pictures import find_images, opened
 
 
 def curve(image: Image.Image) -> tuple[list[float], list[float]]:
@@ -31,8 +31,7 @@ def curve(image: Image.Image) -> tuple[list[float], list[float]]:
 
 def measure(path: Path) -> float:
     """Bytes of the grey file, as a share of the colour file's."""
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+    image = opened(path)
     return 1 + bd_rate(curve(image), curve(image.convert("L"))) / 100
 
 

@@ -22,19 +22,15 @@ from convdraw_codec import Codec
 from convdraw_codec.tiles import Tiling
 
 from .memory import peak_mb
+from .pictures import mirrored
 
 DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
 BLOCK = 32  # pixels: multiples of it are borders of blocks in every layer
 
 
 def square(picture: Path, side: int) -> Image.Image:
-    """The picture, tiled to side x side."""
-    with Image.open(picture) as opened:
-        tile = np.asarray(opened.convert("RGB"))
-    tile = np.concatenate([tile, tile[::-1]])
-    tile = np.concatenate([tile, tile[:, ::-1]], axis=1)
-    repeats = [-(-side // n) for n in tile.shape[:2]]
-    pixels = np.tile(tile, (*repeats, 1))[:side, :side]
+    """The picture, mirrored from tile to tile, with noise of its own in each."""
+    pixels = np.array(mirrored(picture, side, side))
     rng = np.random.default_rng(0)
     for rows in np.array_split(np.arange(side), max(1, side // 512)):  # by parts, to need little memory
         noise = rng.normal(0, 2, (len(rows), side, 3)).astype(np.float32)

@@ -20,7 +20,7 @@ from convdraw_codec.choices import Fill
 from convdraw_codec.metrics import psnr
 
 from .codecs import make, the_codec
-from .rate_distortion import find_images
+from .pictures import find_images, opened
 
 matplotlib.use("Agg")
 FILLS: tuple[Fill, ...] = ("mean", "sample")
@@ -31,12 +31,6 @@ COLOURS = ("#264653", "#2a9d8f", "#e9a23b", "#d1495b")  # of the layers
 IMAGES = click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 OUT = click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"),
                    show_default=True)
-
-
-def opened(path: Path) -> Image.Image:
-    """A picture as RGB."""
-    with Image.open(path) as image:
-        return image.convert("RGB")
 
 
 def grid(rows: int, columns: int, width: float, height: float) -> tuple[Any, np.ndarray]:
@@ -127,8 +121,10 @@ def small(source: Path, out: Path) -> None:
 
     SOURCE: a sheet of 32x32 images, as of CIFAR-10; or a folder of photographs, of which squares are scaled down.
     """
-    joined = thumbnails(find_images((source,))) if source.is_dir() else \
-        opened(source).crop((0, 0, ACROSS * SIDE, ACROSS * SIDE))
+    side = ACROSS * SIDE
+    joined = thumbnails(find_images((source,))) if source.is_dir() else opened(source).crop((0, 0, side, side))
+    if not source.is_dir() and min(opened(source).size) < side:
+        raise click.UsageError(f"a sheet has at least {side}x{side} pixels")
     figure, axes = grid(len(BITS), 6, 2.4, 2.5)
     numbers: list[dict[str, Any]] = []
     for row, rate in zip(axes, BITS, strict=True):

@@ -18,29 +18,19 @@ from typing import IO
 import click
 import matplotlib
 import numpy as np
-from PIL import Image
 
 from convdraw_codec.metrics import ms_ssim, psnr
 from convdraw_codec.outputs import write_output
-from convdraw_codec.training.photographs import find_photographs
 
 from .codecs import CODECS, Compared, make, missing
 from .metrics import bd_rate, decibels, ssimulacra2
 from .parallel import WORKERS, map_images
+from .pictures import find_images, opened
 
 matplotlib.use("Agg")
 METRICS = {"psnr-rgb": psnr, "ms-ssim-rgb": ms_ssim, "ssimulacra2": ssimulacra2}
 LABELS = {"psnr-rgb": ("PSNR, RGB (dB)", "psnr"), "ms-ssim-rgb": ("MS-SSIM (dB)", "ms_ssim_db"),
           "ssimulacra2": ("SSIMULACRA 2", "")}  # and the key of published curves
-SUFFIXES = {".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"}
-
-
-def find_images(paths: tuple[Path, ...], held_out: bool = False) -> list[Path]:
-    """The files named, and those in the folders named, in order of name; or those that training leaves out."""
-    if held_out:
-        return find_photographs(list(paths))[1]
-    files = [f for path in paths for f in (sorted(path.iterdir()) if path.is_dir() else [path])]
-    return [f for f in files if f.suffix.lower() in SUFFIXES]
 
 
 @cache
@@ -56,8 +46,7 @@ def measure_image(name: str, metrics: tuple[str, ...], folder: Path, path: Path)
     mark = [codec.description, zlib.crc32(path.read_bytes()), *metrics]
     if kept.exists() and (earlier := json.loads(kept.read_text()))["mark"] == mark:
         return earlier["columns"]
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+    image = opened(path)
     rows = [(8 * size / (image.width * image.height), *(METRICS[metric](image, decoded) for metric in metrics))
             for size, decoded in codec.points(image)]
     columns = {key: [round(v, 6) for v in column]
@@ -147,8 +136,6 @@ def main(images: tuple[Path, ...], codecs: tuple[str, ...], metrics: tuple[str, 
          published: Path | None, held_out: bool, workers: int) -> None:
     """Compare codecs on IMAGES, files or folders. Codecs measured into OUT before are compared as well."""
     files = find_images(images, held_out)
-    if not files:
-        raise click.UsageError("no pictures there")
     out.mkdir(parents=True, exist_ok=True)
     earlier = {name: out / f"{name}.json" for name in CODECS if name not in codecs}
     measured = {name: json.loads(path.read_text()) for name, path in earlier.items() if path.exists()}
@@ -156,6 +143,10 @@ def main(images: tuple[Path, ...], codecs: tuple[str, ...], metrics: tuple[str, 
         raise click.ClickException(f"{out} holds results of other images; give another --out")
     if lacking := [name for name, result in measured.items() if not set(metrics) <= result["results"].keys()]:
         raise click.ClickException(f"{out} lacks metrics of {', '.join(lacking)}: measure these as well")
+    for name in codecs:
+        here = out / f"{name}.json"
+        if here.exists() and json.loads(here.read_text())["results"].keys() - {"bpp", *metrics}:
+            raise click.ClickException(f"{here} has more metrics, which would be lost; give another --out")
     for name in codecs:
         if reason := missing(name):
             click.echo(f"{name} is left out: {reason}", err=True)

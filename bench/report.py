@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from .codecs import CODECS, make, missing
-from .rate_distortion import LABELS, compare, curve, find_images, plot
+from .pictures import find_images, opened
+from .rate_distortion import LABELS, compare, curve, plot
 
 CROP = 200  # pixels
 STYLE = """
@@ -105,8 +106,7 @@ def detail(image: Image.Image) -> tuple[int, int]:
 
 def strip(path: Path, names: list[str], bpp: float) -> str:
     """One image, as each codec shows its busiest part."""
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+    image = opened(path)
     left, top = detail(image)
     box = left, top, min(left + CROP, image.width), min(top + CROP, image.height)
     size = int(bpp * image.width * image.height / 8)

@@ -18,24 +18,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import torch
 from PIL import Image
 from torch import nn
 
-from convdraw_codec import Codec
 from convdraw_codec.draw import ConvDRAW
 from convdraw_codec.integer import IntegerConv
 
 from . import compressai_models
 from .codecs import CODECS, PEERS, missing, the_codec
 from .memory import peak_mb
+from .pictures import mirrored, opened
 
 DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
 SIZES = "256x256,512x512,768x512,1024x1024,2048x2048,4096x4096"
@@ -64,14 +64,6 @@ def best(function: Callable[[], Any]) -> float:
     return round(min(seconds), 4)
 
 
-def mirrored(picture: Path, width: int, height: int) -> Image.Image:
-    """The picture, mirrored from tile to tile, as much as fills the size."""
-    with Image.open(picture) as opened:
-        pixels = np.asarray(opened.convert("RGB"))
-    repeats = [(0, max(0, size - n)) for size, n in zip((height, width), pixels.shape[:2], strict=True)]
-    return Image.fromarray(np.pad(pixels, (*repeats, (0, 0)), mode="symmetric")[:height, :width])
-
-
 def coder(name: str) -> tuple[Callable[[Image.Image], Any], Callable[[Any], Any]]:
     """Encoder and decoder of a codec."""
     if name == "cdraw":
@@ -88,8 +80,7 @@ def measure(task: Task) -> dict[str, Any]:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:task.threads])
     torch.set_num_threads(task.threads)
     encode, decode = coder(task.codec)
-    with Image.open(task.picture) as opened:
-        decode(encode(opened.convert("RGB").crop((0, 0, 64, 64))))  # warm
+    decode(encode(opened(task.picture).crop((0, 0, 64, 64))))  # warm
     image, before = mirrored(task.picture, task.width, task.height), peak_mb()
     data = encode(image)
     row: dict[str, Any] = {"codec": task.codec, "size": [task.width, task.height], "threads": task.threads,
@@ -122,19 +113,26 @@ def multiply_adds(model: ConvDRAW) -> dict[str, float]:
 
 
 def startup() -> dict[str, float]:
-    """Seconds to import the package and to load the model."""
-    program = "import time; s = time.perf_counter(); import convdraw_codec; print(time.perf_counter() - s)"
-    imports = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(RUNS)]
-    return {"import_s": round(min(imports), 3), "load_model_s": best(Codec)}
+    """Seconds to import the package, and then to load the model, in a process of its own."""
+    program = """import time
+start = time.perf_counter(); import convdraw_codec; imported = time.perf_counter(); convdraw_codec.Codec()
+print(imported - start, time.perf_counter() - imported)"""
+    runs = [subprocess.check_output([sys.executable, "-c", program]).split() for _ in range(RUNS)]
+    imports, loads = zip(*runs, strict=True)
+    return {"import_s": round(min(map(float, imports)), 3), "load_model_s": round(min(map(float, loads)), 3)}
 
 
 def measured(tasks: list[Task]) -> Iterator[dict[str, Any]]:
     """A row each, one after the other, each in a process of its own."""
     spawn = multiprocessing.get_context("spawn")
-    with (ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool,
-          click.progressbar(tasks, file=sys.stderr, label="speed") as bar):
+    with click.progressbar(tasks, file=sys.stderr, label="speed") as bar:
         for task in bar:
-            yield pool.submit(measure, task).result()
+            with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+                try:
+                    yield pool.submit(measure, task).result()
+                except BrokenProcessPool:  # killed, as for want of memory
+                    yield {"codec": task.codec, "size": [task.width, task.height], "threads": task.threads,
+                           "failed": True}
 
 
 @click.command()
@@ -147,10 +145,15 @@ def main(picture: Path, sizes: str, threads: str, codecs: tuple[str, ...]) -> No
     """Measure codecs on PICTURE at several sizes."""
     try:
         shapes = [tuple(int(n) for n in size.split("x", 1)) for size in sizes.split(",")]
-        tasks = [Task(codec, picture, width, height, int(count))
-                 for codec in codecs for width, height in shapes for count in threads.split(",")]
+        counts = [int(count) for count in threads.split(",")]
+        if min(*map(min, shapes), *counts) < 1:
+            raise ValueError
+        tasks = [Task(codec, picture, width, height, count)
+                 for codec in codecs for width, height in shapes for count in counts]
     except ValueError as error:
         raise click.UsageError(f"sizes look like {SIZES}, threads like 1,2") from error
+    if max(counts) > (os.cpu_count() or 1):
+        raise click.UsageError(f"this machine has {os.cpu_count()} cores")
     lacking = {name: reason for name in codecs if (reason := missing(name) or compressai_models.missing(name))}
     for name, reason in lacking.items():
         click.echo(f"{name} is left out: {reason}", err=True)

@@ -25,7 +25,7 @@ from convdraw_codec.metrics import psnr
 from convdraw_codec.training.objective import rollout
 
 from .parallel import WORKERS, map_images
-from .rate_distortion import find_images
+from .pictures import find_images
 
 
 def estimate(codec: Codec, image: Image.Image) -> float:

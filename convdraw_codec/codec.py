@@ -235,10 +235,11 @@ class Codec:
                           header.width + -header.width % multiple)
         for t, segment in enumerate(segments):
             rows, coded = decoder.predict(t), self._model.coded(t, header.mode[0] == "L").numpy()
-            latents, maps, cut, found = np.zeros(rows.shape, np.int8), np.flatnonzero(coded), t == header.steps, 0
-            decoded = self._coder.decode(segment, [rows[i] for i in maps], cut)
-            for found, (i, latent_map) in enumerate(zip(maps, decoded, strict=not cut), 1):  # noqa: B007
+            latents, maps, cut = np.zeros(rows.shape, np.int8), np.flatnonzero(coded), t == header.steps
+            found = 0
+            for i, latent_map in zip(maps, self._coder.decode(segment, [rows[i] for i in maps], cut), strict=not cut):
                 latents[i] = latent_map
+                found += 1
             if latents.min() < -LATENT_LIMIT or latents.max() > LATENT_LIMIT:
                 raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
             decoder.draw(t, latents, int(maps[found]) if found < len(maps) else None)

@@ -197,7 +197,7 @@ class Decoder:
 
     @_exact
     def draw(self, t: int, latents: np.ndarray | None, known: int | None = None) -> None:
-        """Take step t. latents: None if nothing was sent; known: how many maps were, from the first on, if not all."""
+        """Take step t. latents: None if nothing was sent; known: if not all, the maps before this one are known."""
         layer, stride, tiling, strip = self.model.config.steps[t].layer, self.stride(t), self.tiling(t), None
         for rows in tiling.rows():
             strip = self.strip(t, rows, strip, copy=not tiling.single)

@@ -181,6 +181,21 @@ def test_an_interrupted_bench_goes_on_and_workers_do_not_matter(tmp_path, monkey
     assert not (one / "unfinished").exists()
 
 
+def test_metrics_that_were_measured_are_not_lost(tmp_path):
+    Image.fromarray(synthetic(170, 170)).save(tmp_path / "p.png")
+    run_bench(tmp_path, tmp_path / "few", "--metrics", "psnr-rgb", "--workers", "1")
+    few = json.loads((tmp_path / "few" / "jpeg.json").read_text())
+    assert set(few["results"]) == {"bpp", "psnr-rgb"}
+    run_bench(tmp_path, tmp_path / "few", "--workers", "1")
+    every = (tmp_path / "few" / "jpeg.json").read_bytes()
+    assert json.loads(every)["results"]["psnr-rgb"] == few["results"]["psnr-rgb"]
+    options = ["--codecs", "jpeg", "--metrics", "psnr-rgb", "--out", str(tmp_path / "few")]
+    result = CliRunner().invoke(main, [str(tmp_path), *options])
+    assert result.exit_code == 1
+    assert "more metrics" in result.output
+    assert (tmp_path / "few" / "jpeg.json").read_bytes() == every
+
+
 def test_a_codec_that_is_missing_is_named_and_left_out(tmp_path, monkeypatch):
     Image.fromarray(synthetic(170, 170)).save(tmp_path / "p.png")
     monkeypatch.setattr("bench.codecs.features.check", lambda library: library != "avif")

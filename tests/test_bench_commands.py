@@ -1,4 +1,4 @@
-"""Every command of the bench runs, and what it prints agrees with the files that it is about."""
+"""The commands of the bench run, and what they print agrees with the files that it is about."""
 
 import json
 
@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench import budgets, fills, grey, large, paper_figures, speed, verify
+from bench import budgets, fills, grey, large, paper_figures, soak, speed, verify
+from bench.pictures import mirrored
 from convdraw_codec import Codec, truncate
 from convdraw_codec.metrics import psnr
 
@@ -123,11 +124,34 @@ def test_what_speed_cannot_measure_is_named(example, monkeypatch):
 
 @pytest.mark.parametrize(("width", "height"), [(30, 20), (100, 70), (300, 50)])
 def test_a_picture_mirrored_to_any_size(example, width, height):
-    image = speed.mirrored(example, width, height)
+    image = mirrored(example, width, height)
     assert image.size == (width, height)
     with Image.open(example) as opened:
         size = min(width, opened.width), min(height, opened.height)
         assert image.crop((0, 0, *size)).tobytes() == opened.convert("RGB").crop((0, 0, *size)).tobytes()
+
+
+@pytest.mark.parametrize("options", [("--threads", "0"), ("--sizes", "0x8"), ("--sizes", "8"), ("--threads", "9999")])
+def test_sizes_and_threads_that_make_no_sense(options):
+    assert CliRunner().invoke(speed.main, options).exit_code == 2
+
+
+def test_soak(monkeypatch):
+    monkeypatch.setattr(soak, "LARGEST_SIDE", 60)
+    report = run(soak.main, "--minutes", 0.03)
+    assert report["failures"] == []
+    assert report["files"] == 3 * report["rounds"] > 0
+    assert report["bytes"] > 26 * report["files"]
+
+
+def test_soak_notices_a_wrong_picture(monkeypatch):
+    monkeypatch.setattr(soak, "LARGEST_SIDE", 60)
+    different = iter(range(10**9))
+    monkeypatch.setattr(soak, "digest", lambda picture: next(different))
+    result = CliRunner().invoke(soak.main, ["--minutes", "0.01"])
+    assert result.exit_code == 1
+    assert "not what was predicted" in result.stdout
+    assert "paths disagree" in result.stdout
 
 
 def test_figure_1(pictures, tmp_path):
@@ -166,6 +190,20 @@ def test_figure_3(pictures, tmp_path, monkeypatch, sheet):
     ours = [n["psnr"] for n in numbers if n["method"] == "cdraw, retouched"]
     assert ours == sorted(ours)
     assert len(ours) == 2
+
+
+def test_a_sheet_that_is_too_small(tmp_path):
+    Image.fromarray(synthetic(64, 320)).save(tmp_path / "sheet.png")
+    result = CliRunner().invoke(paper_figures.main, ["small", str(tmp_path / "sheet.png"), "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "at least 320x320" in result.output
+
+
+@pytest.mark.parametrize("figure", ["fills", "bits", "small"])
+def test_a_folder_without_pictures(tmp_path, figure):
+    result = CliRunner().invoke(paper_figures.main, [figure, str(tmp_path), "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "no pictures there" in result.output
 
 
 def test_the_effect_of_lambda(pictures, tmp_path):

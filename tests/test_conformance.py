@@ -15,7 +15,9 @@ import convdraw_codec
 from convdraw_codec import Codec, bitstream, integer, truncate
 from convdraw_codec.choices import FILLS
 from convdraw_codec.cli import main
+from convdraw_codec.entropy import PRECISION, SYMBOLS
 from convdraw_codec.errors import MachineError
+from convdraw_codec.latents import frequency_table
 from convdraw_codec.selftest import SEED, conformance_set, digest
 
 from .conftest import synthetic
@@ -141,6 +143,19 @@ def test_the_second_decoder_agrees_on_any_file(tiny, height, width, grey, seed, 
     assert digest(decode(model, cut, fill, seed)) == digest(codec.decompress(cut, fill=fill, seed=seed))
 
 
+@pytest.mark.parametrize("grey", [False, True])
+def test_the_second_decoder_agrees_at_the_edges_of_steps(tiny, grey):
+    """Cut a byte before a step is whole, and after the first bytes of the next one; the last step too."""
+    codec, model = tiny
+    whole = codec.compress(synthetic(21, 30, grey=grey))
+    ends = [len(truncate(whole, steps)) for steps in range(1, codec.total_steps + 1)]
+    sizes = {end - 1 for end in ends[1:]} | {end + more for end in ends[:-1] for more in (6, 7, 9)}
+    cuts = [truncate(whole, size=size) for size in sorted(sizes)]
+    assert sum(bitstream.parse_header(cut).cut for cut in cuts) > len(cuts) / 2
+    for cut in cuts:
+        assert digest(decode(model, cut)) == digest(codec.decompress(cut))
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_second_decoder_agrees_where_latents_are_wild(tiny, seed):
@@ -158,6 +173,11 @@ def test_the_second_decoder_agrees_where_latents_are_wild(tiny, seed):
         decoder.draw(t, latents)
     data = write(Contents(Header(24, 16, "RGB", 7, 7, codec.fingerprint), segments))
     assert digest(decode(model, data)) == digest(codec.decompress(data))
+
+
+@pytest.mark.parametrize("path", [PHOTO, TINY_MODEL])
+def test_models_code_under_the_prior_that_training_counts(path):
+    assert np.array_equal(Model(path).frequencies, frequency_table(SYMBOLS, PRECISION).numpy())
 
 
 def test_digests_are_of_the_bundled_model():

@@ -1,5 +1,6 @@
 """Training: what the objective measures, and that a run can stop, go on, recover and be used."""
 
+import itertools
 import math
 import os
 import re
@@ -268,6 +269,16 @@ def test_no_photographs(tmp_path):
         train(SHORT, [tmp_path], tmp_path / "m.safetensors", print)
     with pytest.raises(ConfigError, match="photo, "):
         find_config("nothing")
+
+
+def test_what_the_retouch_learns_from_is_cut_where_it_says():
+    """Canvases of different cuts differ, and how much is stored counts in 1/64 of a step."""
+    taken = list(RetouchObjective(tiny_model())._cut(batch(), [2.0, 2.5, 2.99, 3.0, 6.5]))
+    assert [units for _, units in taken] == [128, 128 + 32, 128 + 64 * 11 // 12, 192, 384 + 32]  # step 3: 12 maps
+    canvases = [canvas for canvas, _ in taken]
+    assert all(not torch.equal(a, b) for a, b in itertools.pairwise(canvases))
+    nearer = [(canvas - canvases[3]).square().mean().item() for canvas in canvases[:3]]
+    assert nearer == sorted(nearer, reverse=True)
 
 
 def test_the_retouch_learns_without_changing_the_codec():

@@ -160,7 +160,7 @@ class Codec:
                    ) -> Image.Image:
         """The picture in a .cdr file (bytes or a path), a Pillow image of mode "RGB", "L", "RGBA" or "LA".
 
-        steps: use only the first so many. fill: what stands in for steps that are not stored. "retouch" shows the
+        steps: use only the first so many. fill: what stands in for what is not stored. "retouch" shows the
         likeliest picture; "mean" takes the steps on the mean of the prior, "sample" on a sample drawn with ``seed``
         (>= 0); "none" leaves the canvas as it is. reduce: 2, 4 or 8, for
         a picture so many times smaller on each side (rounded up), sooner, without the steps that are finer than it
@@ -253,10 +253,10 @@ class Codec:
         total: the last step that matters. Except by "mean" and "sample", the decoder stays as it is.
         """
         total = self.total_steps if total is None else total
-        if header.steps >= total or fill == "none":
-            return decoder.pixels()
         if fill == "retouch":
-            return decoder.pixels(retouched=True)
+            return decoder.pixels(retouched=header.steps < total or total == self.total_steps)
+        if fill == "none":
+            return decoder.pixels()
         for t in range(header.steps + header.cut, total):
             decoder.draw(t, self._coder.sample(decoder.predict(t), seed, t) if fill == "sample" else None)
         return decoder.pixels()

@@ -58,14 +58,12 @@ class LatentCoder:
         self._queue = constriction.stream.queue
 
     @staticmethod
-    def _groups(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """(row, positions in raster order) for every row that occurs in a map."""
+    def _groups(rows: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """The positions of a map sorted by row, else in raster order; and every row that occurs, and how often."""
         flat = rows.reshape(-1)
-        order = np.argsort(flat, kind="stable")
         counts = np.bincount(flat)
-        ends = np.cumsum(counts)
-        for row in np.flatnonzero(counts):
-            yield int(row), order[ends[row] - counts[row]:ends[row]]
+        there = np.flatnonzero(counts)
+        return np.argsort(flat, kind="stable"), list(zip(there.tolist(), counts[there].tolist(), strict=True))
 
     def encode(self, latents: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> bytes:
         """Latent maps (H, W), whole numbers of magnitude <= 127, and the row of each latent (uint8) -> bytes."""
@@ -73,8 +71,11 @@ class LatentCoder:
         for latent_map, row_map in zip(latents, rows, strict=True):
             flat = latent_map.reshape(-1).astype(np.int32)
             symbols = np.where(np.abs(flat) > LARGEST, ESCAPE, flat + LARGEST).astype(np.int32)
-            for row, positions in self._groups(row_map):
-                coder.encode(symbols[positions], self._models[row])
+            order, groups = self._groups(row_map)
+            in_order, done = symbols[order], 0
+            for row, count in groups:
+                coder.encode(in_order[done:done + count], self._models[row])
+                done += count
             escaped = flat[symbols == ESCAPE]
             if len(escaped):
                 coder.encode((escaped + _RAW_OFFSET).astype(np.int32), self._raw)
@@ -93,8 +94,9 @@ class LatentCoder:
         try:
             for row_map in rows:
                 flat = np.empty(row_map.size, np.int8)
-                for row, positions in self._groups(row_map):
-                    flat[positions] = _agreed(decoders, self._models[row], len(positions)) - LARGEST
+                order, groups = self._groups(row_map)
+                symbols = [_agreed(decoders, self._models[row], count) for row, count in groups]
+                flat[order] = np.concatenate(symbols) - LARGEST
                 escaped = flat == ESCAPE - LARGEST
                 if escaped.any():
                     flat[escaped] = _agreed(decoders, self._raw, int(escaped.sum())) - _RAW_OFFSET
@@ -115,6 +117,10 @@ class LatentCoder:
         uniform = (raw >> np.uint64(64 - PRECISION)).astype(np.int64)
         cumulative = self.frequencies.cumsum(1)
         latents = np.empty(rows.size, dtype=np.int32)
-        for row, positions in self._groups(rows):
-            latents[positions] = np.searchsorted(cumulative[row], uniform[positions], side="right") - LARGEST
+        order, groups = self._groups(rows)
+        drawn, done = uniform[order], 0
+        for row, count in groups:
+            drawn[done:done + count] = np.searchsorted(cumulative[row], drawn[done:done + count], side="right")
+            done += count
+        latents[order] = drawn - LARGEST
         return latents.reshape(rows.shape)

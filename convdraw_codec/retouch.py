@@ -1,7 +1,7 @@
-"""The retouch: what a picture cut short most likely looked like, by a small network over the shown pixels.
+"""The retouch: what a picture most likely looked like, by a small network over the shown pixels.
 
-It stands in for the steps that are not stored, once, at the end, and nothing is fed back: so what follows in a
-longer file still fits. Exact integers throughout, as in the decoder.
+It stands in for what is not stored, once, at the end, and nothing is fed back: so what follows in a longer file still
+fits. Exact integers throughout, as in the decoder.
 """
 
 from __future__ import annotations

@@ -338,12 +338,11 @@ def decode(model: Model, data: bytes, fill: str = "retouch", seed: int = 0) -> I
         assert np.abs(latents).max() <= 63, "an invalid latent"
         known = int(coded[len(maps)]) if len(maps) < len(coded) else len(latents)
         decoder.draw(t, latents, known)
-        stored = (t, 64 * known // len(latents)) if cut else (t + 1, 0)
-    complete = file.whole == file.total
+        stored = (t, 64 * known // len(latents)) if cut or t == file.total - 1 else (t + 1, 0)
     if fill in ("mean", "sample"):
         for t in range(len(file.payloads), file.total):
             decoder.draw(t, sample(model, decoder.rows(t), seed, t) if fill == "sample" else None)
-    levels = decoder.levels(None if complete or fill != "retouch" else stored)[:, :file.height, :file.width]
+    levels = decoder.levels(stored if fill == "retouch" else None)[:, :file.height, :file.width]
     if grey:
         image = Image.fromarray(((levels.sum(0) + 1) // 3).astype(np.uint8))
     else:

@@ -1,6 +1,5 @@
 """Training: what the objective measures, and that a run can stop, go on, recover and be used."""
 
-import itertools
 import math
 import os
 import re
@@ -246,7 +245,7 @@ def test_the_command(photographs, tmp_path):
             "steps = [{ layer = 0, quantiser = 40, first = 0, last = 48 }]\n" \
             "retouch = { stride = 2, channels = 4, layers = 2 }\n"
     text = text[:text.index("layers =")] + model + text[text.index("[training]"):]
-    text = re.sub(r"megapixels = \d+", "megapixels = 0.01", text.replace("crop = 128", "crop = 16"))
+    text = re.sub(r"megapixels = \d+", "megapixels = 0.01", re.sub(r"crop = \d+", "crop = 16", text))
     config.write_text(text)
     arguments = ["train", str(photographs), "-o", str(tmp_path / "m.safetensors"), "--config", str(config)]
     result = CliRunner().invoke(main, arguments)
@@ -276,9 +275,9 @@ def test_what_the_retouch_learns_from_is_cut_where_it_says():
     taken = list(RetouchObjective(tiny_model())._cut(batch(), [2.0, 2.5, 2.99, 3.0, 6.5]))
     assert [units for _, units in taken] == [128, 128 + 32, 128 + 64 * 11 // 12, 192, 384 + 32]  # step 3: 12 maps
     canvases = [canvas for canvas, _ in taken]
-    assert all(not torch.equal(a, b) for a, b in itertools.pairwise(canvases))
-    nearer = [(canvas - canvases[3]).square().mean().item() for canvas in canvases[:3]]
-    assert nearer == sorted(nearer, reverse=True)
+    away = [(canvas - canvases[3]).square().mean().item() for canvas in canvases[:3]]  # from the whole step
+    assert away[0] > away[1] >= away[2]
+    assert not torch.equal(canvases[3], canvases[4])
 
 
 def test_the_retouch_learns_without_changing_the_codec():

@@ -197,10 +197,10 @@ class Trainer:
         return steps if place < round(self.config.batch * self.config.complete) else int(rng.integers(1, steps + 1))
 
     def _cuts(self) -> list[float]:
-        """Where pictures are cut to be retouched: after different steps, now and then inside one, as in the last."""
+        """Where pictures are cut to be retouched: after different steps, now and then inside one."""
         rng, steps = np.random.default_rng((self.config.seed, self.iteration, 0, 2)), len(self.config.model.steps)
         after = rng.choice(steps, min(CUTS, steps), replace=False) + 1
-        inside = (after == steps) | (rng.random(len(after)) < INSIDE)
+        inside = rng.random(len(after)) < INSIDE
         return (after - inside * rng.uniform(0.01, 0.99, len(after))).tolist()
 
     def averaged_model(self) -> ConvDRAW:

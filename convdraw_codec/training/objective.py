@@ -173,7 +173,7 @@ class RetouchObjective(nn.Module):
     def forward(self, image: Tensor, cuts: list[float]) -> Tensor:
         """The loss on pictures (B, 3, H, W) in 0..255, mean over the cuts; 1 for a retouch that adds nothing.
 
-        cuts: steps stored, less than all; 3.4 are three whole steps and two fifths of the fourth one's maps.
+        cuts: steps stored; 3.4 are three whole steps and two fifths of the fourth one's maps.
         """
         with torch.no_grad():
             taken = list(self._cut(image, sorted(cuts)))

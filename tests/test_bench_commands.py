@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from bench import budgets, fills, grey, large, paper_figures, soak, speed, verify
-from bench.pictures import mirrored
+from bench.pictures import mirrored, opened
 from convdraw_codec import Codec, truncate
 from convdraw_codec.metrics import psnr
 
@@ -61,12 +61,11 @@ def test_grey(pictures, monkeypatch):
 def test_fills(pictures, monkeypatch):
     monkeypatch.setattr(fills, "map_images", lambda work, images, workers, label: map(work, images))
     report = run(fills.main, pictures)
-    codec, image = Codec(), Image.open(pictures / "0.png")
+    codec, images = Codec(), [opened(pictures / f"{i}.png") for i in range(2)]
     assert report["images"] == 2
     assert len(report["gain by retouch"]) == codec.total_steps
-    assert report["gain by retouch"][-1] == report["gain by mean"][-1] == 0
-    other = Image.open(pictures / "1.png")
-    bare = [psnr(i, codec.decompress(codec.compress(i, 3), fill="none")) for i in (image, other)]
+    assert report["gain by mean"][-1] == 0  # nothing is missing
+    bare = [psnr(image, codec.decompress(codec.compress(image, 3), fill="none")) for image in images]
     assert report["psnr of the canvas"][2] == pytest.approx(np.mean(bare), abs=1e-3)
 
 
@@ -158,12 +157,12 @@ def test_figure_1(pictures, tmp_path):
     run(paper_figures.main, "fills", pictures, "--columns", 3, "--out", tmp_path)
     numbers = json.loads((tmp_path / "fills.json").read_text())
     assert [n["steps"] for n in numbers[:3]] == [1, 13, 25]
-    codec, image = Codec(), Image.open(pictures / "1.png")
+    codec, image = Codec(), opened(pictures / "1.png")
     data = codec.compress(image)
     last = numbers[-2]  # 13 steps, sampled
     assert last["bytes"] == len(truncate(data, 13))
     assert last["psnr"] == pytest.approx(psnr(image, codec.decompress(data, 13, "sample")), abs=1e-3)
-    Image.open(tmp_path / "fills.png").verify()
+    assert opened(tmp_path / "fills.png").size[0] > 300
 
 
 def test_figure_2(pictures, tmp_path):

@@ -23,7 +23,7 @@ def lowest() -> dict[str, str]:
                 for entry in asked if not entry.startswith("cdraw["))
 
 
-def test_the_lowest_versions_are_those_of_the_second_environment():
+def test_the_lowest_versions_are_listed():
     versions, tested = lowest(), pinned(ROOT / "tests" / "lowest-versions.txt")
     assert versions.keys() == tested.keys()
     for name in versions.keys() - {"torch"}:

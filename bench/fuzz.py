@@ -194,8 +194,7 @@ def main(target: str, runs: int, corpus: Path | None) -> None:
     click.echo(f"inputs that reach new code go to {folder}", err=True)
     largest = 2**18 if target == "model" else LARGEST
     arguments = [sys.argv[0], str(folder), f"-runs={runs}", "-timeout=10", "-rss_limit_mb=4096", f"-max_len={largest}",
-                 "-print_final_stats=1",
-                 f"-artifact_prefix={folder.parent}/"]
+                 "-print_final_stats=1", f"-artifact_prefix={folder.parent}/"]
     torch.set_num_threads(1)  # pictures are tiny
     atheris.Setup(arguments, TARGETS[target], custom_mutator=model_mutant if target == "model" else mutant)
     atheris.Fuzz()

@@ -122,9 +122,10 @@ def small(source: Path, out: Path) -> None:
     SOURCE: a sheet of 32x32 images, as of CIFAR-10; or a folder of photographs, of which squares are scaled down.
     """
     side = ACROSS * SIDE
-    joined = thumbnails(find_images((source,))) if source.is_dir() else opened(source).crop((0, 0, side, side))
-    if not source.is_dir() and min(opened(source).size) < side:
+    joined = thumbnails(find_images((source,))) if source.is_dir() else opened(source)
+    if min(joined.size) < side:
         raise click.UsageError(f"a sheet has at least {side}x{side} pixels")
+    joined = joined.crop((0, 0, side, side))
     figure, axes = grid(len(BITS), 6, 2.4, 2.5)
     numbers: list[dict[str, Any]] = []
     for row, rate in zip(axes, BITS, strict=True):

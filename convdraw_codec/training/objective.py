@@ -191,8 +191,8 @@ class RetouchObjective(nn.Module):
         """The canvas at each cut, (B, 3, H, W), and how much is stored there, in 1/64 of a step."""
         everything = torch.full((len(image),), len(self.model.steps), device=image.device)
         for t, taken in enumerate(take_steps(self.model, lapped(self.model, image), everything)):
+            maps = taken.added.shape[1]
             for cut in cuts:
-                maps = taken.added.shape[1]
                 if cut == t + 1:
                     yield taken.after.canvas, stored_units(t, maps, maps)
                 elif t < cut < t + 1:

@@ -58,12 +58,13 @@ class LatentCoder:
         self._queue = constriction.stream.queue
 
     @staticmethod
-    def _groups(rows: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int]]]:
-        """The positions of a map sorted by row, else in raster order; and every row that occurs, and how often."""
+    def _groups(rows: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+        """The positions of a map sorted by row, else in raster order; and (row, begin, end) in them of every row."""
         flat = rows.reshape(-1)
         counts = np.bincount(flat)
-        there = np.flatnonzero(counts)
-        return np.argsort(flat, kind="stable"), list(zip(there.tolist(), counts[there].tolist(), strict=True))
+        there, ends = np.flatnonzero(counts), np.cumsum(counts)
+        groups = zip(there.tolist(), (ends - counts)[there].tolist(), ends[there].tolist(), strict=True)
+        return np.argsort(flat, kind="stable"), list(groups)
 
     def encode(self, latents: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> bytes:
         """Latent maps (H, W), whole numbers of magnitude <= 127, and the row of each latent (uint8) -> bytes."""
@@ -72,10 +73,9 @@ class LatentCoder:
             flat = latent_map.reshape(-1).astype(np.int32)
             symbols = np.where(np.abs(flat) > LARGEST, ESCAPE, flat + LARGEST).astype(np.int32)
             order, groups = self._groups(row_map)
-            in_order, done = symbols[order], 0
-            for row, count in groups:
-                coder.encode(in_order[done:done + count], self._models[row])
-                done += count
+            in_order = symbols[order]
+            for row, begin, end in groups:
+                coder.encode(in_order[begin:end], self._models[row])
             escaped = flat[symbols == ESCAPE]
             if len(escaped):
                 coder.encode((escaped + _RAW_OFFSET).astype(np.int32), self._raw)
@@ -95,7 +95,7 @@ class LatentCoder:
             for row_map in rows:
                 flat = np.empty(row_map.size, np.int8)
                 order, groups = self._groups(row_map)
-                symbols = [_agreed(decoders, self._models[row], count) for row, count in groups]
+                symbols = [_agreed(decoders, self._models[row], end - begin) for row, begin, end in groups]
                 flat[order] = np.concatenate(symbols) - LARGEST
                 escaped = flat == ESCAPE - LARGEST
                 if escaped.any():
@@ -118,9 +118,8 @@ class LatentCoder:
         cumulative = self.frequencies.cumsum(1)
         latents = np.empty(rows.size, dtype=np.int32)
         order, groups = self._groups(rows)
-        drawn, done = uniform[order], 0
-        for row, count in groups:
-            drawn[done:done + count] = np.searchsorted(cumulative[row], drawn[done:done + count], side="right")
-            done += count
+        drawn = uniform[order]
+        for row, begin, end in groups:
+            drawn[begin:end] = np.searchsorted(cumulative[row], drawn[begin:end], side="right")
         latents[order] = drawn - LARGEST
         return latents.reshape(rows.shape)

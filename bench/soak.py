@@ -73,7 +73,7 @@ def one_round(rng: random.Random, codecs: list[Codec], photograph: Image.Image) 
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(minutes: float, seed: int) -> None:
     """Run for MINUTES."""
-    rng, codecs = random.Random(seed), [Codec(convolution=path) for path in ("float32", "float64")]
+    rng, codecs = random.Random(seed), [Codec(convolution=path) for path in (None, "float64")]
     with Image.open(EXAMPLE) as opened:
         photograph = opened.convert("RGB")
     start = time.monotonic()

@@ -56,42 +56,68 @@ def rectify(x: Tensor) -> Tensor:
     return whole(x, EMBEDDING_UNIT, 0, EMBEDDING_LIMIT)
 
 
-def convolve_float32(x: Tensor, weight: Tensor, padding: int) -> Tensor:
+Convolution = Callable[[Tensor], Tensor]  # (B, inputs, H, W) whole numbers -128..127 -> (B, outputs, H, W) sums
+
+
+def int8_convolution(weight: Tensor) -> Convolution:
+    """By oneDNN's kernels for bytes: exact where VNNI instructions add in 32 bits; 16-bit sums saturate."""
+    outputs, kernel = len(weight), weight.shape[-1]
+    place = [1, 1], [kernel // 2] * 2, [1, 1], 1  # stride, padding, dilation, groups
+    ones, zeros = torch.ones(outputs), torch.zeros(outputs, dtype=torch.int32)
+    packed = torch.ops.onednn.qconv_prepack(weight.to(torch.int8), ones, 1.0, 128, *place)
+
+    def convolve(x: Tensor) -> Tensor:
+        x = (x + 128).to(torch.uint8)
+        return torch.ops.onednn.qconv2d_pointwise(x, 1.0, 128, packed, ones, zeros, None, *place, 1.0, 0, torch.float32,
+                                                  "none", [], "")
+
+    return convolve
+
+
+def float32_convolution(weight: Tensor) -> Convolution:
     """Exact while no sum reaches 2**24, whatever the kernel."""
-    return F.conv2d(x, weight, padding=padding)
+    weight, padding = weight.float().contiguous(memory_format=torch.channels_last), weight.shape[-1] // 2
+    return lambda x: F.conv2d(x, weight, padding=padding)
 
 
-def convolve_float64(x: Tensor, weight: Tensor, padding: int) -> Tensor:
-    """The same integers by other kernels, slower: exact far beyond 2**24, should a float32 kernel not add plainly.
-
-    ``torch._int_mm`` is no path: without VNNI instructions, oneDNN lets its 16-bit partial sums saturate.
-    """
-    return F.conv2d(x.double(), weight.double(), padding=padding)
+def float64_convolution(weight: Tensor) -> Convolution:
+    """The same integers by other kernels, slower: exact far beyond 2**24, should a float32 kernel not add plainly."""
+    weight, padding = weight.double(), weight.shape[-1] // 2
+    return lambda x: F.conv2d(x.double(), weight, padding=padding).float()
 
 
-CONVOLUTIONS = {"float32": convolve_float32, "float64": convolve_float64}  # the fastest first
+CONVOLUTIONS = {"int8": int8_convolution, "float32": float32_convolution,
+                "float64": float64_convolution}  # of whole weights -127..127; the fastest first
 
 
 @functools.cache
-def fastest_exact() -> str:
-    """The first of ``CONVOLUTIONS`` that adds plainly on this machine. Raises MachineError if there is none."""
+def is_exact(name: str) -> bool:
+    """Whether this machine has one of ``CONVOLUTIONS``, and it adds plainly."""
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-        for name, convolve in CONVOLUTIONS.items():
-            if all(_adds_plainly(convolve, kernel, size, generator) for kernel in (1, 3) for size in (12, 56)):
-                return name
+        try:
+            return all(_adds_plainly(CONVOLUTIONS[name], kernel, size, generator)
+                       for kernel in (1, 3) for size in (12, 56))
+        except (AttributeError, RuntimeError):  # this torch has no such kernels
+            return False
+
+
+def fastest_exact() -> str:
+    """The first of ``CONVOLUTIONS`` that is exact on this machine. Raises MachineError if there is none."""
+    for name in CONVOLUTIONS:
+        if is_exact(name):
+            return name
     raise MachineError("no convolution of this machine adds whole numbers exactly")
 
 
-def _adds_plainly(convolve: Callable[[Tensor, Tensor, int], Tensor], kernel: int, size: int,
-                  generator: torch.Generator) -> bool:
+def _adds_plainly(prepare: Callable[[Tensor], Convolution], kernel: int, size: int, generator: torch.Generator) -> bool:
     """Against a product of matrices in float64, up to the largest sums that there is room for."""
-    x = torch.randint(0, 128, (1, 64, size, size + 4), generator=generator).float()
-    weight = torch.randint(-127, 128, (48, 64, kernel, kernel), generator=generator).float()
+    x = torch.randint(-127, 128, (1, 64, size, size + 4), generator=generator).float()
+    weight = torch.randint(-127, 128, (48, 64, kernel, kernel), generator=generator)
     weight[0], x[:, :, 4:8] = 127, 127
     expected = weight.double().flatten(1) @ F.unfold(x.double(), kernel, padding=kernel // 2)[0]
-    x, weight = (t.contiguous(memory_format=torch.channels_last) for t in (x, weight))
-    return torch.equal(convolve(x, weight, kernel // 2).double().flatten(2)[0], expected)
+    x = x.contiguous(memory_format=torch.channels_last)
+    return torch.equal(prepare(weight)(x).double().flatten(2)[0], expected)
 
 
 class IntegerConv(nn.Module):
@@ -114,7 +140,7 @@ class IntegerConv(nn.Module):
         self.bias: nn.Parameter | None = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.frozen: tuple[Tensor, Tensor, Tensor | None] | None = None
         self.held: tuple[Tensor, Tensor, Tensor | None] | None = None  # see ``ConvDRAW.quantised_once``
-        self.convolve = convolve_float32
+        self.convolve: Convolution | None = None  # once frozen
 
     def quantised(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Integer weights in -127..127, float32 multiplier per output channel, integer bias.
@@ -140,23 +166,23 @@ class IntegerConv(nn.Module):
     def largest_sum(self) -> float:
         """The largest magnitude that any of the sums can reach, whatever the input."""
         weight, _, bias = self.quantised()
-        largest = weight.abs().flatten(1).sum(1, dtype=torch.float64) * self.input_limit
+        largest = weight.double().abs().flatten(1).sum(1) * self.input_limit
         return (largest if bias is None else largest + bias.abs()).max().item()
 
     def freeze(self, weight: Tensor, multiplier: Tensor, bias: Tensor | None, convolution: str) -> None:
         """Use these integers from now on, in place of the trainable parameters, by that convolution path."""
-        self.convolve = CONVOLUTIONS[convolution]
-        self.frozen = (weight.float().contiguous(memory_format=torch.channels_last), multiplier.float(),
-                       None if bias is None else bias.float())
+        self.convolve = CONVOLUTIONS[convolution](weight)
+        self.frozen = weight.to(torch.int8), multiplier.float(), None if bias is None else bias.float()
         self.weight = self.bias = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier."""
         weight, multiplier, bias = self.held or self.quantised()
-        total = self.convolve(x, weight, self.padding).float()
-        if self.frozen:  # no gradient needs the sums again
+        if self.convolve:  # frozen, and no gradient needs the sums again
+            total = self.convolve(x)
             total = total if bias is None else total.add_(bias[:, None, None])
             return total.mul_(multiplier[:, None, None])
+        total = F.conv2d(x, weight, padding=self.padding).float()
         if bias is not None:
             total = total + bias[:, None, None]
         return total * multiplier[:, None, None]

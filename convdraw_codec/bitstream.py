@@ -23,6 +23,7 @@ FINGERPRINT_BYTES = 8
 CHECKSUM_BYTES = 4
 CHUNK_NAME_BYTES = 4
 READ_BYTES = 2**16
+RESIDUAL_STEPS = 12  # that may follow those of the model, and make the picture exact
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Header:
     """What a file says before its chunks and segments.
 
     width, height: pixels. mode: of the picture, as Pillow calls it. steps: stored whole; total_steps: of the
-    model. cut: whether a part of one more step follows them. model: the fingerprint of the decoder, 16
-    hexadecimal digits. chunks: how many.
+    model, not counting residual steps, which may follow them. cut: whether a part of one more step follows. model: the
+    fingerprint of the decoder, 16 hexadecimal digits. chunks: how many.
     """
 
     width: int
@@ -42,6 +43,11 @@ class Header:
     model: str
     cut: bool = False
     chunks: int = 0
+
+    @property
+    def lossless(self) -> bool:
+        """Whether every pixel is exact."""
+        return self.steps == self.total_steps + RESIDUAL_STEPS
 
     def pack(self) -> tuple[bytes, int]:
         """The header's bytes, and the checksum with which the chain over chunks and segments starts."""
@@ -62,6 +68,11 @@ class Contents:
     header: Header
     segments: list[bytes]
     chunks: Mapping[str, bytes] = field(default_factory=dict)
+
+    def with_step(self, segment: bytes) -> Contents:
+        """With a segment more."""
+        segments = [*self.segments, segment]
+        return replace(self, header=replace(self.header, steps=len(segments)), segments=segments)
 
     def first(self, steps: int) -> Contents:
         """Without what is stored beyond so many steps."""
@@ -85,7 +96,8 @@ def parse_header(data: bytes) -> Header:
         raise CdrError("its header is damaged (checksum mismatch)")
     mode = body[5 + FINGERPRINT_BYTES]
     width, height, total, chunks, steps, cut = struct.unpack_from("<HHBBBB", body, 6 + FINGERPRINT_BYTES)
-    if mode >= len(MODES) or not width or not height or cut > 1 or not 1 <= steps + cut <= total:
+    if mode >= len(MODES) or not width or not height or cut > 1 or not total or (
+            not 1 <= steps + cut <= total + RESIDUAL_STEPS):
         raise CdrError("its header makes no sense")
     return Header(width, height, MODES[mode], steps, total, body[5:5 + FINGERPRINT_BYTES].hex(), bool(cut), chunks)
 

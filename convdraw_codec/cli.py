@@ -81,7 +81,12 @@ def batch_options(command: Callable) -> Callable:
 
 def steps_of(header: bitstream.Header) -> str:
     """How many steps a file stores, in words."""
-    return f"{header.steps}{'+' if header.cut else ''} of {header.total_steps} steps"
+    if header.lossless:
+        return "lossless"
+    more, residual = "+" if header.cut else "", header.steps - header.total_steps
+    if residual < 0 or not (residual or more):
+        return f"{header.steps}{more} of {header.total_steps} steps"
+    return f"{header.total_steps} steps, {residual}{more} of {bitstream.RESIDUAL_STEPS} residual steps"
 
 
 def size_summary(data: bytes, header: bitstream.Header) -> str:
@@ -164,10 +169,11 @@ def plan_batch(inputs: tuple[str, ...], output: str | None, suffix: str, accepte
 @main.command()
 @INPUTS
 @OUTPUT
-@click.option("--steps", type=STEPS, help="Steps to store; fewer is smaller. Default: all.")
+@click.option("--steps", type=STEPS, help="Steps to store; fewer is smaller. Default: all of the model.")
 @SIZE
 @BPP
 @click.option("--psnr", type=Amount(), help="As few bytes as give so many decibels.")
+@click.option("--lossless", is_flag=True, default=None, help="Every pixel exactly; still cut to any size later.")
 @click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @click.option("--keep-orientation", is_flag=True, help="Do not turn the picture as its EXIF orientation says.")
@@ -176,27 +182,30 @@ def plan_batch(inputs: tuple[str, ...], output: str | None, suffix: str, accepte
 @batch_options
 @chatter_options
 def compress(inputs: tuple[str, ...], output: str | None, steps: int | None, size: int | None, bpp: float | None,
-             psnr: float | None, drop_alpha: bool, strip: bool, keep_orientation: bool, force: bool, model: str | None,
-             threads: int | None, jobs: int, recursive: bool, skip_existing: bool, chatter: Chatter) -> None:
+             psnr: float | None, lossless: bool | None, drop_alpha: bool, strip: bool, keep_orientation: bool,
+             force: bool, model: str | None, threads: int | None, jobs: int, recursive: bool, skip_existing: bool,
+             chatter: Chatter) -> None:
     """Compress the pictures INPUT (- is standard input) to .cdr files.
 
     Several pictures, or those below a folder with --recursive, go to the folder OUTPUT.
     """
-    only_one(steps=steps, size=size, bpp=bpp, psnr=psnr)
+    only_one(steps=steps, size=size, bpp=bpp, psnr=psnr, lossless=lossless)
     if is_batch(inputs, output):
         import PIL.Image
 
         PIL.Image.init()
         tasks = plan_batch(inputs, output, ".cdr", set(PIL.Image.registered_extensions()), recursive)
         threads = threads or batch.threads_each(jobs)
-    options = Compressing(model, threads, force, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr},
+    options = Compressing(model, threads, force, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr,
+                                                  "lossless": bool(lossless)},
                           {"drop_alpha": drop_alpha, "strip": strip, "keep_orientation": keep_orientation})
     if is_batch(inputs, output):
         run_batch("Compressing", tasks, options, jobs, skip_existing, chatter)
         return
     input = inputs[0]
     output = choose_output(input, output, ".cdr", force)
-    with chatter.progress("Compressing", steps or load_codec(model, threads).total_steps) as on_step:
+    codec = load_codec(model, threads)
+    with chatter.progress("Compressing", codec.lossless_steps if lossless else steps or codec.total_steps) as on_step:
         data, _, notes = options.convert(input, on_step)
     for note in notes:
         chatter.say(f"{name_of(input)}: {note}")

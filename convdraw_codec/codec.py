@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.resources import as_file, files
@@ -11,19 +12,23 @@ from pathlib import Path
 from typing import IO, TypeAlias, cast
 
 import numpy as np
+import torch
 from PIL import Image
 
 from . import bitstream
-from .bitstream import Contents, Header
+from .bitstream import RESIDUAL_STEPS, Contents, Header
 from .choices import FILLS, REDUCTIONS, Fill
-from .errors import CdrError, ImageError, TruncatedError
+from .errors import CdrError, ImageError, MachineError, TruncatedError
+from .exact_pixels import ExactPixels, bands
 from .images import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
-from .integer import fastest_exact
+from .integer import CONVOLUTIONS, fastest_exact, is_exact
 from .latents import LATENT_LIMIT
 from .model_file import load_model
+from .retouch import STORED_UNIT, share_known
 from .tiles import Decoder, Encoder
 
 Data: TypeAlias = "bytes | bytearray | memoryview | str | PathLike[str]"
+Painter: TypeAlias = "Decoder | ExactPixels"  # what shows a picture: in the steps of the model, and after them
 MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pictures
 
 
@@ -38,72 +43,83 @@ class Codec:
     model: path of a model file; None is the photo model that comes with the package.
     convolution: how exact convolutions are computed, "int8", "float32" or "float64": the same pixels, each slower than
     the one before; None is the fastest that adds exactly on this machine.
-    Raises ModelError for a file that is no usable model, MachineError if there is none that does. Instances may be
-    shared between threads.
+    Raises ModelError for a file that is no usable model, MachineError if the convolution does not, or none does.
+    Instances may be shared between threads.
     """
 
     def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None):
         convolution = convolution or fastest_exact()
+        if convolution not in CONVOLUTIONS:
+            raise ValueError(f"convolution must be one of {', '.join(CONVOLUTIONS)}, not {convolution!r}")
+        if not is_exact(convolution):
+            raise MachineError(f"{convolution} convolutions do not add exactly on this machine")
         if model is None:
             with as_file(files(__package__) / "models" / "photo.safetensors") as path:
                 loaded = load_model(path, convolution)
         else:
             loaded = load_model(model, convolution)
-        self._model, self._coder, self.fingerprint = loaded
+        self._model, self._coder, self._residual_coder = loaded.model, loaded.latents, loaded.residuals
+        self.fingerprint = loaded.fingerprint
 
     @property
     def total_steps(self) -> int:
         """Steps of the model: what ``compress`` stores by default."""
         return len(self._model.steps)
 
+    @property
+    def lossless_steps(self) -> int:
+        """Those, and the residual steps after them."""
+        return self.total_steps + RESIDUAL_STEPS
+
     inspect = staticmethod(bitstream.inspect)
 
     # -- compress ------------------------------------------------------------------------------------------
 
     def compress(self, image: ImageLike, steps: int | None = None, *, size: int | None = None,
-                 bpp: float | None = None, psnr: float | None = None, drop_alpha: bool = False, strip: bool = False,
-                 keep_orientation: bool = False, on_step: Callable[[int], None] | None = None) -> bytes:
+                 bpp: float | None = None, psnr: float | None = None, lossless: bool = False,
+                 drop_alpha: bool = False, strip: bool = False, keep_orientation: bool = False,
+                 on_step: Callable[[int], None] | None = None) -> bytes:
         """A picture as the bytes of a .cdr file.
 
         image: a Pillow image, a uint8 array (H, W, 3) or (H, W), or a path. How much is stored: the first
         ``steps`` steps; at most ``size`` bytes, or ``bpp`` bits per pixel; as little as gives ``psnr`` decibels
-        over R, G and B (everything, if that is not enough); by default, every step. Alpha channel and metadata
-        are kept unless ``drop_alpha`` or ``strip`` says otherwise. The picture is turned as its EXIF orientation says,
-        unless ``keep_orientation`` leaves pixels and orientation as they are. on_step is called with the number of each
-        finished step. Raises ImageError (a ValueError), CdrError if it cannot be so small, ValueError for
-        arguments that make no sense.
+        over R, G and B (all steps of the model, if that is not enough); ``lossless``, every pixel exactly; by default,
+        all steps of the model. Alpha channel and metadata are kept unless ``drop_alpha`` or ``strip`` says otherwise.
+        The picture is turned as its EXIF orientation says, unless ``keep_orientation`` leaves pixels and orientation as
+        they are. on_step is called with the number of each finished step. Raises ImageError (a ValueError), CdrError if
+        it cannot be so small, ValueError for arguments that make no sense.
         """
-        if sum(budget is not None for budget in (steps, size, bpp, psnr)) > 1:
-            raise ValueError("give only one of steps, size, bpp and psnr")
+        if sum(budget is not None for budget in (steps, size, bpp, psnr)) + lossless > 1:
+            raise ValueError("give only one of steps, size, bpp, psnr and lossless")
+        if lossless:
+            steps = self.lossless_steps
         picture = open_picture(image, keep_orientation).without(alpha=drop_alpha, metadata=strip)
-        whole, grey, original = self._header(picture, self.total_steps), picture.pixels.mode == "L", picture.pixels
+        if lossless and picture.lost:
+            raise ImageError(f"it cannot be kept without loss: {picture.lost} would be lost")
+        header, original = self._header(picture, self.total_steps), picture.pixels
         if bpp is not None:
-            size = int(bpp * whole.width * whole.height / 8)
-        chunks, segments, data = picture.chunks(), [], b""
-        encoding = self._encode(self._planes(picture), grey, steps)
+            size = int(bpp * header.width * header.height / 8)
+        contents, encoding = Contents(header, [], picture.chunks()), self._encode(picture, steps)
         if psnr is None:
             del image, picture, original  # a large picture in memory is large
-        for segment, decoder in encoding:
-            segments.append(segment)
-            header = replace(whole, steps=len(segments))
-            data = bitstream.write(Contents(header, segments, chunks))
+        for segment, painter in encoding:
+            contents = contents.with_step(segment)
             if on_step:
-                on_step(len(segments))
-            if size is not None and len(data) > size:
+                on_step(contents.header.steps)
+            if size is not None and len(data := bitstream.write(contents)) > size:
                 return bitstream.truncate(data, size=size)
-            if psnr is not None and self._quality(original, self._pixels(decoder, header)) >= psnr:
+            if psnr is not None and self._quality(original, self._pixels(painter, contents.header)) >= psnr:
                 encoding.close()  # and with it the memory of the encoder
-                del decoder
-                return self._least(original, data, psnr)
-        return data
+                del painter
+                return self._least(original, bitstream.write(contents), psnr)
+        return bitstream.write(contents)
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
         """What decoding will show after 1, 2, ... ``steps`` stored steps, from the encoder's run."""
         picture = open_picture(image)
-        encoding = self._encode(self._planes(picture), picture.pixels.mode == "L", steps)
-        for t, (_, decoder) in enumerate(encoding):
+        for t, (_, painter) in enumerate(self._encode(picture, steps)):
             header = self._header(picture, t + 1)
-            yield _assemble(header, picture.chunks(), self._pixels(decoder, header))
+            yield _assemble(header, picture.chunks(), self._pixels(painter, header))
 
     def _header(self, picture: Picture, steps: int) -> Header:
         return Header(*picture.pixels.size, picture.mode, steps, self.total_steps, self.fingerprint)
@@ -114,14 +130,17 @@ class Codec:
             raise ImageError(f"it has more than {MAX_PIXELS:,} pixels")
         return to_planes(picture.pixels, self._model.padding)
 
-    def _encode(self, planes: np.ndarray, grey: bool, steps: int | None) -> Generator[tuple[bytes, Decoder]]:
-        """The segment of each step, and the decoder after it, which the next step changes."""
+    def _encode(self, picture: Picture, steps: int | None) -> Generator[tuple[bytes, Painter]]:
+        """The segment of each step, and what shows the picture after it, which the next step changes."""
         steps = self.total_steps if steps is None else steps
-        if not 1 <= steps <= self.total_steps:
-            raise ValueError(f"steps must be 1 to {self.total_steps}, not {steps}")
+        if not 1 <= steps <= self.lossless_steps:
+            raise ValueError(f"steps must be 1 to {self.total_steps}, or up to {self.lossless_steps} with residual "
+                             f"steps, not {steps}")
+        planes, grey, size = self._planes(picture), picture.pixels.mode == "L", picture.pixels.size
+        del picture
         decoder = Decoder(self._model, *planes.shape[1:])
         encoder = Encoder(decoder, planes)
-        for t in range(steps):
+        for t in range(min(steps, self.total_steps)):
             coded = self._model.coded(t, grey).numpy()
             latents, rows = encoder.choose(t, coded)
             decoder.draw(t, latents)
@@ -129,6 +148,18 @@ class Codec:
             segment = self._coder.encode([latents[i] for i in maps], [rows[i] for i in maps])
             del latents, rows  # a large picture has no room for those of two steps
             yield segment, decoder
+        if steps > self.total_steps:
+            exact = ExactPixels(self._model, decoder.pixels(retouched=True), grey=grey)
+            decoder.close()
+            del decoder, encoder
+            for i in range(steps - self.total_steps):
+                segment = b""
+                if exact.sends(i):
+                    rows = exact.predict(i)
+                    residuals = exact.choose(i, planes, *size)
+                    segment = self._residual_coder.encode(bands(residuals), bands(rows))
+                    exact.draw(i, residuals)
+                yield segment, exact
 
     @staticmethod
     def _quality(original: Image.Image, planes: np.ndarray) -> float:
@@ -162,7 +193,7 @@ class Codec:
 
         steps: use only the first so many. fill: what stands in for what is not stored. "retouch" shows the
         likeliest picture; "mean" takes the steps on the mean of the prior, "sample" on a sample drawn with ``seed``
-        (>= 0); "none" leaves the canvas as it is. reduce: 2, 4 or 8, for
+        (>= 0); "none" leaves the canvas as it is; where residual steps follow, it is "retouch". reduce: 2, 4 or 8, for
         a picture so many times smaller on each side (rounded up), sooner, without the steps that are finer than it
         can show. allow_truncated: decode the whole steps of a file that ends early. ICC profile, EXIF and XMP go to
         the image's ``info``. Raises CdrError (a ValueError) for a file that cannot be decoded as asked.
@@ -172,7 +203,9 @@ class Codec:
         if reduce not in REDUCTIONS:
             raise ValueError(f"reduce must be one of {REDUCTIONS}, not {reduce}")
         total = self._steps_within(reduce)
-        contents = self._read(data, steps, allow_truncated).first(total)
+        contents = self._read(data, steps, allow_truncated)
+        if reduce > 1:
+            contents = contents.first(total)
         pixels = self._pixels(self._decode(contents, on_step), contents.header, total, fill, seed)
         image = _assemble(contents.header, contents.chunks, pixels)
         return image.reduce(reduce) if reduce > 1 else image
@@ -195,10 +228,10 @@ class Codec:
         return self._show(incoming.header, incoming.chunks, _until_damage(segments) if allow_truncated else segments)
 
     def _show(self, header: Header, chunks: Mapping[str, bytes], segments: Iterable[bytes]) -> Iterator[Image.Image]:
-        for t, decoder in enumerate(self._decode_steps(header, segments)):
+        for t, painter in enumerate(self._decode_steps(header, segments)):
             whole = t < header.steps
             now = replace(header, steps=t + 1, cut=False) if whole else header
-            yield _assemble(now, chunks, self._pixels(decoder, now))
+            yield _assemble(now, chunks, self._pixels(painter, now))
 
     def _steps_within(self, reduce: int) -> int:
         """The last step that matters to a picture so many times smaller, in which errors are smaller as well."""
@@ -219,40 +252,58 @@ class Codec:
         if header.width * header.height > MAX_PIXELS:
             raise CdrError(f"its {header.width}x{header.height} pixels are more than the {MAX_PIXELS:,} allowed")
 
-    def _decode(self, contents: Contents, on_step: Callable[[int], None] | None = None) -> Decoder:
-        """The decoder after everything that is stored."""
-        decoder = None
-        for stored, decoder in enumerate(self._decode_steps(contents.header, contents.segments), 1):  # noqa: B007
+    def _decode(self, contents: Contents, on_step: Callable[[int], None] | None = None) -> Painter:
+        """What shows the picture after everything that is stored."""
+        painter = None
+        for stored, painter in enumerate(self._decode_steps(contents.header, contents.segments), 1):  # noqa: B007
             if on_step:
                 on_step(stored)
-        assert decoder is not None  # a file has a step
-        return decoder
+        assert painter is not None  # a file has a step
+        return painter
 
-    def _decode_steps(self, header: Header, segments: Iterable[bytes]) -> Iterator[Decoder]:
-        """The decoder after each stored step; the next step changes it."""
-        multiple = self._model.padding
+    def _decode_steps(self, header: Header, segments: Iterable[bytes]) -> Iterator[Painter]:
+        """What shows the picture after each stored step; the next step changes it."""
+        multiple, grey, segments = self._model.padding, header.mode[0] == "L", iter(segments)
         decoder = Decoder(self._model, header.height + -header.height % multiple,
                           header.width + -header.width % multiple)
-        for t, segment in enumerate(segments):
-            rows, coded = decoder.predict(t), self._model.coded(t, header.mode[0] == "L").numpy()
+        for t, segment in enumerate(itertools.islice(segments, self.total_steps)):
+            rows, coded = decoder.predict(t), self._model.coded(t, grey).numpy()
             latents, maps, cut = np.zeros(rows.shape, np.int8), np.flatnonzero(coded), t == header.steps
-            found = 0
+            found, known, share = 0, None, STORED_UNIT
             for i, latent_map in zip(maps, self._coder.decode(segment, [rows[i] for i in maps], cut), strict=not cut):
                 latents[i] = latent_map
                 found += 1
             if latents.min() < -LATENT_LIMIT or latents.max() > LATENT_LIMIT:
                 raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
-            decoder.draw(t, latents, int(maps[found]) if found < len(maps) else None)
+            if found < len(maps):
+                expected = [self._model.information[torch.from_numpy(rows[i]).int()].sum() for i in maps]
+                known, share = int(maps[found]), int(share_known(torch.stack(expected), found))
+            decoder.draw(t, latents, known, share)
             del latents, rows  # a large picture has no room for those of two steps
             yield decoder
+        exact = None
+        for number, segment in enumerate(segments):
+            if exact is None:
+                exact = ExactPixels(self._model, decoder.pixels(retouched=True), grey=grey)
+                decoder.close()
+            if exact.sends(number):
+                predicted, cut = bands(exact.predict(number)), self.total_steps + number == header.steps
+                residuals = list(self._residual_coder.decode(segment, predicted, cut))
+                if residuals:
+                    exact.draw(number, np.concatenate(residuals))
+            elif segment:
+                raise CdrError(f"step {self.total_steps + number + 1} holds colour, and the picture is grey")
+            yield exact
 
-    def _pixels(self, decoder: Decoder, header: Header, total: int | None = None, fill: Fill = "retouch",
+    def _pixels(self, painter: Painter, header: Header, total: int | None = None, fill: Fill = "retouch",
                 seed: int = 0) -> np.ndarray:
-        """What is shown of a file, (3, H, W) uint8, by the decoder after everything that is stored.
+        """What is shown of a file, (3, H, W) uint8, after everything that is stored.
 
-        total: the last step that matters. Except by "mean" and "sample", the decoder stays as it is.
+        total: the last step that matters. Except by "mean" and "sample", a decoder stays as it is.
         """
-        total = self.total_steps if total is None else total
+        if isinstance(painter, ExactPixels):
+            return painter.pixels()
+        decoder, total = painter, self.total_steps if total is None else total
         if fill == "retouch":
             return decoder.pixels(retouched=header.steps < total or total == self.total_steps)
         if fill == "none":

@@ -119,8 +119,9 @@ class Compressing:
         from .images import read_picture
 
         codec = load_codec(self.model, self.threads)
-        if (self.budget.get("steps") or 1) > codec.total_steps:
-            raise click.UsageError(f"--steps: this model has {codec.total_steps} steps.")
+        if (self.budget.get("steps") or 1) > codec.lossless_steps:
+            raise click.UsageError(f"--steps: this model has {codec.total_steps} steps, and "
+                                   f"{codec.lossless_steps - codec.total_steps} residual ones.")
         with failing("read", source):
             if os.path.isfile(source):
                 with open(source, "rb"):

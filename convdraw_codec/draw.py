@@ -18,13 +18,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .bitstream import RESIDUAL_STEPS
+from .entropy import PRECISION, SYMBOLS
 from .errors import ConfigError
 from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectify, round_through, whole
 from .lapped import lapping_filter
-from .latents import FIRST, LATENT_LIMIT, REFINE, REFINEMENT, SCALES, ZERO, index_of
+from .latents import (
+    FIRST,
+    LATENT_LIMIT,
+    REFINE,
+    REFINEMENT,
+    SCALES,
+    ZERO,
+    frequency_table,
+    index_of,
+    information_table,
+)
+from .residual import SQUARE, Residual, ResidualSize
 from .retouch import Retouch, RetouchSize
 from .transform import SPREAD_LIMIT, Overlap, nested_transform
 
+MAX_STEPS = 255 - RESIDUAL_STEPS  # a file counts all of them in a byte
 CANVAS_UNIT = 16  # the canvas counts in 1/16 of a pixel level
 CANVAS_MARGIN = 256  # levels by which the lapped canvas may leave 0..255
 HALF_CELLS_LIMIT = 2 * LATENT_LIMIT + 1
@@ -80,12 +94,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Config:
-    """Layers from coarse to fine, the schedule of steps that visit them, and the retouch at the end."""
+    """Layers from coarse to fine, the schedule of steps that visit them, the retouch at the end, and the residual
+    steps of a lossless file."""
 
     name: str
     layers: tuple[Layer, ...]
     steps: tuple[Step, ...]
     retouch: RetouchSize
+    residual: ResidualSize
 
     def __post_init__(self) -> None:
         strides = [layer.stride for layer in self.layers]
@@ -95,10 +111,12 @@ class Config:
             raise ConfigError(f"the finest stride is 1 or even, not {strides[-1]}")
         if any(layer.kernel % 2 == 0 for layer in self.layers):
             raise ConfigError("kernels have an odd size")
-        if not 1 <= len(self.steps) <= 255:
-            raise ConfigError(f"a model has 1 to 255 steps, not {len(self.steps)}")
+        if not 1 <= len(self.steps) <= MAX_STEPS:
+            raise ConfigError(f"a model has 1 to {MAX_STEPS} steps, not {len(self.steps)}")
         if strides[0] % self.retouch.stride:
             raise ConfigError(f"the retouch's stride, {self.retouch.stride}, does not divide {strides[0]}")
+        if strides[0] % SQUARE:
+            raise ConfigError(f"the coarsest stride is even, not {strides[0]}")
         for step in self.steps:
             if not 0 <= step.layer < len(strides):
                 raise ConfigError(f"{step}: there is no such layer")
@@ -107,7 +125,8 @@ class Config:
     def from_dict(cls, data: dict) -> Config:
         """From TOML or JSON. Raises KeyError or TypeError for missing or unknown entries, ConfigError."""
         return cls(data["name"], tuple(Layer(**layer) for layer in data["layers"]),
-                   tuple(Step(**step) for step in data["steps"]), RetouchSize(**data["retouch"]))
+                   tuple(Step(**step) for step in data["steps"]), RetouchSize(**data["retouch"]),
+                   ResidualSize(**data["residual"]))
 
 
 @dataclass(frozen=True)
@@ -189,7 +208,7 @@ class StepHeads(nn.Module):
             nn.init.zeros_(self.posterior.weight)
             nn.init.zeros_(self.posterior.bias)
             self.prior_index.weight.mul_(0.1)
-            index = [index_of(float(d) / step.quantiser / 1.8, ZERO if refines else FIRST) for d in deviation]
+            index = [index_of(d / step.quantiser / 1.8, ZERO if refines else FIRST) for d in deviation.tolist()]
             if refines:
                 index += [index_of(0.4, REFINE)] * latents
             self.prior_index.bias.copy_(torch.tensor(index) / INDEX_UNIT)
@@ -213,6 +232,7 @@ class ConvDRAW(nn.Module):
         transform = nested_transform(strides)
         self.coefficients = [len(basis) for basis, _, _ in transform]
         self.luma = [luma for _, _, luma in transform]  # of each layer's coefficients
+        self.information = information_table(frequency_table(SYMBOLS, PRECISION))  # expected of each row
         self.initial_canvas = nn.Parameter(torch.tensor([118.0, 116.0, 108.0]))  # r_0
         self.cores = nn.ModuleList(LayerCores(layer, basis)
                                    for layer, (basis, _, _) in zip(config.layers, transform, strict=True))
@@ -231,6 +251,7 @@ class ConvDRAW(nn.Module):
             self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, bool(earlier),
                                         deviation[step.first:step.last]))
         self.retouch = Retouch(config.retouch, [step.quantiser for step in config.steps])
+        self.residual = Residual(config.residual)
 
     def heads(self, t: int) -> StepHeads:
         """The heads of step t, counted from 0."""

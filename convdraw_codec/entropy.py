@@ -17,6 +17,7 @@ PRECISION = 24
 LARGEST = 15  # largest magnitude with a symbol of its own
 ESCAPE = 2 * LARGEST + 1
 SYMBOLS = ESCAPE + 1
+WORDS_BEHIND = 4  # while decoders agree, they look at no more than two words behind the data
 _RAW_OFFSET = 128
 
 
@@ -90,7 +91,7 @@ class LatentCoder:
         """
         decoders = [self._decoder(data, b"\0", 0)]
         if cut:
-            decoders.append(self._decoder(data, b"\xff", sum(row_map.size for row_map in rows) + 2))
+            decoders.append(self._decoder(data, b"\xff", WORDS_BEHIND))
         try:
             for row_map in rows:
                 flat = np.empty(row_map.size, np.int8)

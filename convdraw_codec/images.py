@@ -7,7 +7,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import BinaryIO, TypeAlias
 
@@ -22,6 +22,7 @@ ImageLike: TypeAlias = "Picture | Image.Image | np.ndarray | str | PathLike[str]
 # What each Pillow mode becomes, without its alpha channel.
 _GREY = ("L", "1", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _COLOUR = ("RGB", "RGBX", "P", "RGBA", "RGBa", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+_ROUNDED = ("YCbCr", "LAB", "HSV", "La", "RGBa")  # as RGB or grey, not quite the same
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 # Chunks, and where Pillow keeps what they hold.
 METADATA = {"ICCP": "icc_profile", "EXIF": "exif", "XMP ": "xmp"}
@@ -31,11 +32,13 @@ ALPHA = "ALPH"
 @dataclass(frozen=True)
 class Picture:
     """What a .cdr file holds: pixels, a Pillow image of mode "RGB" or "L"; alpha, of mode "L", or None;
-    metadata: ICC profile, EXIF and XMP as bytes, by the names of their chunks."""
+    metadata: ICC profile, EXIF and XMP as bytes, by the names of their chunks. lost: what the original had beyond that,
+    in words."""
 
     pixels: Image.Image
     alpha: Image.Image | None = None
     metadata: Mapping[str, bytes] = field(default_factory=dict)
+    lost: str = ""
 
     @property
     def mode(self) -> str:
@@ -44,7 +47,7 @@ class Picture:
 
     def without(self, *, alpha: bool = False, metadata: bool = False) -> Picture:
         """The same picture without its alpha channel, or without its metadata."""
-        return Picture(self.pixels, None if alpha else self.alpha, {} if metadata else self.metadata)
+        return replace(self, alpha=None if alpha else self.alpha, metadata={} if metadata else self.metadata)
 
     def chunks(self) -> dict[str, bytes]:
         """What is stored beside the pixels."""
@@ -129,11 +132,13 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
     if not keep_orientation:
         image = ImageOps.exif_transpose(image)
     metadata = {name: _as_bytes(image.info[key]) for name, key in METADATA.items() if image.info.get(key)}
-    grey, lost = image.mode in _GREY, ""
+    grey, lost, was = image.mode in _GREY, "", image.mode
     if image.mode.startswith("I") or image.mode == "F":
         lost = "depth beyond 8 bits"
     elif image.mode == "CMYK":
         lost = "the separation into CMYK"
+    elif image.mode in _ROUNDED:
+        lost = f"the exact {image.mode}"
     if image.mode in ("CMYK", "LAB"):
         metadata.pop("ICCP", None)  # it speaks of other channels
     if image.mode.startswith("I"):
@@ -143,9 +148,9 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
     if image.has_transparency_data:
         image = image.convert("LA" if grey else "RGBA")
         alpha = image.getchannel("A")
-    if lost:
+    if lost and was not in _ROUNDED:
         warnings.warn(f"{lost} is not kept", UserWarning, stacklevel=3)
-    return Picture(image.convert("L" if grey else "RGB"), alpha, metadata)
+    return Picture(image.convert("L" if grey else "RGB"), alpha, metadata, lost)
 
 
 def _as_bytes(value: bytes | str) -> bytes:

@@ -62,6 +62,8 @@ Convolution = Callable[[Tensor], Tensor]  # (B, inputs, H, W) whole numbers -128
 def int8_convolution(weight: Tensor) -> Convolution:
     """By oneDNN's kernels for bytes: exact where VNNI instructions add in 32 bits; 16-bit sums saturate."""
     outputs, kernel = len(weight), weight.shape[-1]
+    if not torch.cpu._is_vnni_supported():
+        raise RuntimeError("this processor has no VNNI instructions")
     place = [1, 1], [kernel // 2] * 2, [1, 1], 1  # stride, padding, dilation, groups
     ones, zeros = torch.ones(outputs), torch.zeros(outputs, dtype=torch.int32)
     packed = torch.ops.onednn.qconv_prepack(weight.to(torch.int8), ones, 1.0, 128, *place)
@@ -90,15 +92,21 @@ CONVOLUTIONS = {"int8": int8_convolution, "float32": float32_convolution,
                 "float64": float64_convolution}  # of whole weights -127..127; the fastest first
 
 
+# inputs, outputs, kernel and size of the convolutions that are tried: kernels are chosen by shape
+PROBES = [(64, 48, 1, 12), (64, 48, 1, 56), (64, 48, 3, 12), (64, 48, 3, 56), (1, 32, 3, 24), (12, 32, 3, 24),
+          (32, 2, 3, 24), (16, 24, 5, 24), (96, 180, 1, 1), (7, 3, 3, 1)]
+
+
 @functools.cache
 def is_exact(name: str) -> bool:
     """Whether this machine has one of ``CONVOLUTIONS``, and it adds plainly."""
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         try:
-            return all(_adds_plainly(CONVOLUTIONS[name], kernel, size, generator)
-                       for kernel in (1, 3) for size in (12, 56))
-        except (AttributeError, RuntimeError):  # this torch has no such kernels
+            return all(_adds_plainly(CONVOLUTIONS[name], *shape, generator) for shape in PROBES)
+        except (AttributeError, RuntimeError) as error:  # this torch has no such kernels
+            if "allocate" in str(error):  # torch's way to run out of memory
+                raise
             return False
 
 
@@ -110,10 +118,11 @@ def fastest_exact() -> str:
     raise MachineError("no convolution of this machine adds whole numbers exactly")
 
 
-def _adds_plainly(prepare: Callable[[Tensor], Convolution], kernel: int, size: int, generator: torch.Generator) -> bool:
+def _adds_plainly(prepare: Callable[[Tensor], Convolution], inputs: int, outputs: int, kernel: int, size: int,
+                  generator: torch.Generator) -> bool:
     """Against a product of matrices in float64, up to the largest sums that there is room for."""
-    x = torch.randint(-127, 128, (1, 64, size, size + 4), generator=generator).float()
-    weight = torch.randint(-127, 128, (48, 64, kernel, kernel), generator=generator)
+    x = torch.randint(-127, 128, (1, inputs, size, size + 4), generator=generator).float()
+    weight = torch.randint(-127, 128, (outputs, inputs, kernel, kernel), generator=generator)
     weight[0], x[:, :, 4:8] = 127, 127
     expected = weight.double().flatten(1) @ F.unfold(x.double(), kernel, padding=kernel // 2)[0]
     x = x.contiguous(memory_format=torch.channels_last)

@@ -34,6 +34,7 @@ LARGEST = (32.0, 8.0, 4.0)  # ... and scale 63, log-spaced between
 SHELF = 0.07  # mass over 1..2 relative to that over 0..1, for REFINE
 LEAK = (0.0, 0.08, 0.003)  # mass outside the nested cells, for ZERO relative to that off zero
 LEAK_SCALE = 0.7
+INFORMATION_UNIT, ESCAPE_BITS = 16, 8
 
 
 def scale_of(index: Tensor, family: int) -> Tensor:
@@ -133,8 +134,19 @@ def frequency_table(symbols: int, precision: int) -> Tensor:
     latent = torch.arange(-largest, largest + 1, dtype=torch.float64)
     index = torch.arange(SCALES, dtype=torch.float64)[:, None]
     mass = torch.cat([probability(latent, index, family).expand(SCALES, -1) for family in range(FAMILIES)])
+    return table_of(mass, precision)
+
+
+def information_table(frequencies: Tensor) -> Tensor:
+    """Bits that a latent of each row is expected to say, in 1/16, int64: its entropy, and 8 bits of an escape."""
+    share = frequencies.double() / frequencies[0].sum()
+    return (INFORMATION_UNIT * ((-share * share.log2()).sum(1) + ESCAPE_BITS * share[:, -1])).round().long()
+
+
+def table_of(mass: Tensor, precision: int) -> Tensor:
+    """Masses (rows, symbols - 1) -> frequencies (rows, symbols), int64: the escape gets what is left."""
     mass = torch.cat([mass, (1 - mass.sum(1, keepdim=True)).clamp_min(0)], dim=1)
     total = 1 << precision
-    frequencies = (mass * (total - 2 * symbols)).floor().long().clamp_min(1)
+    frequencies = (mass * (total - 2 * mass.shape[1])).floor().long().clamp_min(1)
     frequencies[torch.arange(len(frequencies)), frequencies.argmax(1)] += total - frequencies.sum(1)
     return frequencies

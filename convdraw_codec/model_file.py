@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from os import PathLike
 
 import torch
@@ -17,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from . import residual
 from .bitstream import FINGERPRINT_BYTES
 from .draw import CANVAS_MARGIN, CANVAS_UNIT, Config, ConvDRAW
 from .entropy import PRECISION, SYMBOLS, LatentCoder
@@ -24,8 +26,9 @@ from .errors import ModelError
 from .integer import SUM_LIMIT, UNIT, IntegerConvLSTM, gate_tables
 from .latents import FAMILIES, SCALES, frequency_table
 from .outputs import write_output
+from .transform import coefficient_counts
 
-FORMAT = "cdraw model 5"
+FORMAT = "cdraw model 6"
 LARGEST_FACTOR = 1e9  # of a stored real number: products with sums stay finite
 DOUBLE_SUM_LIMIT = 2**53  # float64 holds every integer up to here
 DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
@@ -78,13 +81,25 @@ def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
     for level, (shrink, across) in enumerate(zip(model.overlap.shrink, model.overlap.filters, strict=True)):
         tensors[f"{TABLES}shrink.{level}"], tensors[f"{TABLES}overlap.{level}"] = shrink.short(), across.short()
     tensors[f"{TABLES}frequencies"] = frequency_table(SYMBOLS, PRECISION).to(torch.int32)
+    tensors[f"{TABLES}information"] = model.information.to(torch.int16)
+    tensors[f"{TABLES}residual"] = residual.frequency_table(SYMBOLS, PRECISION).to(torch.int32)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "config": json.dumps(asdict(model.config))}
     write_output(str(path), save(tensors, metadata))
 
 
-def load_model(path: str | PathLike[str], convolution: str = "float32") -> tuple[ConvDRAW, LatentCoder, str]:
-    """Read a model file: the frozen model, its latent coder, its fingerprint.
+@dataclass(frozen=True)
+class Loaded:
+    """A model file: the frozen model; coders of latents, and of residuals; the fingerprint."""
+
+    model: ConvDRAW
+    latents: LatentCoder
+    residuals: LatentCoder
+    fingerprint: str
+
+
+def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loaded:
+    """Read a model file.
 
     Raises ModelError if the file is no model of this format or could leave the exact range, OSError if it
     cannot be read.
@@ -103,32 +118,45 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> tuple
         with torch.random.fork_rng(devices=[]):  # its initial weights are not needed: leave the caller's seed alone
             model = ConvDRAW(config)
         freeze(model, tensors, convolution)
-        coder = LatentCoder(tensors[f"{TABLES}frequencies"].numpy())
+        latents, residuals = (LatentCoder(tensors[f"{TABLES}{name}"].numpy()) for name in ("frequencies", "residual"))
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold what its configuration promises: {error}") from error
-    return model.eval().requires_grad_(False), coder, fingerprint(config, tensors)
+    return Loaded(model.eval().requires_grad_(False), latents, residuals, fingerprint(config, tensors))
 
 
 def _check_sizes(config: Config, tensors: dict[str, Tensor]) -> None:
     """Raise ValueError or KeyError where a configuration asks for a larger model than the file holds."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for i, layer in enumerate(config.layers):
-        core, kernel = f"cores.{i}.", (layer.kernel, layer.kernel)
-        shapes[f"{DECODER}{core}canvas_embedding.weight"] = layer.embedding, 3 * layer.stride**2, 1, 1
-        shapes[f"{DECODER}{core}decoder.gates_from_input.weight"] = 4 * layer.state, 2 * layer.embedding, *kernel
-        shapes[f"{ENCODER}{core}encoder_gates.bias"] = (4 * layer.encoder_state,)
-    for t, step in enumerate(config.steps):
-        layer = config.layers[step.layer]
-        context = f"{DECODER}steps.{t}.prior_context.weight"
-        shapes[context] = layer.context, 2 * layer.embedding, layer.kernel, layer.kernel
-    channels, count = config.retouch.channels, config.retouch.layers
-    shapes[f"{DECODER}retouch.entry.weight"] = channels, 3 * config.retouch.stride**2, 3, 3
-    shapes[f"{DECODER}retouch.stored.weight"] = channels, len(config.steps) + 1, 1, 1
-    if count > 2:
-        shapes[f"{DECODER}retouch.hidden.{count - 3}.weight"] = channels, channels, 3, 3
-    for name, shape in shapes.items():
+    for name, shape in _large_shapes(config):  # one after the other: a configuration may claim any number of them
         if tensors[name].shape != torch.Size(shape):
             raise ValueError(f"{name} is {tuple(tensors[name].shape)}, not {shape}")
+
+
+def _large_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the tensors that bound every size of a configuration."""
+    for i, layer in enumerate(config.layers):
+        yield f"{DECODER}cores.{i}.canvas_embedding.weight", (layer.embedding, 3 * layer.stride**2, 1, 1)
+    counts = coefficient_counts([layer.stride for layer in config.layers])
+    for i, (layer, coefficients) in enumerate(zip(config.layers, counts, strict=True)):
+        core, kernel = f"cores.{i}.", (layer.kernel, layer.kernel)
+        yield f"{DECODER}{core}synthesis.weight", (3 * layer.stride**2, coefficients, 1, 1)
+        yield f"{DECODER}{core}decoder.gates_from_input.weight", (4 * layer.state, 2 * layer.embedding, *kernel)
+        yield f"{DECODER}{core}decoder.gates_from_state.weight", (4 * layer.state, layer.state, *kernel)
+        inputs = layer.embedding + layer.encoder_state + layer.state
+        yield f"{ENCODER}{core}encoder_gates.weight", (4 * layer.encoder_state, inputs, *kernel)
+    for t, step in enumerate(config.steps):
+        layer = config.layers[step.layer]
+        kernel = layer.kernel, layer.kernel
+        yield f"{DECODER}steps.{t}.prior_context.weight", (layer.context, 2 * layer.embedding, *kernel)
+    channels, square = config.retouch.channels, (3, 3)
+    yield f"{DECODER}retouch.entry.weight", (channels, 3 * config.retouch.stride**2, *square)
+    yield f"{DECODER}retouch.stored.weight", (channels, len(config.steps) + 1, 1, 1)
+    for i in range(config.retouch.layers - 2):
+        yield f"{DECODER}retouch.hidden.{i}.weight", (channels, channels, *square)
+    channels = config.residual.channels
+    for t in range(residual.RESIDUAL_STEPS):
+        yield f"{DECODER}residual.steps.{t}.look.weight", (channels, 3 * residual.SQUARE**2, *square)
+        for i in range(config.residual.layers - 2):
+            yield f"{DECODER}residual.steps.{t}.hidden.{i}.weight", (channels, channels, *square)
 
 
 def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "float32") -> None:
@@ -173,5 +201,9 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "floa
         if isinstance(recurrence, IntegerConvLSTM):
             recurrence.tables = tables
     take(f"{TABLES}frequencies", torch.int32, (FAMILIES * SCALES, SYMBOLS))
+    model.information = take(f"{TABLES}information", torch.int16, (FAMILIES * SCALES,)).long()
+    if model.information.min() < 0:
+        raise ValueError("the table of information has negative entries")
+    take(f"{TABLES}residual", torch.int32, (residual.CENTRES * residual.SCALES, SYMBOLS))
     if unknown:
         raise ValueError(f"it holds {', '.join(sorted(unknown))}, which no model has")

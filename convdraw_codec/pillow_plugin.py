@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .codec import Codec
 
 FORMAT, EXTENSION, MIME = "CDR", ".cdr", "image/x-cdr"
-BUDGETS = ("steps", "size", "bpp", "psnr")
+BUDGETS = ("steps", "size", "bpp", "psnr", "lossless")
 
 _lock = threading.Lock()
 _model: str | PathLike[str] | None = None
@@ -31,8 +31,9 @@ _codec: Codec | None = None
 def register_cdr_opener(model: str | PathLike[str] | None = None) -> None:
     """Make Pillow know the format "CDR", suffix .cdr.
 
-    ``Image.open(...)`` gives a lazy image; ``info["steps"]`` is (stored, total), ``ImageFile.LOAD_TRUNCATED_IMAGES``
-    is honoured. ``save(..., steps= | size= | bpp= | psnr=, exif=, icc_profile=, xmp=)`` as ``Codec.compress``.
+    ``Image.open(...)`` gives a lazy image; ``info["steps"]`` is (stored, total of the model), with more stored than
+    that where residual steps follow. ``ImageFile.LOAD_TRUNCATED_IMAGES`` is honoured. ``save(..., steps= | size= | bpp=
+    | psnr= | lossless=True, exif=, icc_profile=, xmp=)`` as ``Codec.compress``.
     model: a model file in place of the bundled one.
     """
     global _model, _codec

@@ -76,6 +76,7 @@ class Retouch(nn.Module):
         return F.pixel_shuffle(round_through(self.exit(seen) * unit[:, None, None, None]), self.stride)
 
 
-def stored_units(t: int, known: int, latents: int) -> int:
-    """How much is stored, in 1/64 of a step: t steps, and of the next one ``known`` of its maps of ``latents``."""
-    return t * STORED_UNIT + known * STORED_UNIT // latents
+def share_known(information: Tensor, known: int) -> Tensor:
+    """How much of a step is there, in whole 1/64: of the information (..., maps), whole, that was expected of all maps,
+    that of the first ``known`` ones."""
+    return STORED_UNIT * information[..., :known].sum(-1) // information.sum(-1).clamp_min(1)

@@ -7,10 +7,7 @@ needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import wraps
-from typing import TypeVar
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,106 +16,11 @@ from torch import Tensor
 from .draw import CANVAS_UNIT, ConvDRAW, DecoderState, EncoderState
 from .lapped import FILTER_UNIT, lap, unlap
 from .latents import LATENT_LIMIT, half_cells, table_row, target
-from .retouch import RETOUCH_UNIT, stored_units
+from .retouch import RETOUCH_UNIT, STORED_UNIT
+from .tiling import Span, Strip, Tiling, exactly, floats, put
 
-TILE_PIXELS = 2**19  # of a tile without its margins; smaller pictures are one tile ...
-TILE_WIDTH = 1024  # ... if they are no wider
 _LEVEL = CANVAS_UNIT * FILTER_UNIT**2  # unlapped canvases count in parts of a level
 _NOTHING = torch.empty(0)
-Method = TypeVar("Method", bound=Callable)
-
-
-def _exact(method: Method) -> Method:
-    """No gradients, and no autocast around the exact arithmetic, whatever the caller has switched on."""
-
-    @wraps(method)
-    def wrapped(*args, **kwargs):
-        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            return method(*args, **kwargs)
-
-    return wrapped  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
-class Span:
-    """Pixels along one axis: those that a result is wanted for, from ``first`` to ``last``, and ``before`` and
-    ``after``, the margins that are looked at besides."""
-
-    first: int
-    last: int
-    before: int
-    after: int
-
-    def seen(self, stride: int) -> slice:
-        """Of a layer, with margins."""
-        return slice((self.first - self.before) // stride, (self.last + self.after) // stride)
-
-    def own(self, stride: int) -> slice:
-        """Of a layer, without margins."""
-        return slice(self.first // stride, self.last // stride)
-
-    def inside(self, stride: int) -> slice:
-        """The own ones, counted within ``seen``."""
-        return slice(self.before // stride, (self.before + self.last - self.first) // stride)
-
-
-def spans(length: int, size: int, multiple: int, margin: int) -> Iterator[Span]:
-    """Spans of about ``size`` along an axis, their borders at multiples of ``multiple``."""
-    size = max(size // multiple * multiple, multiple, margin)
-    for first in range(0, length, size):
-        last = min(first + size, length)
-        yield Span(first, last, min(margin, first), min(margin, length - last))
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """How a picture is cut into tiles: strips of rows, and each of them into columns."""
-
-    height: int
-    width: int
-    multiple: int
-    margin: int
-
-    @property
-    def single(self) -> bool:
-        """Whether one tile is the whole picture."""
-        return len(list(self.rows())) == len(list(self.columns())) == 1
-
-    def rows(self) -> Iterator[Span]:
-        """The strips, from top to bottom."""
-        return spans(self.height, TILE_PIXELS // min(self.width, TILE_WIDTH), self.multiple, self.margin)
-
-    def columns(self) -> Iterator[Span]:
-        """The tiles of each strip, from left to right."""
-        return spans(self.width, TILE_WIDTH, self.multiple, self.margin)
-
-
-class Strip:
-    """Values in a strip of rows and its margins, as they were before any tile of the picture was overwritten.
-
-    tensors: of the whole picture, (..., H/s, W/s), and their strides, by name. above: the strip before this one, if
-    its tiles were overwritten. copy: tiles of this one will be.
-    """
-
-    def __init__(self, tensors: dict[str, tuple[Tensor, int]], rows: Span, above: Strip | None = None, *,
-                 copy: bool = False):
-        self._rows, self._tensors = rows, {}
-        for name, (whole, stride) in tensors.items():
-            seen = whole[:, rows.seen(stride)]
-            if above and rows.before:
-                old = above.own(name)[:, -(rows.before // stride):]
-                seen = torch.cat([old, seen[:, rows.before // stride:]], dim=1)
-            self._tensors[name] = (seen.clone() if copy else seen), stride
-
-    def own(self, name: str) -> Tensor:
-        """A tensor's rows without margins."""
-        tensor, stride = self._tensors[name]
-        return tensor[:, self._rows.inside(stride)]
-
-    def tile(self, name: str, columns: Span) -> Tensor:
-        """A tensor in a tile with its margins."""
-        tensor, stride = self._tensors[name]
-        return tensor[:, :, columns.seen(stride)]
 
 
 class Decoder:
@@ -142,6 +44,10 @@ class Decoder:
                          for n, layer in zip(model.coefficients, layers, strict=True)]
         self._looked: tuple[int, DecoderState, Tensor] | None = None
         self._stored = 0  # in 1/64 of a step
+
+    def close(self) -> None:
+        """Give back its memory, when no more steps follow."""
+        self._canvas, self._h, self._c, self._history, self._looked = _NOTHING, [], [], [], None
 
     def stride(self, t: int) -> int:
         """Pixels per position of the layer that step t visits."""
@@ -170,10 +76,10 @@ class Decoder:
             return self._looked[1:]
         layer = self.model.config.steps[t].layer
         canvas = strip.tile("canvas", columns)[None].float() / CANVAS_UNIT
-        memories = [_floats(strip.tile(f"h{i}", columns)) for i in (layer - 1, layer) if i >= 0]
+        memories = [floats(strip.tile(f"h{i}", columns)) for i in (layer - 1, layer) if i >= 0]
         state = DecoderState(canvas, (*[_NOTHING] * (layer + 1 - len(memories)), *memories),
-                             _at(layer, _floats(strip.tile("c", columns))),
-                             _at(layer, _floats(strip.tile("history", columns))))
+                             _at(layer, floats(strip.tile("c", columns))),
+                             _at(layer, floats(strip.tile("history", columns))))
         seen = self.model.look(t, state)
         if single:
             self._looked = t, state, seen
@@ -183,7 +89,7 @@ class Decoder:
         """Of the latents of step t: (maps, H/s, W/s)."""
         return self.model.heads(t).latents, self.height // self.stride(t), self.width // self.stride(t)
 
-    @_exact
+    @exactly
     def predict(self, t: int) -> np.ndarray:
         """Row of the stored table for each latent of step t, uint8."""
         table_rows, stride, tiling = np.empty(self.shape(t), np.uint8), self.stride(t), self.tiling(t)
@@ -192,12 +98,13 @@ class Decoder:
             for columns in tiling.columns():
                 state, seen = self.look(t, strip, columns, single=tiling.single)
                 found = table_row(self.model.prior(t, state, seen), self.model.sign(t, state))
-                _put(table_rows, found[0], rows, columns, stride)
+                put(table_rows, found[0], rows, columns, stride)
         return table_rows
 
-    @_exact
-    def draw(self, t: int, latents: np.ndarray | None, known: int | None = None) -> None:
-        """Take step t. latents: None if nothing was sent; known: if not all, the maps before this one are known."""
+    @exactly
+    def draw(self, t: int, latents: np.ndarray | None, known: int | None = None, share: int = STORED_UNIT) -> None:
+        """Take step t. latents: None if nothing was sent; known: if not all, the maps before this one are known, and
+        ``share`` is how much of the step they are, see ``retouch.share_known``."""
         layer, stride, tiling, strip = self.model.config.steps[t].layer, self.stride(t), self.tiling(t), None
         for rows in tiling.rows():
             strip = self.strip(t, rows, strip, copy=not tiling.single)
@@ -211,14 +118,14 @@ class Decoder:
                     if known is not None:
                         added[:, known:] = 0
                 state = self.model.draw(t, state, seen, added)
-                _put(self._canvas, state.canvas[0] * CANVAS_UNIT, rows, columns, 1)
+                put(self._canvas, state.canvas[0] * CANVAS_UNIT, rows, columns, 1)
                 for whole, new in ((self._h, state.h), (self._c, state.c), (self._history, state.history)):
-                    _put(whole[layer], new[layer][0], rows, columns, stride)
+                    put(whole[layer], new[layer][0], rows, columns, stride)
         self._looked = None
         if latents is not None:
-            self._stored = stored_units(t, len(latents) if known is None else known, len(latents))
+            self._stored = t * STORED_UNIT + share
 
-    @_exact
+    @exactly
     def pixels(self, *, retouched: bool = False) -> np.ndarray:
         """What the canvas shows, (3, H, W) uint8; retouched for as much as was drawn."""
         multiple, filtered = self.model.padding, len(self.model.lapping)
@@ -226,7 +133,7 @@ class Decoder:
         tiling = Tiling(self.height, self.width, multiple, -(-filtered // multiple) * multiple)
         for rows in tiling.rows():
             for columns in tiling.columns():
-                _put(shown, _rounded(self._levels(rows, columns)), rows, columns, 1)
+                put(shown, _rounded(self._levels(rows, columns)), rows, columns, 1)
         if not retouched:
             return shown
         tiling = replace(tiling, margin=-(-max(self.model.retouch.reach, filtered) // multiple) * multiple)
@@ -234,8 +141,8 @@ class Decoder:
         for rows in tiling.rows():
             strip = Strip({"shown": (torch.from_numpy(shown), 1)}, rows, strip, copy=True)
             for columns in tiling.columns():
-                added = self.model.retouch(_floats(strip.tile("shown", columns)), stored)[0].double()
-                _put(shown, _rounded(self._levels(rows, columns) + added * (_LEVEL / RETOUCH_UNIT)), rows, columns, 1)
+                added = self.model.retouch(floats(strip.tile("shown", columns)), stored)[0].double()
+                put(shown, _rounded(self._levels(rows, columns) + added * (_LEVEL / RETOUCH_UNIT)), rows, columns, 1)
         return shown
 
     def _levels(self, rows: Span, columns: Span) -> Tensor:
@@ -255,7 +162,7 @@ class Encoder:
                   for layer in decoder.model.config.layers]
         self._h, self._c = ([torch.zeros(shape, dtype=torch.float16) for shape in shapes] for _ in range(2))
 
-    @_exact
+    @exactly
     def choose(self, t: int, coded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Latents of step t, int8, 0 in maps that are not ``coded``; and the row of the stored table of each."""
         decoder, model = self._decoder, self._decoder.model
@@ -270,23 +177,17 @@ class Encoder:
                 state, seen = decoder.look(t, strip, columns, single=tiling.single)
                 image = lap(self._planes[:, rows.seen(1), columns.seen(1)].float(), model.lapping)[None]
                 encoder = EncoderState(image, [*_at(layer, model.embed(layer, image))],
-                                       [*_at(layer, _floats(memory.tile("h", columns)))],
-                                       [*_at(layer, _floats(memory.tile("c", columns)))])
+                                       [*_at(layer, floats(memory.tile("h", columns)))],
+                                       [*_at(layer, floats(memory.tile("c", columns)))])
                 sign = model.sign(t, state)
                 found = table_row(model.prior(t, state, seen), sign)
                 wanted = target(model.posterior(t, encoder, state), sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
-                _put(latents, wanted[0].round(), rows, columns, stride)
-                _put(table_rows, found[0], rows, columns, stride)
-                _put(self._h[layer], encoder.h[layer][0], rows, columns, stride)
-                _put(self._c[layer], encoder.c[layer][0], rows, columns, stride)
+                put(latents, wanted[0].round(), rows, columns, stride)
+                put(table_rows, found[0], rows, columns, stride)
+                put(self._h[layer], encoder.h[layer][0], rows, columns, stride)
+                put(self._c[layer], encoder.c[layer][0], rows, columns, stride)
         latents[~coded] = 0
         return latents, table_rows
-
-
-def _put(whole: Tensor | np.ndarray, new: Tensor, rows: Span, columns: Span, stride: int) -> None:
-    """Write a tile's own part of a tensor that has its margins, too."""
-    whole = torch.from_numpy(whole) if isinstance(whole, np.ndarray) else whole
-    whole[:, rows.own(stride), columns.own(stride)] = new[:, rows.inside(stride), columns.inside(stride)]
 
 
 def _rounded(levels: Tensor) -> Tensor:
@@ -297,7 +198,3 @@ def _rounded(levels: Tensor) -> Tensor:
 def _at(layer: int, tensor: Tensor) -> tuple[Tensor, ...]:
     """The tensor at its layer, and nothing at the coarser ones."""
     return (*[_NOTHING] * layer, tensor)
-
-
-def _floats(tensor: Tensor) -> Tensor:
-    return tensor[None].float().contiguous(memory_format=torch.channels_last)

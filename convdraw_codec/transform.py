@@ -65,6 +65,14 @@ def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
     return result
 
 
+def coefficient_counts(strides: list[int]) -> list[int]:
+    """How many rows each basis of ``nested_transform`` has."""
+    counts = []
+    for layer, functions in enumerate(nested_functions(strides)):
+        counts.append(3 * (len(functions) ** 2 - (_promoted(functions) if layer else 0) ** 2))
+    return counts
+
+
 class Overlap:
     """Between the lapped picture and the picture of which a layer transforms blocks; orthonormal.
 

@@ -39,6 +39,10 @@ def main() -> None:
     files |= {f"inside-{size}": codec.compress(part(70, 40), size=size) for size in (60, 500, 2000)}
     loud = np.where(np.indices((40, 56)).sum(0)[..., None] % 2, (255, 0, 0), (0, 255, 255)).astype(np.uint8)
     files["loud"] = codec.compress(loud)
+    files |= {f"lossless-{mode}": codec.compress(part(37, 26, mode), lossless=True) for mode in ("RGB", "L", "RGBA")}
+    files["lossless-loud"] = codec.compress(loud, lossless=True)
+    files |= {f"residual-{steps}": truncate(files["lossless-RGB"], steps) for steps in (26, 31)}
+    files["inside-residual"] = truncate(files["lossless-RGB"], size=len(files["lossless-RGB"]) - 30)
     for old in FOLDER.glob("*.cdr"):
         old.unlink()
     digests = {}

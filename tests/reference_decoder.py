@@ -11,7 +11,7 @@ import json
 import math
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +93,7 @@ class Model:
         return (self.tensors[f"decoder.{name}.multiplier"][:, None] * total.astype(f32)).reshape(-1, height, width)
 
     def fingerprint(self) -> str:
-        """Section 6."""
+        """Section 7."""
         import hashlib
 
         digest = hashlib.sha256(json.dumps(self.config | {"name": ""}, sort_keys=True).encode())
@@ -252,7 +252,44 @@ class Decoder:
         return np.clip((sums + 2**28 * added + 2**31) // 2**32, 0, 255)
 
 
-# -- 4. Segments --------------------------------------------------------------------------------------------
+# -- 4. Residual steps -------------------------------------------------------------------------------------
+
+PLACES, COLOURS = ((0, 0), (1, 1), (0, 1), (1, 0)), (1, 0, 2)  # (row, column); green, red, blue
+
+
+def ordered(x: np.ndarray) -> np.ndarray:
+    return patches(x, 2)[[4 * colour + 2 * y + x for y, x in PLACES for colour in COLOURS]]
+
+
+def exact_levels(model: Model, shown: np.ndarray, payloads: list[bytes], cut: bool, grey: bool) -> np.ndarray:
+    """The levels after the residual steps that are stored; cut: the last one only in part."""
+    if grey:
+        shown = np.stack(3 * [(shown.sum(0) + 1) // 3])
+    exact = shown.copy()
+    for i, payload in enumerate(payloads):
+        (y, x), colour, head = PLACES[i // 3], COLOURS[i % 3], f"residual.steps.{i}"
+        if grey and i % 3:
+            assert not payload, "a grey picture has no residuals of colour"
+            continue
+        seen = model.conv(f"{head}.look", ordered(shown - 128))
+        if i:
+            seen = seen + model.conv(f"{head}.known", np.clip(ordered(exact - shown), -127, 127)[:i])
+        seen = rectify(seen)
+        for j in range(model.config["residual"]["layers"] - 2):
+            seen = rectify(model.conv(f"{head}.hidden.{j}", seen) + seen.astype(f32) / f32(32))
+        a, b = model.conv(f"{head}.exit", seen)
+        centre, index = whole(f32(4) * a, -512, 508), whole(f32(16) * b, 0, 63)
+        level = (centre + 2) // 4
+        rows, table = (64 * (centre + 2 - 4 * level) + index)[0], model.tensors["tables.residual"].astype(np.int64)
+        bands = [rows[first:first + 16] for first in range(0, len(rows), 16)]
+        coded = (maps_of_a_cut if cut and i == len(payloads) - 1 else latent_maps)(table, payload, bands)
+        v = np.concatenate([np.zeros((0, rows.shape[1]), np.int64), *coded])
+        predicted = (shown[colour, y::2, x::2] + level[0])[:len(v)]
+        exact[slice(None) if grey else colour, y:2 * len(v):2, x::2] = (predicted + v) % 256
+    return exact
+
+
+# -- 5. Segments --------------------------------------------------------------------------------------------
 
 class Invalid(Exception):
     """The data is no output of the range coder."""
@@ -283,9 +320,10 @@ class RangeDecoder:
         return symbol
 
 
-def latent_maps(model: Model, payload: bytes, rows: np.ndarray, behind: int) -> Iterator[np.ndarray]:
+def latent_maps(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray], behind: int = 0
+                ) -> Iterator[np.ndarray]:
     """The maps of a payload followed by bytes ``behind``; raises Invalid where it is."""
-    decoder, frequencies = RangeDecoder(payload, behind), model.frequencies.tolist()
+    decoder, frequencies = RangeDecoder(payload, behind), table.tolist()
     for row_map in rows:
         latents = np.zeros(row_map.size, np.int64)
         flat = row_map.reshape(-1)
@@ -296,9 +334,9 @@ def latent_maps(model: Model, payload: bytes, rows: np.ndarray, behind: int) -> 
         yield latents.reshape(row_map.shape)
 
 
-def maps_of_a_cut(model: Model, payload: bytes, rows: np.ndarray) -> Iterator[np.ndarray]:
+def maps_of_a_cut(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
     """Those maps that are the same however the payload goes on."""
-    both_ways = [latent_maps(model, payload, rows, behind) for behind in (0, 255)]
+    both_ways = [latent_maps(table, payload, rows, behind) for behind in (0, 255)]
     for _ in rows:
         try:
             first, second = (next(maps) for maps in both_ways)
@@ -309,7 +347,7 @@ def maps_of_a_cut(model: Model, payload: bytes, rows: np.ndarray) -> Iterator[np
         yield first
 
 
-# -- 5. Sampled fill ----------------------------------------------------------------------------------------
+# -- 6. Sampled fill ----------------------------------------------------------------------------------------
 
 def sample(model: Model, rows: np.ndarray, seed: int, t: int) -> np.ndarray:
     """Latents of step t drawn from the prior."""
@@ -327,22 +365,29 @@ def decode(model: Model, data: bytes, fill: str = "retouch", seed: int = 0) -> I
     assert file.fingerprint == model.fingerprint(), "another model made it"
     multiple, grey = model.layers[0]["stride"], file.mode in (1, 3)
     decoder = Decoder(model, -(-file.height // multiple) * multiple, -(-file.width // multiple) * multiple)
-    for t, payload in enumerate(file.payloads):
+    for t, payload in enumerate(file.payloads[:file.total]):
         step, rows = model.steps[t], decoder.rows(t)
         luma = model.tensors[f"tables.luma.{step['layer']}"][step["first"]:step["last"]] > 0
         coded = np.flatnonzero(luma | (not grey))
         latents, cut = np.zeros_like(rows), t == file.whole
-        maps = list(maps_of_a_cut(model, payload, rows[coded]) if cut else latent_maps(model, payload, rows[coded], 0))
+        maps = list((maps_of_a_cut if cut else latent_maps)(model.frequencies, payload, rows[coded]))
         for i, latent_map in zip(coded, maps, strict=not cut):
             latents[i] = latent_map
         assert np.abs(latents).max() <= 63, "an invalid latent"
-        known = int(coded[len(maps)]) if len(maps) < len(coded) else len(latents)
+        known, share = len(latents), 64
+        if len(maps) < len(coded):
+            information = model.tensors["tables.information"].astype(np.int64)[rows[coded]].sum((1, 2))
+            known, share = coded[len(maps)], 64 * information[:len(maps)].sum() // max(information.sum(), 1)
         decoder.draw(t, latents, known)
-        stored = (t, 64 * known // len(latents)) if cut or t == file.total - 1 else (t + 1, 0)
+        stored = (t, share) if cut or t == file.total - 1 else (t + 1, 0)
     if fill in ("mean", "sample"):
         for t in range(len(file.payloads), file.total):
             decoder.draw(t, sample(model, decoder.rows(t), seed, t) if fill == "sample" else None)
-    levels = decoder.levels(stored if fill == "retouch" else None)[:, :file.height, :file.width]
+    residual = file.payloads[file.total:]
+    levels = decoder.levels(stored if fill == "retouch" or residual else None)
+    if residual:
+        levels = exact_levels(model, levels, residual, bool(file.cut), grey)
+    levels = levels[:, :file.height, :file.width]
     if grey:
         image = Image.fromarray(((levels.sum(0) + 1) // 3).astype(np.uint8))
     else:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench import budgets, fills, grey, large, paper_figures, soak, speed, verify
+from bench import budgets, fills, grey, large, lossless, paper_figures, soak, speed, verify
 from bench.pictures import mirrored, opened
 from convdraw_codec import Codec, truncate
 from convdraw_codec.metrics import psnr
@@ -50,6 +50,25 @@ def test_a_budget_that_is_not_kept_is_reported(monkeypatch):
     assert [failure.partition(":")[0].partition(",")[0] for failure in failures] == ["p.png"] * 2
     assert "1800 bytes for a budget of 1200" in failures[0]
     assert "dB with fewer" in failures[1]
+
+
+def test_lossless(pictures, monkeypatch):
+    monkeypatch.setattr(lossless, "map_images", lambda work, images, workers, label: map(work, images))
+    report = run(lossless.main, pictures, "--random", 3)
+    assert report["failures"] == []
+    assert set(report["each"]) == {"0.png", "1.png"}
+    mean = report["mean bytes"]
+    assert mean["cdraw"] > mean["cdraw, steps of the model"]
+    assert report["cdraw against"]["png"] == f"{100 * (mean['cdraw'] / mean['png'] - 1):+.1f} %"
+
+
+def test_a_picture_that_came_back_changed_is_reported(pictures, monkeypatch):
+    monkeypatch.setattr(lossless, "map_images", lambda work, images, workers, label: map(work, images))
+    codec = lossless.the_codec()
+    monkeypatch.setattr(codec, "compress", lambda image, lossless: Codec.compress(codec, image, 3))
+    result = CliRunner().invoke(lossless.main, [str(pictures), "--random", "1"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["failures"] == ["0.png", "1.png", "random 0"]
 
 
 def test_grey(pictures, monkeypatch):

@@ -32,7 +32,9 @@ def test_the_set_covers_what_it_promises():
     names = {name for name, *_ in conformance_set()}
     headers = [bitstream.parse_header(data) for _, data, *_ in conformance_set()]
     assert len(names) >= 30
-    assert {header.steps for header in headers if not header.cut} == set(range(1, 26))
+    assert {header.steps for header in headers if not header.cut} == {*range(1, 26), 26, 31, 37}
+    assert {header.mode for header in headers if header.lossless} == {"RGB", "L", "RGBA"}
+    assert any(header.cut and header.steps > header.total_steps for header in headers)
     assert {header.mode for header in headers} == set(bitstream.MODES)
     assert sum(header.cut for header in headers) >= 3
     assert {fill for _, _, fill, _ in conformance_set()} == set(FILLS)
@@ -102,6 +104,14 @@ def test_a_machine_that_cannot_says_so(monkeypatch, uncached, tmp_path):
         assert result.stderr.endswith("no convolution of this machine adds whole numbers exactly\n")
 
 
+def test_a_path_that_is_asked_for_is_checked(monkeypatch, uncached):
+    monkeypatch.setitem(integer.CONVOLUTIONS, "int8", is_not_there)
+    with pytest.raises(MachineError, match="int8 convolutions do not add exactly on this machine"):
+        Codec(TINY_MODEL, convolution="int8")
+    with pytest.raises(ValueError, match="one of int8, float32, float64, not 'float16'"):
+        Codec(TINY_MODEL, convolution="float16")
+
+
 def test_autocast_does_not_slow_down_what_is_made_inside(uncached):
     with torch.autocast("cpu", torch.bfloat16):
         assert integer.is_exact("float32")
@@ -144,10 +154,11 @@ def tiny():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.booleans(), st.integers(0, 99), st.sampled_from(FILLS), st.data())
-def test_the_second_decoder_agrees_on_any_file(tiny, height, width, grey, seed, fill, data):
+@given(st.integers(1, 40), st.integers(1, 40), st.booleans(), st.booleans(), st.integers(0, 99),
+       st.sampled_from(FILLS), st.data())
+def test_the_second_decoder_agrees_on_any_file(tiny, height, width, grey, lossless, seed, fill, data):
     codec, model = tiny
-    whole = codec.compress(synthetic(height, width, seed, grey=grey))
+    whole = codec.compress(synthetic(height, width, seed, grey=grey), lossless=lossless)
     size = data.draw(st.integers(len(truncate(whole, 1)), len(whole)))
     cut = truncate(whole, size=size)
     assert digest(decode(model, cut, fill, seed)) == digest(codec.decompress(cut, fill=fill, seed=seed))

@@ -86,7 +86,7 @@ def test_steps_leave_older_states_alone():
 ])
 def test_schedules_that_make_no_sense(steps, message):
     with pytest.raises(ConfigError, match=message):
-        ConvDRAW(Config("bad", CONFIG.layers, steps, CONFIG.retouch))
+        ConvDRAW(Config("bad", CONFIG.layers, steps, CONFIG.retouch, CONFIG.residual))
 
 
 @pytest.mark.parametrize("arguments", [(0, 108, 5, 5), (0, 108, 5, 4), (0, 108, -1, 4), (0, 0, 0, 4), (0, 1e9, 0, 4),
@@ -98,5 +98,5 @@ def test_steps_that_make_no_sense(arguments):
 
 def test_layers_may_be_anything_that_nests():
     model = ConvDRAW(Config("other", (Layer(12, 4, 4, 4, 4), Layer(4, 4, 4, 4, 4, kernel=5)), (Step(1, 30, 0, 12),),
-                            RetouchSize(2, 4, 2)))
+                            RetouchSize(2, 4, 2), CONFIG.residual))
     assert sum(n * s for n, s in zip(model.coefficients, (1, 9), strict=True)) == 12 * 12 * 3

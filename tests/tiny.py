@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from convdraw_codec.draw import Config, ConvDRAW, Layer, Step
+from convdraw_codec.residual import ResidualSize
 from convdraw_codec.retouch import RetouchSize
 
 CONFIG = Config(
@@ -13,6 +14,7 @@ CONFIG = Config(
     (Step(0, 96, 0, 20), Step(0, 96, 20, 48), Step(1, 96, 0, 12), Step(0, 48, 0, 48), Step(1, 48, 0, 12),
      Step(1, 48, 12, 36), Step(0, 24, 0, 48)),
     RetouchSize(2, 8, 3),
+    ResidualSize(6, 3),
 )
 TINY_MODEL = Path(__file__).parent / "data" / "tiny.safetensors"
 

@@ -29,9 +29,10 @@ from ..errors import ConfigError
 from ..model_file import save_model
 from ..outputs import write_output
 from . import workers
-from .objective import Objective, RetouchObjective, rollout
+from .objective import Objective, ResidualObjective, RetouchObjective, rollout
 from .photographs import centre_crops, find_photographs, load, random_crops
 
+KINDS = ("noisy", "rounded", "retouch", "residual")
 JUMP = 5.0  # a loss this many times its running mean is a jump (the paper's section 4)
 SLOW, SLOW_FACTOR = ("analysis", "synthesis", "posterior"), 0.1  # these start near their optimum
 LOG_EVERY = 100  # iterations
@@ -42,7 +43,7 @@ GOOD_EVERY = 1000  # iterations between copies to return to after a jump
 @dataclass(frozen=True)
 class Stage:
     """kind: the codec is trained with "noisy" or "rounded" latents (see ``objective.take_steps``), or the "retouch"
-    of its pictures is. megapixels: pictures seen, in all.
+    of its pictures is, or the "residual" steps that make them exact. megapixels: pictures seen, in all.
 
     The learning rate rises over ``warm_up`` megapixels and then falls linearly to ``final_learning_rate``.
     """
@@ -54,8 +55,8 @@ class Stage:
     warm_up: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("noisy", "rounded", "retouch"):
-            raise ConfigError(f'a stage is "noisy", "rounded" or "retouch", not {self.kind!r}')
+        if self.kind not in KINDS:
+            raise ConfigError(f"a stage is one of {', '.join(KINDS)}, not {self.kind!r}")
 
     def rate_at(self, megapixels: float) -> float:
         """Learning rate after so many megapixels of the stage."""
@@ -104,15 +105,15 @@ def find_config(name: str) -> Path:
 
 
 class Losses(nn.Module):
-    """Both objectives as one module, since DistributedDataParallel wants each parameter in one place."""
+    """All objectives as one module, since DistributedDataParallel wants each parameter in one place."""
 
-    def __init__(self, codec: nn.Module, retouch: nn.Module):
+    def __init__(self, codec: nn.Module, model: ConvDRAW):
         super().__init__()
-        self.codec, self.retouch = codec, retouch
+        self.codec, self.retouch, self.residual = codec, RetouchObjective(model), ResidualObjective(model)
 
     def forward(self, kind: str, *arguments: object) -> Tensor:
         """The loss of a stage of that kind."""
-        return (self.retouch if kind == "retouch" else self.codec)(*arguments)
+        return {"retouch": self.retouch, "residual": self.residual}.get(kind, self.codec)(*arguments)
 
 
 class Trainer:
@@ -123,7 +124,7 @@ class Trainer:
         self.config, self.device = config, device
         self.model = self._new_model()
         self.objective = Objective(self.model, config.strength).to(device)
-        self.losses: nn.Module = Losses(self.objective, RetouchObjective(self.model))
+        self.losses: nn.Module = Losses(self.objective, self.model)
         if workers.count() > 1:  # no loss has a gradient for all parameters
             self.losses = DistributedDataParallel(self.losses, broadcast_buffers=False, find_unused_parameters=True)
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
@@ -160,6 +161,8 @@ class Trainer:
         with self.autocast():
             if stage.kind == "retouch":
                 loss = self.losses(stage.kind, image, self._cuts())
+            elif stage.kind == "residual":
+                loss = self.losses(stage.kind, image)
             else:
                 stored = torch.tensor([self._stored(rng, place) for rng, place in zip(draws, places, strict=True)],
                                       device=self.device)
@@ -184,12 +187,11 @@ class Trainer:
         return value
 
     def advance(self) -> None:
-        """To the next stage. The retouch learns on the codec that will be saved, with the averaged weights."""
-        self.stage, self.stage_megapixels = self.stage + 1, 0.0
-        if self.stage < len(self.config.stages) and self.config.stages[self.stage].kind == "retouch":
-            with torch.no_grad():
-                for name, parameter in self.model.named_parameters():
-                    parameter.copy_(self.average[name])
+        """To the next stage, with the averaged weights: what is saved is what the next stage learns on."""
+        self.stage, self.stage_megapixels, self.running_loss = self.stage + 1, 0.0, math.nan
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(self.average[name])
 
     def _stored(self, rng: np.random.Generator, place: int) -> int:
         """How many steps of a picture are stored: all of most, any number of the last places of a batch."""
@@ -197,11 +199,11 @@ class Trainer:
         return steps if place < round(self.config.batch * self.config.complete) else int(rng.integers(1, steps + 1))
 
     def _cuts(self) -> list[float]:
-        """Where pictures are cut to be retouched: after different steps, now and then inside one."""
+        """Where pictures are cut to be retouched: after all steps, after others, and now and then inside one."""
         rng, steps = np.random.default_rng((self.config.seed, self.iteration, 0, 2)), len(self.config.model.steps)
-        after = rng.choice(steps, min(CUTS, steps), replace=False) + 1
+        after = rng.choice(steps, min(CUTS, steps) - 1, replace=False) + 1
         inside = rng.random(len(after)) < INSIDE
-        return (after - inside * rng.uniform(0.01, 0.99, len(after))).tolist()
+        return [*(after - inside * rng.uniform(0.01, 0.99, len(after))).tolist(), steps]
 
     def averaged_model(self) -> ConvDRAW:
         """A copy of the model with the averaged weights."""

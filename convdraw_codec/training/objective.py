@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from ..draw import ConvDRAW, DecoderState
 from ..lapped import FILTER_UNIT, lap, unlap
-from ..latents import LATENT_LIMIT, bits, half_cells, target
-from ..retouch import RETOUCH_UNIT, stored_units
+from ..latents import LATENT_LIMIT, bits, half_cells, table_row, target
+from ..residual import CENTRES, PLACES, probability, squares
+from ..retouch import MIDDLE, RETOUCH_UNIT, STORED_UNIT, share_known
 from . import workers
 
 TIE_WIDTH = 0.4  # of a cell: where the noisy stage rounds at random
@@ -48,11 +49,13 @@ def _expected_bits(below: Tensor, index: Tensor, odds: Tensor, sign: Tensor | No
 
 @dataclass(frozen=True)
 class Taken:
-    """A step that was taken: the decoder's state before and after it, what it saw, what its latents added (half
-    cells), and their cost in bits, (B, latents, H/s, W/s)."""
+    """A step that was taken: the decoder's state before and after it, what it saw; of the latents, (B, latents, H/s,
+    W/s), the index of the prior, the sign so far, what they added (half cells), and their cost in bits."""
 
     before: DecoderState
     seen: Tensor
+    index: Tensor
+    sign: Tensor | None
     added: Tensor
     after: DecoderState
     cost: Tensor
@@ -98,7 +101,7 @@ def take_steps(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch
                 cost = bits(latents, index, sign)
                 added = half_cells(latents, sign) * live
             before, state = state, model.draw(t, state, seen, added)
-            yield Taken(before, seen, added, state, cost * live)
+            yield Taken(before, seen, index, sign, added, state, cost * live)
 
 
 def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None) -> Rollout:
@@ -178,25 +181,57 @@ class RetouchObjective(nn.Module):
         with torch.no_grad():
             taken = list(self._cut(image, sorted(cuts)))
             canvases = torch.cat([canvas for canvas, _ in taken])
-            stored = torch.tensor([units for _, units in taken], device=image.device)
+            stored = torch.cat([units for _, units in taken])
             with torch.autocast(image.device.type, enabled=False):  # for matrix products, too
                 shown = unlap(canvases, self.model.lapping).float() / FILTER_UNIT**2
             originals = image.repeat(len(cuts), 1, 1, 1)
             before = LEAST + workers.total((shown - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
-        added = self.model.retouch((shown + 0.5).floor().clamp(0, 255), stored.repeat_interleave(len(image)))
+        added = self.model.retouch((shown + 0.5).floor().clamp(0, 255), stored)
         after = (shown + added / RETOUCH_UNIT - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1)
         return (after / before).mean() * workers.count()
 
-    def _cut(self, image: Tensor, cuts: list[float]) -> Iterator[tuple[Tensor, int]]:
-        """The canvas at each cut, (B, 3, H, W), and how much is stored there, in 1/64 of a step."""
+    def _cut(self, image: Tensor, cuts: list[float]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The canvas at each cut, (B, 3, H, W), and how much of each picture is there, in 1/64 of a step, (B,)."""
         everything = torch.full((len(image),), len(self.model.steps), device=image.device)
         for t, taken in enumerate(take_steps(self.model, lapped(self.model, image), everything)):
             maps = taken.added.shape[1]
             for cut in cuts:
                 if cut == t + 1:
-                    yield taken.after.canvas, stored_units(t, maps, maps)
+                    yield taken.after.canvas, torch.full_like(everything, STORED_UNIT * (t + 1))
                 elif t < cut < t + 1:
                     known = int((cut - t) * maps)
                     there = (torch.arange(maps, device=image.device) < known)[:, None, None]
                     canvas = self.model.draw(t, taken.before, taken.seen, taken.added * there).canvas
-                    yield canvas, stored_units(t, known, maps)
+                    expected = self.model.information.to(image.device)[table_row(taken.index, taken.sign).long()]
+                    yield canvas, STORED_UNIT * t + share_known(expected.sum((2, 3)), known)
+
+
+class ResidualObjective(nn.Module):
+    """What makes whole retouched pictures exact, in bits per pixel. Codec and retouch stay as they are."""
+
+    def __init__(self, model: ConvDRAW):
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The loss on pictures (B, 3, H, W) in 0..255: bits per pixel."""
+        with torch.no_grad():
+            shown = self._shown(image)
+        seen, residuals = squares(shown - MIDDLE), squares(image - shown)
+        cost = image.new_zeros(())
+        for i in range(residuals.shape[1]):
+            centre, index = self.model.residual.step(i)(seen, residuals[:, :i])
+            distance = residuals[:, i:i + 1] - centre.float() / CENTRES
+            cost = cost - probability(distance, index.float()).clamp_min(2.0**-24).log2().mean()
+        return cost / len(PLACES)
+
+    def _shown(self, image: Tensor) -> Tensor:
+        """The picture with all steps of the model, retouched, whole levels."""
+        steps = len(self.model.steps)
+        for taken in take_steps(self.model, lapped(self.model, image), image.new_full((len(image),), steps)):
+            canvas = taken.after.canvas
+        with torch.autocast(image.device.type, enabled=False):
+            levels = unlap(canvas, self.model.lapping).float() / FILTER_UNIT**2
+        stored = torch.full((len(image),), STORED_UNIT * steps, device=image.device)
+        added = self.model.retouch((levels + 0.5).floor().clamp(0, 255), stored)
+        return (levels + added / RETOUCH_UNIT + 0.5).floor().clamp(0, 255)

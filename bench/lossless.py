@@ -1,0 +1,109 @@
+"""Lossless files: ``python -m bench.lossless IMAGES...``. Prints JSON; exit code 1 if a picture came back changed.
+
+Bytes of whole files beside PNG, WebP and JPEG XL (where its plugin is installed), all at their smallest; and pictures
+of random sizes and modes, cut from IMAGES, there and back.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import sys
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from PIL import Image
+
+from convdraw_codec import truncate
+
+from .codecs import the_codec
+from .parallel import WORKERS, map_images
+from .pictures import find_images, opened
+
+PLUGIN = "pillow_jxl"
+PEERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "png": ("PNG", {"optimize": True}), "webp": ("WEBP", {"lossless": True, "quality": 100, "method": 6}),
+    "jpeg-xl": ("JXL", {"lossless": True, "effort": 9})}
+MODES = ("RGB", "L", "RGBA", "LA", "P", "1")
+LARGEST_SIDE = 200
+
+
+def peers() -> list[str]:
+    """Those that this machine has."""
+    return [name for name in PEERS if name != "jpeg-xl" or find_spec(PLUGIN)]
+
+
+def size_by(name: str, image: Image.Image) -> int:
+    """Bytes of a peer's lossless file."""
+    picture_format, options = PEERS[name]
+    if name == "jpeg-xl":
+        import_module(PLUGIN)
+    file = io.BytesIO()
+    image.save(file, picture_format, **options)
+    return len(file.getvalue())
+
+
+def comes_back(image: Image.Image, data: bytes) -> bool:
+    """Whether the file holds every pixel, and its beginnings the same picture in fewer bytes."""
+    codec = the_codec()
+    decoded = codec.decompress(data)
+    same = np.array_equal(np.asarray(decoded), np.asarray(image.convert(decoded.mode)))
+    cut = truncate(data, size=random.Random(len(data)).randint(len(truncate(data, 1)), len(data) - 1))
+    return same and codec.decompress(cut).size == image.size
+
+
+def measure(path: Path) -> tuple[dict[str, int], bool]:
+    """Bytes by every codec, and whether the picture came back."""
+    image = opened(path)
+    data = the_codec().compress(image, lossless=True)
+    sizes = {"cdraw": len(data), "cdraw, steps of the model": len(truncate(data, the_codec().total_steps))}
+    return sizes | {name: size_by(name, image) for name in peers()}, comes_back(image, data)
+
+
+def random_part(files: list[Path], seed: int) -> Image.Image:
+    """A part of one of the pictures, of a random size and mode."""
+    rng = random.Random(seed)
+    image = opened(rng.choice(files))
+    width, height = (rng.randint(1, min(LARGEST_SIDE, side)) for side in image.size)
+    left, top = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
+    part, mode = image.crop((left, top, left + width, top + height)), rng.choice(MODES)
+    part = part.convert(mode)
+    if mode.endswith("A"):
+        alpha = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
+        part.putalpha(Image.fromarray(alpha))
+    return part
+
+
+def there_and_back(files: list[Path], seed: int) -> bool:
+    """Of one random picture."""
+    part = random_part(files, seed)
+    return comes_back(part, the_codec().compress(part, lossless=True))
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--random", "count", type=click.IntRange(0), default=200, show_default=True, help="Random pictures.")
+@WORKERS
+def main(images: tuple[Path, ...], count: int, workers: int) -> None:
+    """Measure lossless files of IMAGES, files or folders."""
+    files = find_images(images)
+    results = list(map_images(measure, files, workers, "lossless"))
+    returned = list(map_images(partial(there_and_back, files), range(count), workers, "random"))
+    mean = {name: round(float(np.mean([sizes[name] for sizes, _ in results]))) for name in results[0][0]}
+    failures = [path.name for path, (_, same) in zip(files, results, strict=True) if not same]
+    failures += [f"random {seed}" for seed, same in enumerate(returned) if not same]
+    print(json.dumps({"images": len(files), "mean bytes": mean,
+                      "cdraw against": {name: f"{100 * (mean['cdraw'] / mean[name] - 1):+.1f} %" for name in peers()},
+                      "random pictures": count, "failures": failures,
+                      "each": {path.name: sizes for path, (sizes, _) in zip(files, results, strict=True)}}, indent=1))
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()

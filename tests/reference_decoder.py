@@ -280,11 +280,11 @@ def exact_levels(model: Model, shown: np.ndarray, payloads: list[bytes], cut: bo
         a, b = model.conv(f"{head}.exit", seen)
         centre, index = whole(f32(4) * a, -512, 508), whole(f32(16) * b, 0, 63)
         level = (centre + 2) // 4
-        rows, table = (64 * (centre + 2 - 4 * level) + index)[0], model.tensors["tables.residual"].astype(np.int64)
+        rows, table = 64 * (centre + 2 - 4 * level) + index, model.tensors["tables.residual"].astype(np.int64)
         bands = [rows[first:first + 16] for first in range(0, len(rows), 16)]
         coded = (maps_of_a_cut if cut and i == len(payloads) - 1 else latent_maps)(table, payload, bands)
         v = np.concatenate([np.zeros((0, rows.shape[1]), np.int64), *coded])
-        predicted = (shown[colour, y::2, x::2] + level[0])[:len(v)]
+        predicted = (shown[colour, y::2, x::2] + level)[:len(v)]
         exact[slice(None) if grey else colour, y:2 * len(v):2, x::2] = (predicted + v) % 256
     return exact
 

@@ -65,7 +65,7 @@ def test_lossless(pictures, monkeypatch):
 def test_a_picture_that_came_back_changed_is_reported(pictures, monkeypatch):
     monkeypatch.setattr(lossless, "map_images", lambda work, images, workers, label: map(work, images))
     codec = lossless.the_codec()
-    monkeypatch.setattr(codec, "compress", lambda image, lossless: Codec.compress(codec, image, 3))
+    monkeypatch.setattr(codec, "compress", lambda image, lossless: Codec.compress(codec, image))
     result = CliRunner().invoke(lossless.main, [str(pictures), "--random", "1"])
     assert result.exit_code == 1
     assert json.loads(result.stdout)["failures"] == ["0.png", "1.png", "random 0"]

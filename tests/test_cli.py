@@ -240,7 +240,7 @@ def test_inputs_that_are_none(folder):
 
 
 def test_usage_errors(folder):
-    assert_fails(run("compress", "in.png", "-o", "x.cdr", "--steps", "8", *MODEL), "has 7 steps", code=2)
+    assert_fails(run("compress", "in.png", "-o", "x.cdr", "--steps", "20", *MODEL), "has 7 steps", code=2)
     assert_fails(run("compress", "in.png", "-o", "x.cdr", "--steps", "0", *MODEL), code=2)
     assert_fails(run("decompress", "in.cdr", "-o", "x.what", *MODEL), "'.what'", code=2)
 

@@ -6,15 +6,11 @@ of random sizes and modes, cut from IMAGES, there and back.
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import sys
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -22,31 +18,21 @@ from PIL import Image
 
 from convdraw_codec import truncate
 
-from .codecs import the_codec
+from .codecs import Pillow, the_codec
 from .parallel import WORKERS, map_images
 from .pictures import find_images, opened
 
-PLUGIN = "pillow_jxl"
-PEERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "png": ("PNG", {"optimize": True}), "webp": ("WEBP", {"lossless": True, "quality": 100, "method": 6}),
-    "jpeg-xl": ("JXL", {"lossless": True, "effort": 9})}
+PEERS = [Pillow("png", "PNG", "zlib", "optimize", ({"optimize": True},)),
+         Pillow("webp", "WEBP", "webp", "lossless, method 6", ({"lossless": True, "quality": 100, "method": 6},)),
+         Pillow("jpeg-xl", "JXL", "pillow-jxl-plugin", "lossless, effort 9", ({"lossless": True, "effort": 9},),
+                plugin="pillow_jxl")]
 MODES = ("RGB", "L", "RGBA", "LA", "P", "1")
 LARGEST_SIDE = 200
 
 
-def peers() -> list[str]:
+def peers() -> list[Pillow]:
     """Those that this machine has."""
-    return [name for name in PEERS if name != "jpeg-xl" or find_spec(PLUGIN)]
-
-
-def size_by(name: str, image: Image.Image) -> int:
-    """Bytes of a peer's lossless file."""
-    picture_format, options = PEERS[name]
-    if name == "jpeg-xl":
-        import_module(PLUGIN)
-    file = io.BytesIO()
-    image.save(file, picture_format, **options)
-    return len(file.getvalue())
+    return [peer for peer in PEERS if not peer.missing]
 
 
 def comes_back(image: Image.Image, data: bytes) -> bool:
@@ -63,7 +49,8 @@ def measure(path: Path) -> tuple[dict[str, int], bool]:
     image = opened(path)
     data = the_codec().compress(image, lossless=True)
     sizes = {"cdraw": len(data), "cdraw, steps of the model": len(truncate(data, the_codec().total_steps))}
-    return sizes | {name: size_by(name, image) for name in peers()}, comes_back(image, data)
+    others = {peer.name: len(peer.encode(image, peer.settings[0])) for peer in peers()}
+    return sizes | others, comes_back(image, data)
 
 
 def random_part(files: list[Path], seed: int) -> Image.Image:
@@ -99,7 +86,8 @@ def main(images: tuple[Path, ...], count: int, workers: int) -> None:
     failures = [path.name for path, (_, same) in zip(files, results, strict=True) if not same]
     failures += [f"random {seed}" for seed, same in enumerate(returned) if not same]
     print(json.dumps({"images": len(files), "mean bytes": mean,
-                      "cdraw against": {name: f"{100 * (mean['cdraw'] / mean[name] - 1):+.1f} %" for name in peers()},
+                      "cdraw against": {peer.name: f"{100 * (mean['cdraw'] / mean[peer.name] - 1):+.1f} %"
+                                        for peer in peers()},
                       "random pictures": count, "failures": failures,
                       "each": {path.name: sizes for path, (sizes, _) in zip(files, results, strict=True)}}, indent=1))
     sys.exit(bool(failures))

@@ -12,6 +12,7 @@ from .tiling import Strip, Tiling, exactly, put
 
 BAND_ROWS = 16
 
+
 def bands(values: np.ndarray) -> list[np.ndarray]:
     """The maps of a step, by which it is coded: a few rows of squares each."""
     return [values[first:first + BAND_ROWS] for first in range(0, len(values), BAND_ROWS)]

@@ -9,6 +9,7 @@ new code, to go on from.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import random
 import struct
@@ -80,9 +81,25 @@ def mutant(data: bytes, largest: int, seed: int) -> bytes:
     if which < len(names):
         payload = atheris.Mutate(contents.chunks[names[which]] or b"-", LARGEST // 2)
         return bitstream.write(replace(contents, chunks={**contents.chunks, names[which]: payload}))
+    return changed_segment(contents, which - len(names))
+
+
+def changed_segment(contents: bitstream.Contents, which: int) -> bytes:
+    """The file with other bytes in one segment, and right checksums."""
     segments = list(contents.segments)
-    segments[which - len(names)] = atheris.Mutate(segments[which - len(names)] or b"-", LARGEST // 2)
+    segments[which] = atheris.Mutate(segments[which] or b"-", LARGEST // 2)
     return bitstream.write(replace(contents, segments=segments))
+
+
+def latents_mutant(data: bytes, largest: int, seed: int) -> bytes:
+    """For full decodes: mostly a whole file, of which the latents of one step have changed."""
+    if random.Random(seed).random() < 1 - SEALED:
+        return mutant(data, largest, seed)
+    try:
+        contents = bitstream.read(data)
+    except CdrError:  # inputs that are no file are kept too, for what they reach
+        contents = bitstream.read(random.Random(seed).choice(seeds("decode")))
+    return changed_segment(contents, random.Random(seed).randrange(len(contents.segments)))
 
 
 def model_mutant(data: bytes, largest: int, seed: int) -> bytes:
@@ -163,8 +180,10 @@ def model(data: bytes) -> None:
 
 codec_of_tests: codec.Codec
 TARGETS: dict[str, Callable[[bytes], None]] = {target.__name__: target for target in (container, plugin, decode, model)}
+MUTATORS = {"decode": latents_mutant, "model": model_mutant}  # of the others: ``mutant``
 
 
+@functools.cache
 def seeds(target: str) -> list[bytes]:
     """Inputs to start from."""
     if target == "model":
@@ -196,7 +215,7 @@ def main(target: str, runs: int, corpus: Path | None) -> None:
     arguments = [sys.argv[0], str(folder), f"-runs={runs}", "-timeout=10", "-rss_limit_mb=4096", f"-max_len={largest}",
                  "-print_final_stats=1", f"-artifact_prefix={folder.parent}/"]
     torch.set_num_threads(1)  # pictures are tiny
-    atheris.Setup(arguments, TARGETS[target], custom_mutator=model_mutant if target == "model" else mutant)
+    atheris.Setup(arguments, TARGETS[target], custom_mutator=MUTATORS.get(target, mutant))
     atheris.Fuzz()
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Callable
 
 import torch
@@ -21,6 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import MachineError
+
+# oneDNN keeps so many kernels for shapes that return. Its own 1024 take 30 MB more, and memory scatters as pictures of
+# ever new sizes replace them. Read when the first of them is made.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
 SUM_LIMIT = 2**24  # float32 holds every integer up to here
 UNIT = 128  # LSTM states, gates and their inputs count in 1/128

@@ -144,10 +144,12 @@ def container(data: bytes) -> None:
 
 
 def plugin(data: bytes) -> None:
-    """What Pillow does before pixels are needed; its own words for bad files are OSError and SyntaxError."""
-    with contextlib.suppress(OSError, SyntaxError):
+    """What Pillow does before pixels are needed; its own words for bad and for huge files are
+    OSError, SyntaxError and DecompressionBombError."""
+    with contextlib.suppress(OSError, SyntaxError, Image.DecompressionBombError):
         image = Image.open(io.BytesIO(data), formats=["CDR"])
-        image.getexif()
+        with contextlib.suppress(struct.error):  # Pillow's, for short EXIF in any format
+            image.getexif()
         image.verify()
         accept()
 
@@ -215,7 +217,9 @@ def main(target: str, runs: int, corpus: Path | None) -> None:
     arguments = [sys.argv[0], str(folder), f"-runs={runs}", "-timeout=10", "-rss_limit_mb=4096", f"-max_len={largest}",
                  "-print_final_stats=1", f"-artifact_prefix={folder.parent}/"]
     torch.set_num_threads(1)  # pictures are tiny
-    atheris.Setup(arguments, TARGETS[target], custom_mutator=MUTATORS.get(target, mutant))
+    mutate = MUTATORS.get(target, mutant)
+    atheris.Setup(arguments, TARGETS[target],
+                  custom_mutator=lambda data, largest, seed: mutate(data, largest, seed)[:largest])
     atheris.Fuzz()
 
 

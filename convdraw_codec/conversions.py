@@ -204,9 +204,11 @@ class Decompressing:
 
 def upright(image: Image) -> Image:
     """Turned as its EXIF orientation says, in RGB or grey."""
-    from PIL import ImageOps
+    from .images import turned
 
-    image = ImageOps.exif_transpose(image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of what was said when it was compressed
+        image = turned(image)
     return image.convert("L" if image.mode[0] == "L" else "RGB")
 
 

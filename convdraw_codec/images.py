@@ -24,6 +24,8 @@ _GREY = ("L", "1", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _COLOUR = ("RGB", "RGBX", "P", "RGBA", "RGBa", "PA", "CMYK", "YCbCr", "LAB", "HSV")
 _ROUNDED = ("YCbCr", "LAB", "HSV", "La", "RGBa")  # as RGB or grey, not quite the same
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
+# What Pillow raises for damaged files.
+_DAMAGE = (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, TypeError, struct.error, zlib.error)
 # Chunks, and where Pillow keeps what they hold.
 METADATA = {"ICCP": "icc_profile", "EXIF": "exif", "XMP ": "xmp"}
 ALPHA = "ALPH"
@@ -119,8 +121,7 @@ def read_picture(source: str | PathLike[str] | BinaryIO, keep_orientation: bool 
         if error.errno is not None:  # the file could not be read; without a number, it is damaged
             raise
         raise ImageError(f"its picture is damaged ({error})") from error
-    except (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, struct.error, zlib.error,
-            Image.DecompressionBombError) as error:  # what Pillow raises for damaged files
+    except (*_DAMAGE, Image.DecompressionBombError) as error:
         raise ImageError(f"its picture is damaged ({error})") from error
 
 
@@ -130,7 +131,7 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
     if image.mode not in _GREY + _COLOUR:
         raise ImageError(f"pictures of Pillow mode {image.mode} are not supported")
     if not keep_orientation:
-        image = ImageOps.exif_transpose(image)
+        image = turned(image)
     metadata = {name: _as_bytes(image.info[key]) for name, key in METADATA.items() if image.info.get(key)}
     grey, lost, was = image.mode in _GREY, "", image.mode
     if image.mode.startswith("I") or image.mode == "F":
@@ -151,6 +152,15 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
     if lost and was not in _ROUNDED:
         warnings.warn(f"{lost} is not kept", UserWarning, stacklevel=3)
     return Picture(image.convert("L" if grey else "RGB"), alpha, metadata, lost)
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF orientation says; as it is, with a warning, where its EXIF cannot be read."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGE:
+        warnings.warn("its EXIF is damaged, so it is not turned", UserWarning, stacklevel=3)
+        return image
 
 
 def _as_bytes(value: bytes | str) -> bytes:

@@ -348,6 +348,15 @@ def test_a_montage_of_less_than_a_step(folder):
     assert_fails(run("montage", "cut.cdr", "-o", "strip.png", *MODEL), "cut.cdr", "a whole step")
 
 
+def test_damaged_exif_is_named_and_costs_no_picture(folder):
+    image = Image.fromarray(synthetic(24, 32))
+    image.save("odd.png", exif=b"Exif\0\0II*\0\x08\0\0")
+    result = run("compress", "odd.png", "-o", "odd.cdr", *MODEL)
+    assert (result.exit_code, "EXIF is damaged" in result.stderr) == (0, True)
+    assert run("compare", "odd.png", "odd.cdr", *MODEL).exit_code == 0
+    assert run("montage", "odd.png", "-o", "strip.png", *MODEL).exit_code == 0
+
+
 def test_a_montage_that_would_be_far_too_tall(folder):
     Image.new("L", (1, 60_000)).save("tall.png")
     assert_fails(run("montage", "tall.png", "-o", "strip.png", "--width", "2000", *MODEL), "tall.png", "too large")

@@ -194,6 +194,15 @@ def test_orientation_is_applied_or_kept(tiny, tmp_path):
     assert (kept.size, kept.getexif()[0x0112]) == ((20, 10), 6)
 
 
+def test_damaged_exif_costs_no_picture(tiny):
+    image = Image.fromarray(synthetic(10, 20))
+    image.info["exif"] = b"Exif\0\0II*\0\x08\0\0"  # Pillow's parser fails
+    with pytest.warns(UserWarning, match="EXIF is damaged"):
+        data = tiny.compress(image, 1)
+    back = tiny.decompress(data)
+    assert (back.size, back.info["exif"]) == ((20, 10), image.info["exif"])
+
+
 @pytest.mark.parametrize("bad", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4), np.float32),
                                  np.zeros((0, 4), np.uint8), np.zeros((1, 70000), np.uint8)])
 def test_arrays_that_are_no_pictures(tiny, bad):

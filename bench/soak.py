@@ -25,13 +25,14 @@ from .memory import resident_mb
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
 LARGEST_SIDE = 400
+LARGEST_FIRST = 8  # rounds: buffers stay as large as the largest picture has made them
 WARM_UP = 0.25  # of the rounds, before memory counts
 FEW = 10  # rounds, of which no slope can be told
 
 
-def random_picture(rng: random.Random, photograph: Image.Image) -> Image.Image:
-    """A part of the photograph, or noise, in some mode."""
-    width, height = (rng.randint(1, LARGEST_SIDE) for _ in range(2))
+def random_picture(rng: random.Random, photograph: Image.Image, smallest: int) -> Image.Image:
+    """A part of the photograph, or noise, in some mode, with sides from ``smallest`` to ``LARGEST_SIDE``."""
+    width, height = (rng.randint(smallest, LARGEST_SIDE) for _ in range(2))
     if rng.random() < 0.1:
         noise = np.random.default_rng(rng.getrandbits(32)).integers(0, 256, (height, width, 3), np.uint8)
         picture = Image.fromarray(noise)
@@ -41,9 +42,10 @@ def random_picture(rng: random.Random, photograph: Image.Image) -> Image.Image:
     return picture.convert(rng.choice(("RGB", "RGB", "L", "RGBA", "LA")))
 
 
-def one_round(rng: random.Random, codecs: list[Codec], photograph: Image.Image) -> tuple[list[int], list[str]]:
+def one_round(rng: random.Random, codecs: list[Codec], photograph: Image.Image,
+              smallest: int) -> tuple[list[int], list[str]]:
     """Sizes in bytes of the files decoded, and what went wrong."""
-    picture, failures = random_picture(rng, photograph), []
+    picture, failures = random_picture(rng, photograph, smallest), []
     fast, slow = codecs
     torch.set_num_threads(rng.randint(1, 2))
     steps = rng.randint(1, fast.total_steps)
@@ -81,7 +83,7 @@ def main(minutes: float, seed: int) -> None:
     failures: list[str] = []
     memory: list[tuple[float, float]] = []
     while (elapsed := time.monotonic() - start) < 60 * minutes:
-        done, wrong = one_round(rng, codecs, photograph)
+        done, wrong = one_round(rng, codecs, photograph, LARGEST_SIDE if len(memory) < LARGEST_FIRST else 1)
         sizes, failures = sizes + done, failures + wrong
         memory.append((elapsed / 60, resident_mb()))
     report = {"minutes": minutes, "rounds": len(memory), "files": len(sizes), "bytes": sum(sizes), "failures": failures}

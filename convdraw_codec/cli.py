@@ -402,8 +402,7 @@ def montage(input: str, output: str, steps: tuple[int, ...] | None, width: int, 
 
 
 @main.command()
-@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...",
-                type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("data", nargs=-1, required=True, metavar="DATA...", type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path),
               help="Model file to write (.safetensors).")
 @click.option("--config", default="photo", show_default=True,
@@ -412,19 +411,20 @@ def montage(input: str, output: str, steps: tuple[int, ...] | None, width: int, 
               help="Time between checkpoints.")
 @THREADS
 @chatter_options
-def train(folders: tuple[Path, ...], output: Path, config: str, minutes: float, threads: int | None,
+def train(data: tuple[Path, ...], output: Path, config: str, minutes: float, threads: int | None,
           chatter: Chatter) -> None:
-    """Train a model on the photographs below each FOLDER.
+    """Train a model on DATA: on the photographs below each folder, or, with a configuration of a generative model
+    (paper/...), on files of small pictures.
 
     A checkpoint, OUTPUT with .ckpt added, and the model so far are written every few minutes; the same command
     goes on from there.
     """
     import torch
 
-    from .training.loop import find_config, load_config
-    from .training.loop import train as run
+    from .training.configuration import find_config, load_config
+    from .training.start import train as run
 
     if threads:
         torch.set_num_threads(threads)
     with failing("train on", config):
-        run(load_config(find_config(config)), list(folders), output, chatter.say, checkpoint_minutes=minutes)
+        run(load_config(find_config(config)), list(data), output, chatter.say, checkpoint_minutes=minutes)

@@ -7,9 +7,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench import budgets, fills, grey, large, lossless, paper_figures, soak, speed, verify
+from bench import budgets, fills, grey, large, likelihood, lossless, paper_figures, soak, speed, verify
 from bench.pictures import mirrored, opened
 from convdraw_codec import Codec, truncate
+from convdraw_codec.likelihood.models import new_model, save_generative
 from convdraw_codec.metrics import psnr
 
 from .conftest import synthetic
@@ -229,3 +230,23 @@ def test_the_effect_of_lambda(pictures, tmp_path):
     numbers = json.loads((tmp_path / "tradeoff.json").read_text())
     assert numbers[0] == numbers[2]
     assert numbers[1]["bytes"] <= 900
+
+
+@pytest.mark.parametrize("name", ["one layer", "attention"])
+def test_likelihood(tmp_path, name):
+    """The report adds up, and the pictures are there."""
+    from .test_likelihood import BITS, CONFIGS, write_bits
+
+    write_bits(tmp_path / "bits.npz")
+    save_generative(new_model(CONFIGS[name]), CONFIGS[name], tmp_path / "m.safetensors")
+    said = run(likelihood.main, tmp_path / "m.safetensors", tmp_path / "bits.npz", "--draws", 3, "--bits-back", 4,
+               "--out", tmp_path)
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert f"{report['nats']} nats" in said
+    bits = np.array(json.loads((tmp_path / "m-steps.json").read_text())["bits by step and layer, from the top"])
+    assert report["pictures"] == 8
+    assert report["nats"] == pytest.approx(report["reconstruction"] + bits.sum() * np.log(2), abs=0.01)
+    assert report["bits per dimension"] == pytest.approx(report["nats"] / np.log(2) / BITS.dimensions, abs=1e-4)
+    assert report["bits-back"]["exact"]
+    assert opened(tmp_path / "m-samples.png").size == (10 * 13, 10 * 9)
+    assert (tmp_path / "m-drawing.png").exists() == (name == "attention")

@@ -8,7 +8,7 @@ from convdraw_codec.errors import ConfigError
 from convdraw_codec.lapped import lap
 from convdraw_codec.latents import half_cells, target
 from convdraw_codec.retouch import RetouchSize
-from convdraw_codec.training.loop import find_config, load_config
+from convdraw_codec.training.configuration import find_config, load_config
 
 from .conftest import synthetic
 from .tiny import CONFIG, tiny_model

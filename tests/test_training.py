@@ -16,14 +16,15 @@ from safetensors.torch import load_file
 
 from convdraw_codec import Codec, ConfigError
 from convdraw_codec.cli import main
-from convdraw_codec.training.loop import Stage, Trainer, TrainingConfig, find_config, load_config, train
+from convdraw_codec.training.codec import CodecTrainer, train
+from convdraw_codec.training.configuration import CodecRecipe, Stage, find_config, load_config
 from convdraw_codec.training.objective import Objective, ResidualObjective, RetouchObjective, rollout, tradeoffs
 from convdraw_codec.training.photographs import find_photographs, random_crops
 
 from .conftest import synthetic
 from .tiny import CONFIG, tiny_model
 
-SHORT = TrainingConfig(model=CONFIG, crop=16, batch=4, seed=1, strength=20.0, complete=0.5, gradient_limit=1.0,
+SHORT = CodecRecipe(model=CONFIG, crop=16, batch=4, seed=1, strength=20.0, complete=0.5, gradient_limit=1.0,
                        average=0.9, stages=(Stage("noisy", 0.01, 1e-3, 1e-3), Stage("rounded", 0.006, 1e-3, 1e-5),
                                            Stage("retouch", 0.006, 1e-3, 1e-5), Stage("residual", 0.006, 1e-3, 1e-5)))
 
@@ -110,13 +111,13 @@ def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path, stop):
     """Saved and restored in either training, the codec's or the retouch's, a run ends with the same weights."""
     crops = [batch() for _ in range(6)]
 
-    def run(stop: int | None) -> Trainer:
-        trainer = Trainer(SHORT, torch.device("cpu"))
+    def run(stop: int | None) -> CodecTrainer:
+        trainer = CodecTrainer(SHORT, torch.device("cpu"))
         for i, crop in enumerate(crops):
             if i == stop:
                 trainer.save(tmp_path / "c.ckpt")
                 torch.manual_seed(5)
-                trainer = Trainer(SHORT, torch.device("cpu"))
+                trainer = CodecTrainer(SHORT, torch.device("cpu"))
                 trainer.restore(tmp_path / "c.ckpt")
             if i == 4:
                 trainer.stage = 1
@@ -133,7 +134,7 @@ def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path, stop):
 
 
 def test_the_retouch_is_trained_on_the_codec_that_is_saved():
-    trainer = Trainer(SHORT, torch.device("cpu"))
+    trainer = CodecTrainer(SHORT, torch.device("cpu"))
     for _ in range(3):
         trainer.step(batch())
     trainer.stage = 1
@@ -145,7 +146,7 @@ def test_the_retouch_is_trained_on_the_codec_that_is_saved():
 
 
 def test_a_jump_of_the_loss_is_refused():
-    trainer = Trainer(SHORT, torch.device("cpu"))
+    trainer = CodecTrainer(SHORT, torch.device("cpu"))
     assert trainer.step(batch()) is not None
     before = [p.clone() for p in trainer.model.parameters()]
     trainer.running_loss = 1e-3
@@ -154,7 +155,7 @@ def test_a_jump_of_the_loss_is_refused():
 
 
 def test_after_a_jump_the_run_goes_on_from_good_weights(photographs, tmp_path, monkeypatch):
-    step, calls = Trainer.step, []
+    step, calls = CodecTrainer.step, []
 
     def jump_once(self, image):
         calls.append(self.iteration)
@@ -163,7 +164,7 @@ def test_after_a_jump_the_run_goes_on_from_good_weights(photographs, tmp_path, m
                 self.model.initial_canvas.fill_(math.nan)
         return step(self, image)
 
-    monkeypatch.setattr(Trainer, "step", jump_once)
+    monkeypatch.setattr(CodecTrainer, "step", jump_once)
     lines: list[str] = []
     train(SHORT, [photographs], tmp_path / "m.safetensors", lines.append)
     assert sum("the loss jumped" in line for line in lines) == 1
@@ -176,14 +177,14 @@ from pathlib import Path
 import torch
 from tests.test_training import SHORT
 from convdraw_codec.training import workers
-from convdraw_codec.training.loop import Trainer
+from convdraw_codec.training.codec import CodecTrainer
 from convdraw_codec.training.photographs import random_crops
 from tests.conftest import synthetic
 
-Trainer.autocast = lambda self: contextlib.nullcontext()
+CodecTrainer.autocast = lambda self: contextlib.nullcontext()
 torch.set_num_threads(1)
 with workers.together():
-    trainer = Trainer(SHORT, torch.device("cpu"))
+    trainer = CodecTrainer(SHORT, torch.device("cpu"))
     crops = random_crops([synthetic(40, 48, s) for s in range(3)], 16, workers.share(SHORT.batch), seed=2)
     for iteration in range(8):
         if iteration == 5:
@@ -201,7 +202,7 @@ def test_two_processes_train_as_one(tmp_path):
     script = tmp_path / "together.py"
     script.write_text(TOGETHER)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "OMP_NUM_THREADS": "1"}
-    started = Trainer(SHORT, torch.device("cpu")).average
+    started = CodecTrainer(SHORT, torch.device("cpu")).average
     weights = []
     for launcher, count in (([], 1), (["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"], 2)):
         result = subprocess.run([sys.executable, *launcher, script, str(tmp_path / f"{count}.ckpt")],

@@ -1,0 +1,148 @@
+"""DRAW as its authors wrote it, without convolutions, with and without selective attention.
+
+Equation numbers are those of Gregor et al., "DRAW: A Recurrent Neural Network For Image Generation" (2015).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from .generative import Generative, Picture, gaussian, lstm
+
+
+@dataclass(frozen=True)
+class DRAWConfig:
+    """state: units of each LSTM; latents: numbers in z. read, write: filters a side of the attention; 0 sees and
+    writes the whole picture."""
+
+    picture: Picture
+    steps: int
+    state: int
+    latents: int
+    read: int = 0
+    write: int = 0
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """c_t, (B, channels, H, W); h^dec and its cell, (B, state); where it was written last, or None."""
+
+    canvas: Tensor
+    h: Tensor
+    c: Tensor
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The picture, h^enc and its cell, (B, state)."""
+
+    x: Tensor
+    h: Tensor
+    c: Tensor
+
+
+@dataclass(frozen=True)
+class Window:
+    """A grid of Gaussian filters. rows (B, N, H) and columns (B, N, W) sum to one; intensity: (B, 1, 1, 1).
+
+    centre: (B, 2), x and y in pixels; spacing and deviation of the filters: (B,), in pixels.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    intensity: Tensor
+    centre: Tensor
+    spacing: Tensor
+    deviation: Tensor
+
+    def read(self, x: Tensor) -> Tensor:
+        """(27): (B, C, H, W) -> (B, C, N, N)."""
+        return self.intensity * (self.rows[:, None] @ x @ self.columns[:, None].mT)
+
+    def write(self, patch: Tensor) -> Tensor:
+        """(29): (B, C, N, N) -> (B, C, H, W)."""
+        return self.rows[:, None].mT @ patch @ self.columns[:, None] / self.intensity
+
+
+def window(parameters: Tensor, filters: int, height: int, width: int) -> Window:
+    """(19)-(26): the grid of ``filters`` a side that (B, 5) numbers describe."""
+    across, down, log_variance, log_spacing, log_intensity = parameters.float().unbind(1)  # (21)
+    centre = torch.stack([(width + 1) / 2 * (across + 1), (height + 1) / 2 * (down + 1)], dim=1)  # (22)-(23)
+    spacing = (max(height, width) - 1) / max(filters - 1, 1) * log_spacing.exp()  # (24)
+    offsets = torch.arange(filters, device=parameters.device) - (filters - 1) / 2
+    means = centre[:, :, None] + offsets * spacing[:, None, None]  # (19)-(20)
+
+    def bank(mean: Tensor, size: int) -> Tensor:
+        distance = torch.arange(1, size + 1, device=mean.device) - mean[:, :, None]
+        weights = torch.exp(-distance.square() / (2 * log_variance.exp()[:, None, None]))
+        return weights / weights.sum(2, keepdim=True).clamp_min(1e-8)  # (25)-(26)
+
+    return Window(bank(means[:, 1], height), bank(means[:, 0], width), log_intensity.exp()[:, None, None, None],
+                  centre, spacing, (log_variance / 2).exp())
+
+
+class DRAW(Generative):
+    """The model of a ``DRAWConfig``; one layer of latents, (B, latents)."""
+
+    layers = 1
+
+    def __init__(self, config: DRAWConfig):
+        super().__init__()
+        self.config, self.picture, self.steps = config, config.picture, config.steps
+        picture, state = config.picture, config.state
+        seen = 2 * (picture.channels * config.read**2 if config.read else picture.dimensions)
+        written = config.write**2 if config.write else picture.height * picture.width
+        self.encoder = nn.Linear(seen + 2 * state, 4 * state)
+        self.decoder = nn.Linear(config.latents + state, 4 * state)
+        self.to_posterior = nn.Linear(state, 2 * config.latents)
+        self.to_prior = nn.Linear(state, 2 * config.latents)
+        self.to_canvas = nn.Linear(state, picture.canvas_channels * written)
+        self.to_read = nn.Linear(state, 5) if config.read else None
+        self.to_write = nn.Linear(state, 5) if config.write else None
+        self.first_canvas = nn.Parameter(torch.zeros(picture.canvas_channels, picture.height, picture.width))
+
+    def _empty(self, batch: int) -> Tensor:
+        return torch.zeros(batch, self.config.state, device=self.first_canvas.device)
+
+    def start(self, batch: int) -> Decoder:
+        return Decoder(self.first_canvas.expand(batch, -1, -1, -1), self._empty(batch), self._empty(batch))
+
+    def start_encoder(self, x: Tensor) -> Encoder:
+        return Encoder(x, self._empty(len(x)), self._empty(len(x)))
+
+    def _window(self, parameters: Tensor, filters: int) -> Window:
+        return window(parameters, filters, self.picture.height, self.picture.width)
+
+    def look(self, encoder: Encoder, decoder: Decoder) -> Encoder:
+        """(3)-(5): the picture and what is wrong with the canvas, all of it or through a window."""
+        seen = torch.cat([encoder.x, encoder.x - self.picture.mean(decoder.canvas)], dim=1)
+        if self.to_read is not None:
+            seen = self._window(self.to_read(decoder.h), self.config.read).read(seen)
+        h, c = lstm(self.encoder(torch.cat([seen.flatten(1), encoder.h, decoder.h], dim=1)), encoder.c)
+        return replace(encoder, h=h, c=c)
+
+    def posterior(self, layer: int, encoder: Encoder, decoder: Decoder) -> Normal:
+        return gaussian(self.to_posterior(encoder.h))
+
+    def prior(self, layer: int, decoder: Decoder) -> Normal:
+        """Learned from the decoder's memory; in the first paper it is standard normal."""
+        return gaussian(self.to_prior(decoder.h))
+
+    def absorb(self, layer: int, z: Tensor, decoder: Decoder) -> Decoder:
+        """(7)-(8): the decoder takes in the latents and writes, on the whole canvas or through a window."""
+        h, c = lstm(self.decoder(torch.cat([z, decoder.h], dim=1)), decoder.c)
+        patch, place = self.to_canvas(h).float(), None
+        if self.to_write is None:
+            written = patch.view_as(decoder.canvas)
+        else:
+            place = self._window(self.to_write(h), self.config.write)
+            written = place.write(patch.view(len(z), self.picture.canvas_channels, *[self.config.write] * 2))
+        return Decoder(decoder.canvas + written, h, c, place)
+
+    def canvas(self, decoder: Decoder) -> Tensor:
+        return decoder.canvas

@@ -1,0 +1,22 @@
+"""One call to train whatever a configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from . import codec, likelihood
+from .configuration import CodecRecipe, LikelihoodRecipe
+
+
+def train(recipe: CodecRecipe | LikelihoodRecipe, data: list[Path], output: Path, report: Callable[[str], None], *,
+          checkpoint_minutes: float = 5.0) -> None:
+    """Train on ``data``, folders of photographs or files of small pictures, and write the model to ``output``.
+
+    Goes on from the checkpoint ``output`` + ".ckpt" if there is one. Raises ConfigError for data or a checkpoint that
+    does not fit.
+    """
+    if isinstance(recipe, CodecRecipe):
+        codec.train(recipe, data, output, report, checkpoint_minutes=checkpoint_minutes)
+    else:
+        likelihood.train(recipe, data, output, report, checkpoint_minutes=checkpoint_minutes)

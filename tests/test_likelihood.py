@@ -1,0 +1,280 @@
+"""Generative models: what they measure is what the formulas say, and bits-back coding gives it."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import norm
+
+from convdraw_codec import ConfigError, ModelError
+from convdraw_codec.likelihood import bits_back
+from convdraw_codec.likelihood.conv_draw import ConvDRAWConfig, GenerativeLayer
+from convdraw_codec.likelihood.datasets import load_pictures, pixels
+from convdraw_codec.likelihood.draw import DRAWConfig, window
+from convdraw_codec.likelihood.generative import Picture, bound, importance_weighted, sample
+from convdraw_codec.likelihood.models import load_generative, model_config, new_model, save_generative
+from convdraw_codec.training.configuration import LikelihoodRecipe, Stage, find_config, load_config
+from convdraw_codec.training.likelihood import LikelihoodTrainer, batches, train
+
+BITS, LEVELS = Picture(1, 8, 12, "bernoulli"), Picture(3, 8, 8, "gaussian")
+CONFIGS = {
+    "one layer": ConvDRAWConfig(BITS, 3, (GenerativeLayer(4, 6, 2, 3),)),
+    "two layers": ConvDRAWConfig(LEVELS, 2, (GenerativeLayer(8, 6, 3, 1), GenerativeLayer(2, 5, 2, 5))),
+    "draw": DRAWConfig(BITS, 3, 16, 4),
+    "attention": DRAWConfig(BITS, 3, 16, 4, read=2, write=3),
+}
+
+
+@pytest.fixture(params=CONFIGS)
+def model(request):
+    """Untrained, but with canvases, priors and posteriors that differ from step to step."""
+    torch.manual_seed(1)
+    return new_model(CONFIGS[request.param])
+
+
+def some_pictures(picture: Picture, count: int = 4) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    shape = (count, picture.channels, picture.height, picture.width)
+    return torch.randint(0, 2 if picture.output == "bernoulli" else 256, shape, generator=generator).float()
+
+
+def integral(values: np.ndarray, x: np.ndarray) -> float:
+    return float(np.trapezoid(values, x))
+
+
+def test_divergence_is_the_integral_of_its_definition(model):
+    """Of the first step, latent by latent."""
+    x = some_pictures(model.picture, 1)
+    decoder = model.start(1)
+    with torch.no_grad():
+        encoder = model.look(model.start_encoder(model.picture.units(x)), decoder)
+        q, p = model.posterior(0, encoder, decoder), model.prior(0, decoder)
+        measured = bound(model, x).divergence[0, 0, 0].item()
+    expected = 0.0
+    numbers = (d.double().flatten().tolist() for d in (q.mean, q.stddev, p.mean.expand_as(q.mean), p.stddev))
+    for m, s, prior_mean, prior_deviation in zip(*numbers, strict=True):
+        z = np.linspace(m - 12 * s, m + 12 * s, 4001)
+        density = norm.pdf(z, m, s)
+        log_ratio = norm.logpdf(z, m, s) - norm.logpdf(z, prior_mean, prior_deviation)
+        expected += integral(density * log_ratio, z)
+    # levels are seen with noise, which the posterior feels
+    assert measured == pytest.approx(expected, rel=1e-3 if model.picture.output == "bernoulli" else 0.05)
+
+
+def test_reconstruction_of_bits_is_their_cross_entropy():
+    canvas, x = torch.randn(4, 1, 8, 12), some_pictures(BITS)
+    p = 1 / (1 + np.exp(-canvas.double().numpy()))
+    expected = -(x.numpy() * np.log(p) + (1 - x.numpy()) * np.log(1 - p)).sum()
+    assert -BITS.distribution(canvas).log_prob(x).sum().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_noise_costs_no_less_than_the_levels():
+    """(9): the mean density over a level bounds the logarithm of its probability from above, and is near for wide
+    densities."""
+    canvas = torch.cat([torch.randn(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)], dim=1)
+    x = some_pictures(LEVELS, 1)
+    distribution = LEVELS.distribution(canvas)
+    u = (torch.arange(200) + 0.5) / 200
+    noisy = -torch.stack([distribution.log_prob(x + v) for v in u]).mean(0).sum().item()
+    mean, deviation = distribution.mean.double().numpy(), distribution.stddev.double().numpy()
+    low, high = norm.cdf(x.numpy(), mean, deviation), norm.cdf(x.numpy() + 1, mean, deviation)
+    exact = -np.log(high - low).sum()
+    assert exact <= noisy + 1e-3
+    assert noisy == pytest.approx(exact, rel=1e-3)
+
+
+def test_the_ratio_drawn_has_the_divergence_as_its_mean(model):
+    x = some_pictures(model.picture, 1).expand(3000, -1, -1, -1)
+    with torch.no_grad():
+        cost = bound(model, x, torch.Generator().manual_seed(0))
+    difference = (cost.log_ratio - cost.divergence.sum((0, 1))).double()
+    assert abs(difference.mean()) < 5 * difference.std() / math.sqrt(len(x))
+
+
+def test_more_draws_tighten_the_bound(model):
+    x = some_pictures(model.picture, 1).expand(300, -1, -1, -1)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        one, many = (importance_weighted(model, x, draws, generator).mean() for draws in (1, 20))
+        mean = bound(model, x, generator).nats.mean()
+    assert many < one
+    assert one.item() == pytest.approx(mean.item(), rel=0.02)
+
+
+def test_every_parameter_learns(model):
+    bound(model, some_pictures(model.picture)).nats.sum().backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+
+
+def test_samples_are_pictures(model):
+    with torch.no_grad():
+        drawn = sample(model, 2, torch.Generator().manual_seed(0))
+    picture = model.picture
+    assert drawn.shape == (model.steps, 2, picture.channels, picture.height, picture.width)
+    assert 0 <= drawn.min() < drawn.max() <= 1
+
+
+def test_filters_are_those_of_the_equations():
+    """(19)-(26), written out."""
+    height, width, filters = 9, 14, 3
+    parameters = [0.3, -0.2, 0.5, -0.7, 0.1]
+    place = window(torch.tensor([parameters]), filters, height, width)
+    x, y = (width + 1) / 2 * (0.3 + 1), (height + 1) / 2 * (-0.2 + 1)
+    spacing = (max(height, width) - 1) / (filters - 1) * math.exp(-0.7)
+    for bank, centre, size in ((place.columns, x, width), (place.rows, y, height)):
+        for i in range(1, filters + 1):
+            mean = centre + (i - filters / 2 - 0.5) * spacing
+            row = [math.exp(-(a - mean) ** 2 / (2 * math.exp(0.5))) for a in range(1, size + 1)]
+            assert bank[0, i - 1].tolist() == pytest.approx([v / sum(row) for v in row], abs=1e-6)
+    assert place.intensity.item() == pytest.approx(math.exp(0.1))
+
+
+def test_a_window_reads_what_lies_under_it():
+    picture = torch.zeros(1, 1, 20, 20)
+    picture[0, 0, 4, 15] = 1.0  # row 5, column 16, counted from one
+    across, down = 16 / 10.5 - 1, 5 / 10.5 - 1
+    place = window(torch.tensor([[across, down, -6.0, math.log(2 / 19 * 2), 0.0]]), 3, 20, 20)
+    patch = place.read(picture)[0, 0]
+    assert patch[1, 1] == pytest.approx(1.0, abs=1e-3)
+    assert patch.sum() == pytest.approx(1.0, abs=1e-3)
+    assert place.write(patch[None, None])[0, 0, 4, 15] == pytest.approx(1.0, abs=1e-2)
+
+
+# -- bits-back -------------------------------------------------------------------------------------------------
+
+def random_words(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(2**32, size=count, dtype=np.uint64).astype(np.uint32)
+
+
+def test_bits_back_returns_pictures_and_random_words(model):
+    x, first = some_pictures(model.picture, 10), random_words(2000)
+    chain = bits_back.encode(model, x, first)
+    pictures, left = bits_back.decode(model, chain.words, len(x))
+    assert torch.equal(pictures, x.to(torch.uint8))
+    assert np.array_equal(left, first)
+    assert chain.bits == pytest.approx(32 * (len(chain.words) - len(first)), abs=70)
+    assert 0 < chain.start < 32 * len(first)
+
+
+def test_bits_back_costs_what_the_bound_says(model):
+    """In the mean, on truly random words: in a chain, what one picture leaves is not quite random to the next."""
+    x = some_pictures(model.picture, 1)
+    bits = [bits_back.encode(model, x, random_words(2000, seed)).bits for seed in range(200)]
+    with torch.no_grad():
+        nats = bound(model, x.expand(2000, -1, -1, -1), torch.Generator().manual_seed(0)).nats.mean().item()
+    assert np.mean(bits) == pytest.approx(nats / math.log(2), rel=0.02)
+
+
+def test_bits_back_asks_for_more_random_words():
+    with pytest.raises(ValueError, match="too few"):
+        bits_back.encode(new_model(CONFIGS["one layer"]), some_pictures(BITS), random_words(2))
+
+
+# -- files, data, training -----------------------------------------------------------------------------------
+
+def test_a_model_survives_its_file(model, tmp_path):
+    save_generative(model, model.config, tmp_path / "m.safetensors")
+    again, x = load_generative(tmp_path / "m.safetensors"), some_pictures(model.picture)
+    with torch.no_grad():
+        first, second = (bound(m, x, torch.Generator().manual_seed(0)).nats for m in (model, again))
+    assert torch.equal(first, second)
+
+
+def test_files_that_are_no_generative_models(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_generative(new_model(CONFIGS["draw"]), CONFIGS["attention"], path)  # of another configuration
+    with pytest.raises(ModelError, match="no generative model"):
+        load_generative(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="no generative model"):
+        load_generative(path)
+
+
+def write_bits(path, count: int = 40) -> np.ndarray:
+    bits = np.random.default_rng(0).integers(0, 2, (count, 96), dtype=np.uint8)
+    np.savez(path, train=np.packbits(bits, axis=1), test=np.packbits(bits[:8], axis=1))
+    return bits
+
+
+def test_data_sets(tmp_path):
+    bits = write_bits(tmp_path / "bits.npz")
+    read = load_pictures([tmp_path / "bits.npz"], BITS, "train")
+    assert np.array_equal(pixels(read, BITS).numpy().reshape(40, 96), bits)
+    assert len(load_pictures([tmp_path / "bits.npz"], BITS, "test")) == 8
+    grey = np.random.default_rng(1).integers(0, 256, (6, 8, 12), dtype=np.uint8)
+    np.savez(tmp_path / "grey.npz", images=grey)
+    assert np.array_equal(load_pictures([tmp_path / "grey.npz"], BITS, "train")[:, 0].numpy(), grey)
+    sheet = np.random.default_rng(2).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    Image.fromarray(sheet).save(tmp_path / "sheet.webp", lossless=True)
+    tiles = load_pictures([tmp_path / "sheet.webp"] * 2, LEVELS, "train")
+    assert tiles.shape == (12, 3, 8, 8)
+    assert np.array_equal(tiles[4].numpy(), sheet[8:16, 8:16].transpose(2, 0, 1))
+    with pytest.raises(ConfigError, match="holds no 8x8 pictures"):
+        load_pictures([tmp_path / "grey.npz"], LEVELS, "train")
+
+
+def test_levels_become_bits_with_their_probability():
+    grey = torch.full((1, 1, 100, 100), 64, dtype=torch.uint8)
+    share = pixels(grey, Picture(1, 100, 100, "bernoulli"), torch.Generator().manual_seed(0)).mean().item()
+    assert share == pytest.approx(64 / 255, abs=0.02)
+
+
+def recipe(config) -> LikelihoodRecipe:
+    return LikelihoodRecipe(model=config, batch=8, seed=1, gradient_limit=1.0, average=0.9, beta=1.0, held_out=8,
+                            stages=(Stage("likelihood", 0.03, 3e-3, 1e-3),))
+
+
+@pytest.mark.parametrize("name", ["one layer", "attention"])
+def test_training_goes_on_from_its_checkpoint(tmp_path, name):
+    """Stopped in the middle, it ends with the weights that it would have had; and the bound falls."""
+    data, config = [tmp_path / "bits.npz"], recipe(CONFIGS[name])
+    write_bits(data[0])
+    lines: list[str] = []
+    train(config, data, tmp_path / "m.safetensors", lines.append, checkpoint_minutes=1e-6)
+    log = [json.loads(line) for line in (tmp_path / "m.safetensors.jsonl").read_text().splitlines()]
+    assert log[-1]["nats"] < log[0]["nats"]
+    halfway = LikelihoodTrainer(config, torch.device("cpu"), torch.zeros(0))
+    pictures = load_pictures(data, BITS, "train")[:32]
+    for _, batch in zip(range(10), batches(pictures, 8, range(8), 1, 0), strict=False):
+        halfway.step(batch)
+    halfway.save(tmp_path / "n.safetensors.ckpt")
+    train(config, data, tmp_path / "n.safetensors", lines.append)
+    assert any(line.startswith("going on") for line in lines)
+    first, second = (load_generative(tmp_path / f"{m}.safetensors").state_dict() for m in "mn")
+    assert all(torch.allclose(first[key], second[key], atol=1e-6) for key in first)
+
+
+def test_too_few_pictures(tmp_path):
+    write_bits(tmp_path / "bits.npz", 10)
+    with pytest.raises(ConfigError, match="too few"):
+        train(recipe(CONFIGS["one layer"]), [tmp_path / "bits.npz"], tmp_path / "m.safetensors", print)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "draw", "draw-attention", "mnist", "mnist-small", "omniglot", "two-layer"])
+def test_configurations_that_come_along(name):
+    """They are complete, and their models explain a picture."""
+    loaded = load_config(find_config(f"paper/{name}"))
+    assert isinstance(loaded, LikelihoodRecipe)
+    with torch.device("meta"):
+        model = new_model(loaded.model)
+        decoder = model.start(2)
+        shape = (2, model.picture.channels, model.picture.height, model.picture.width)
+        encoder = model.look(model.start_encoder(torch.zeros(shape)), decoder)
+        for layer in range(model.layers):
+            q = model.posterior(layer, encoder, decoder)
+            decoder = model.absorb(layer, q.mean, decoder)
+    assert model.canvas(decoder).shape[2:] == shape[2:]
+
+
+def test_models_that_cannot_be():
+    picture = {"channels": 1, "height": 28, "width": 28, "output": "bernoulli"}
+    layer = {"stride": 3, "state": 4, "latents": 2, "kernel": 3}
+    with pytest.raises(ConfigError, match="does not divide"):
+        model_config({"picture": picture, "steps": 2, "layers": [layer]})
+    with pytest.raises(ConfigError, match="odd"):
+        model_config({"picture": picture, "steps": 2, "layers": [layer | {"stride": 2, "kernel": 4}]})
+    with pytest.raises(ConfigError, match="multiples"):
+        model_config({"picture": picture, "steps": 2, "layers": [layer, layer]})

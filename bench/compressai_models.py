@@ -1,7 +1,8 @@
 """CompressAI's models with random weights, for their arithmetic.
 
 No extra installs it: it asks for a numpy older than cdraw's. ``pip install --no-deps compressai==1.2.8 einops pandas
-pytorch-msssim torchvision torch-geometric`` puts it beside.
+pytorch-msssim torchvision torch-geometric tqdm requests urllib3 idna certifi xxhash`` puts it beside, with the
+torchvision of this torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A page to look at: ``python -m bench.report DIR [--images FOLDER]``, from what ``bench.rate_distortion`` left there.
 
-Writes DIR/report.html, which needs nothing beside it: curves, Bjontegaard rates, and for a few images the same
-detail as every codec shows it at equal bytes, pixel for pixel.
+Writes DIR/report.html, which needs nothing beside it: curves, Bjontegaard rates, time and memory as ``bench.speed``
+measured them, and for a few images the same detail as every codec shows it at equal bytes, pixel for pixel.
 """
 
 from __future__ import annotations
@@ -95,6 +95,28 @@ def rate_ratios(ours: dict, theirs: dict, metric: str) -> np.ndarray:
     return np.log(bpp) - there
 
 
+def speed_tables(speed: dict) -> list[str]:
+    """Time and memory of each codec (row) at each size (column)."""
+    sizes = sorted({tuple(row["size"]) for row in speed["rows"]}, key=lambda size: (size[0] * size[1], size))
+    names, tables = list(dict.fromkeys(row["codec"] for row in speed["rows"])), []
+    where = html.escape(f"on {speed['machine']}, torch {speed['torch']}")
+    for threads in sorted({row["threads"] for row in speed["rows"]}):
+        rows = {(row["codec"], *row["size"]): row for row in speed["rows"] if row["threads"] == threads}
+        cores = f"{threads} core{'s' * (threads > 1)}, {where}"
+        for caption, text in ((f"Seconds to encode / decode, {cores}", "{encode_s:.3g} / {decode_s:.3g}"),
+                              (f"Most memory in use, MB, {cores}", "{peak_memory_mb:,}")):
+            cells = [[name, *(speed_cell(rows.get((name, *size)), text) for size in sizes)] for name in names]
+            tables.append(table(caption, ["", *(f"{width}x{height}" for width, height in sizes)], cells))
+    return tables
+
+
+def speed_cell(row: dict | None, text: str) -> str:
+    """What a row says, or why it says nothing."""
+    if row is None:
+        return ""
+    return html.escape(row["left_out"]) if "left_out" in row else text.format(**row)
+
+
 def detail(image: Image.Image) -> tuple[int, int]:
     """Left and top of the square with most going on, of those on a coarse grid."""
     grey = np.asarray(image.convert("L"), np.float32)
@@ -119,7 +141,7 @@ def strip(path: Path, names: list[str], bpp: float) -> str:
     return f'<h3>{html.escape(path.name)}, at most {size:,} bytes</h3>\n<div class="strip">{"".join(figures)}</div>'
 
 
-def page(measured: dict[str, dict], rates: dict, curves: bytes, strips: list[str]) -> str:
+def page(measured: dict[str, dict], rates: dict, curves: bytes, speed: dict | None, strips: list[str]) -> str:
     """The whole page."""
     names = list(measured)
     count = len(next(iter(measured.values()))["images"])
@@ -129,6 +151,8 @@ def page(measured: dict[str, dict], rates: dict, curves: bytes, strips: list[str
         parts += [f'<div class="wide">{cut_table(metric, measured)}</div>' for metric in rates]
     settings = [[name, html.escape(measured[name]["description"])] for name in names]
     parts.append(table("Codecs", ["", "settings"], settings))
+    if speed:
+        parts += ["<h2>Time and memory</h2>", *(f'<div class="wide">{part}</div>' for part in speed_tables(speed))]
     if strips:
         parts.append("<h2>At equal bytes, pixel for pixel</h2>")
     return "\n".join(['<!doctype html><html lang="en"><meta charset="utf-8"><title>cdraw: rate and distortion</title>',
@@ -140,9 +164,12 @@ def page(measured: dict[str, dict], rates: dict, curves: bytes, strips: list[str
 @click.option("--images", type=click.Path(exists=True, path_type=Path), help="Images to show, a file or a folder.")
 @click.option("--count", type=click.IntRange(0), default=3, show_default=True, help="How many of them.")
 @click.option("--bpp", type=float, default=0.2, show_default=True, help="At how many bits per pixel.")
+@click.option("--speed", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="What bench.speed printed.")
 @click.option("--published", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="JSON with published curves of the same images, to draw in grey.")
-def main(folder: Path, images: Path | None, count: int, bpp: float, published: Path | None) -> None:
+def main(folder: Path, images: Path | None, count: int, bpp: float, speed: Path | None,
+         published: Path | None) -> None:
     """Make DIR/report.html from the results in DIR."""
     files = {name: folder / f"{name}.json" for name in CODECS}
     measured = {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
@@ -154,7 +181,8 @@ def main(folder: Path, images: Path | None, count: int, bpp: float, published: P
     shown = shown[::max(1, len(shown) // count)][:count] if count else []
     names = [name for name in measured if not missing(name)]
     strips = [strip(path, names, bpp) for path in shown]
-    (folder / "report.html").write_text(page(measured, compare(measured), curves.getvalue(), strips))
+    timed = json.loads(speed.read_text()) if speed else None
+    (folder / "report.html").write_text(page(measured, compare(measured), curves.getvalue(), timed, strips))
     click.echo(f"Wrote {folder / 'report.html'}")
 
 

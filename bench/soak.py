@@ -27,7 +27,7 @@ EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
 LARGEST_SIDE = 400
 LARGEST_FIRST = 8  # rounds: buffers stay as large as the largest picture has made them
 WARM_UP = 0.25  # of the rounds, before memory counts
-FEW = 10  # rounds, of which no slope can be told
+BLOCKS = 8  # of the other rounds, to whose means the slope is fitted: one round's memory is much like the last one's
 
 
 def random_picture(rng: random.Random, photograph: Image.Image, smallest: int) -> Image.Image:
@@ -87,11 +87,11 @@ def main(minutes: float, seed: int) -> None:
         sizes, failures = sizes + done, failures + wrong
         memory.append((elapsed / 60, resident_mb()))
     report = {"minutes": minutes, "rounds": len(memory), "files": len(sizes), "bytes": sum(sizes), "failures": failures}
-    if len(memory) >= FEW:
-        minute, used = np.array(memory[int(WARM_UP * len(memory)):]).T
+    if len(memory) >= 2 * BLOCKS:
+        blocks = np.array_split(memory[int(WARM_UP * len(memory)):], BLOCKS)
+        minute, used = np.array([block.mean(0) for block in map(np.asarray, blocks)]).T
         slope, error = np.polyfit(minute, used, 1, cov=True)
-        report |= {"memory_mb": [round(used[0], 1), round(used[-1], 1)],
-                   "memory_slope_mb_a_minute": round(float(slope[0]), 3),
+        report |= {"memory_mb": used.round(2).tolist(), "memory_slope_mb_a_minute": round(float(slope[0]), 3),
                    "standard_error": round(float(error[0, 0]) ** 0.5, 3)}
     print(json.dumps(report, indent=1))
     sys.exit(bool(failures))

@@ -40,6 +40,7 @@ from .pictures import mirrored, opened
 DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
 SIZES = "256x256,512x512,768x512,1024x1024,2048x2048,4096x4096"
 RUNS, ENOUGH = 3, 20.0  # runs, unless these seconds are over
+PATIENCE = 60.0  # seconds: a codec that takes longer is not tried on larger pictures
 ENTRIES = (*CODECS, *compressai_models.NAMES)
 
 
@@ -53,15 +54,19 @@ class Task:
     height: int
     threads: int
 
+    def named(self) -> dict[str, Any]:
+        """As a row says it."""
+        return {"codec": self.codec, "size": [self.width, self.height], "threads": self.threads}
 
-def best(function: Callable[[], Any]) -> float:
-    """Seconds of the fastest run."""
+
+def best(function: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds of the fastest run, and what it returned."""
     seconds: list[float] = []
     while len(seconds) < RUNS and sum(seconds) < ENOUGH:
         start = time.perf_counter()
-        function()
+        result = function()
         seconds.append(time.perf_counter() - start)
-    return round(min(seconds), 4)
+    return round(min(seconds), 4), result
 
 
 def coder(name: str) -> tuple[Callable[[Image.Image], Any], Callable[[Any], Any]]:
@@ -82,16 +87,16 @@ def measure(task: Task) -> dict[str, Any]:
     encode, decode = coder(task.codec)
     decode(encode(opened(task.picture).crop((0, 0, 64, 64))))  # warm
     image, before = mirrored(task.picture, task.width, task.height), peak_mb()
-    data = encode(image)
-    row: dict[str, Any] = {"codec": task.codec, "size": [task.width, task.height], "threads": task.threads,
-                           "bytes": sum(map(len, data[0])) if isinstance(data, tuple) else len(data),
-                           "encode_s": best(lambda: encode(image)), "decode_s": best(lambda: decode(data))}
-    row |= {"memory_before_mb": round(before), "peak_memory_mb": round(peak_mb())}
-    if task.codec == "cdraw":
+    encoding, data = best(lambda: encode(image))
+    decoding, _ = best(lambda: decode(data))
+    row = task.named() | {"bytes": sum(map(len, data[0])) if isinstance(data, tuple) else len(data),
+                          "encode_s": encoding, "decode_s": decoding,
+                          "memory_before_mb": round(before), "peak_memory_mb": round(peak_mb())}
+    if task.codec == "cdraw" and decoding < ENOUGH:
         total = the_codec().total_steps
-        row["decode_steps_s"] = {str(steps): best(partial(the_codec().decompress, data, steps))
+        row["decode_steps_s"] = {str(steps): best(partial(the_codec().decompress, data, steps))[0]
                                  for steps in (total // 4, total // 2, 3 * total // 4)}
-        row["progressive_s"] = best(lambda: list(the_codec().progressive(data)))
+        row["progressive_s"] = best(lambda: sum(1 for _ in the_codec().progressive(data)))[0]
     return row
 
 
@@ -124,15 +129,21 @@ print(imported - start, time.perf_counter() - imported)"""
 
 def measured(tasks: list[Task]) -> Iterator[dict[str, Any]]:
     """A row each, one after the other, each in a process of its own."""
-    spawn = multiprocessing.get_context("spawn")
+    spawn, slow = multiprocessing.get_context("spawn"), dict[tuple[str, int], int]()
     with click.progressbar(tasks, file=sys.stderr, label="speed") as bar:
         for task in bar:
+            pixels, who = task.width * task.height, (task.codec, task.threads)
+            if pixels > slow.get(who, pixels):
+                yield task.named() | {"left_out": f"took more than {PATIENCE:.0f} s before"}
+                continue
             with ProcessPoolExecutor(1, mp_context=spawn) as pool:
                 try:
-                    yield pool.submit(measure, task).result()
+                    row = pool.submit(measure, task).result()
                 except BrokenProcessPool:  # killed, as for want of memory
-                    yield {"codec": task.codec, "size": [task.width, task.height], "threads": task.threads,
-                           "failed": True}
+                    row = task.named() | {"left_out": "failed, as for want of memory"}
+            if max(row.get("encode_s", 0), row.get("decode_s", 0)) > PATIENCE:
+                slow[who] = min(pixels, slow.get(who, pixels))
+            yield row
 
 
 @click.command()

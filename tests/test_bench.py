@@ -102,7 +102,11 @@ def test_a_comparison_from_real_files(tmp_path):
         assert results["bpp"] == sorted(results["bpp"])
     table = json.loads((out / "bd-rates.json").read_text())
     assert "cdraw against jpeg" in table["psnr-rgb"]
-    options = ["--images", str(tmp_path / "0.png"), "--bpp", "1", "--published", str(published)]
+    speed = tmp_path / "speed.json"
+    rows = [{"codec": "cdraw", "size": [64, 48], "threads": 2, "encode_s": 1.234, "decode_s": 0.567,
+             "peak_memory_mb": 1890}, {"codec": "slow", "size": [64, 48], "threads": 2, "left_out": "too slow"}]
+    speed.write_text(json.dumps({"machine": "a machine", "torch": "2", "rows": rows}))
+    options = ["--images", str(tmp_path / "0.png"), "--bpp", "1", "--published", str(published), "--speed", str(speed)]
     result = CliRunner().invoke(report, [str(out), *options])
     assert result.exit_code == 0, result.output
     check_page(out / "report.html", table)
@@ -113,6 +117,7 @@ def check_page(path: Path, table: dict) -> None:
     text = path.read_text()
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     assert text.count("<figure>") == 4  # the original and three codecs
+    assert all(said in text for said in ("1.23 / 0.567", "1,890", "too slow", "2 cores, on a machine"))
     for rates in table.values():
         for value in rates.values():
             assert f"{value['mean over images']:+.1f} %" in text

@@ -141,6 +141,14 @@ def test_what_speed_cannot_measure_is_named(example, monkeypatch):
     assert json.loads(result.stdout)["rows"] == []
 
 
+def test_speed_has_no_patience_with_a_slow_codec(example, monkeypatch):
+    """It is not tried on larger pictures, and the report says so."""
+    monkeypatch.setattr(speed, "PATIENCE", 0)
+    report = run(speed.main, example, "--sizes", "16x16,24x16,16x16", "--threads", "1", "--codecs", "jpeg")
+    assert ["left_out" in row for row in report["rows"]] == [False, True, False]
+    assert report["rows"][1]["size"] == [24, 16]
+
+
 @pytest.mark.parametrize(("width", "height"), [(30, 20), (100, 70), (300, 50)])
 def test_a_picture_mirrored_to_any_size(example, width, height):
     image = mirrored(example, width, height)

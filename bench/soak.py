@@ -26,7 +26,7 @@ from .memory import resident_mb
 EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
 LARGEST_SIDE = 400
 LARGEST_FIRST = 8  # rounds: buffers stay as large as the largest picture has made them
-WARM_UP = 0.25  # of the rounds, before memory counts
+WARM_UP = 0.5  # of the rounds, before memory counts: caches fill, heaps spread
 BLOCKS = 8  # of the other rounds, to whose means the slope is fitted: one round's memory is much like the last one's
 
 

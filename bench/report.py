@@ -23,7 +23,7 @@ from .rate_distortion import LABELS, compare, curve, plot
 CROP = 200  # pixels
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 } caption { text-align: left; font-weight: 600 }
+table { border-collapse: collapse; margin: 1rem 0 } caption { text-align: left; font-weight: 600; white-space: nowrap }
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd } th:first-child { text-align: left }
 .better { color: #06662b } .worse { color: #9a2314 }
 .wide { overflow-x: auto } .wide td, .wide th { padding: .2rem .35rem; white-space: nowrap }

@@ -45,7 +45,7 @@ def measure(model: Generative, x: Tensor, draws: int, generator: torch.Generator
     mean, bits = torch.cat(nats).mean().item(), math.log(2) * model.picture.dimensions
     layers = torch.cat(divergence, dim=2).mean(2).numpy()
     report = {"pictures": len(x), "nats": round(mean, 3),
-              "standard error": round(torch.cat(nats).std().item() / math.sqrt(len(x)), 3),
+              "standard error": round(torch.cat(nats).std(correction=0).item() / math.sqrt(len(x)), 3),
               "bits per dimension": round(mean / bits, 4), "reconstruction": round(mean - layers.sum(), 3)}
     if draws > 1:
         weighted = torch.cat(tighter).mean().item()

@@ -89,7 +89,7 @@ def main(minutes: float, seed: int) -> None:
     report = {"minutes": minutes, "rounds": len(memory), "files": len(sizes), "bytes": sum(sizes), "failures": failures}
     if len(memory) >= 2 * BLOCKS:
         blocks = np.array_split(memory[int(WARM_UP * len(memory)):], BLOCKS)
-        minute, used = np.array([block.mean(0) for block in map(np.asarray, blocks)]).T
+        minute, used = np.array([block.mean(0) for block in blocks]).T
         slope, error = np.polyfit(minute, used, 1, cov=True)
         report |= {"memory_mb": used.round(2).tolist(), "memory_slope_mb_a_minute": round(float(slope[0]), 3),
                    "standard_error": round(float(error[0, 0]) ** 0.5, 3)}

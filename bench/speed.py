@@ -134,13 +134,14 @@ def measured(tasks: list[Task]) -> Iterator[dict[str, Any]]:
         for task in bar:
             pixels, who = task.width * task.height, (task.codec, task.threads)
             if pixels > slow.get(who, pixels):
-                yield task.named() | {"left_out": f"took more than {PATIENCE:.0f} s before"}
+                yield task.named() | {"left_out": f"failed, or took more than {PATIENCE:.0f} s, before"}
                 continue
             with ProcessPoolExecutor(1, mp_context=spawn) as pool:
                 try:
                     row = pool.submit(measure, task).result()
                 except BrokenProcessPool:  # killed, as for want of memory
                     row = task.named() | {"left_out": "failed, as for want of memory"}
+                    slow[who] = min(pixels, slow.get(who, pixels))
             if max(row.get("encode_s", 0), row.get("decode_s", 0)) > PATIENCE:
                 slow[who] = min(pixels, slow.get(who, pixels))
             yield row

@@ -156,6 +156,7 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
 
 def turned(image: Image.Image) -> Image.Image:
     """Turned as its EXIF orientation says; as it is, with a warning, where its EXIF cannot be read."""
+    image.load()  # damage of its pixels is another matter
     try:
         return ImageOps.exif_transpose(image)
     except _DAMAGE:

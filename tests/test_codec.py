@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -201,6 +203,19 @@ def test_damaged_exif_costs_no_picture(tiny):
         data = tiny.compress(image, 1)
     back = tiny.decompress(data)
     assert (back.size, back.info["exif"]) == ((20, 10), image.info["exif"])
+
+
+def test_other_damage_is_not_taken_for_that_of_exif(tiny, tmp_path):
+    """A bad chunk behind the pixels must not leave the picture on its side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(synthetic(10, 20)).save(tmp_path / "p.png", exif=exif)
+    data = (tmp_path / "p.png").read_bytes()
+    chunk = b"pHYs" + bytes(3)  # too short
+    bad = struct.pack(">I", 3) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "p.png").write_bytes(data[:-12] + bad + data[-12:])
+    with pytest.raises(ImageError, match="damaged"):
+        tiny.compress(tmp_path / "p.png", 1)
 
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4), np.float32),

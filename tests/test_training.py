@@ -66,6 +66,11 @@ def test_the_noisy_stage_is_rounding_but_near_ties():
     assert model.cores[0].analysis.weight.grad.abs().sum() > 0
 
 
+def test_photographs_are_sought_in_folders(photographs, tmp_path):
+    with pytest.raises(ConfigError, match=r"0\.png is no folder"):
+        train(SHORT, [photographs / "0.png"], tmp_path / "m.safetensors", print)
+
+
 def test_every_parameter_learns():
     """On pictures of pure noise, where every coefficient is significant."""
     model, stored = tiny_model(), torch.full((4,), 7)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from ..errors import ConfigError
-from .generative import Generative, Picture, gaussian, lstm
+from .generative import Generative, Picture, check_sizes, gaussian, lstm
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class GenerativeLayer:
     latents: int
     kernel: int
 
+    def __post_init__(self) -> None:
+        check_sizes(**vars(self))
+        if self.kernel % 2 == 0:
+            raise ConfigError(f"kernels have an odd size, not {self.kernel}")
+
 
 @dataclass(frozen=True)
 class ConvDRAWConfig:
@@ -39,13 +44,12 @@ class ConvDRAWConfig:
     layers: tuple[GenerativeLayer, ...]
 
     def __post_init__(self) -> None:
+        check_sizes(steps=self.steps)
         strides = [layer.stride for layer in self.layers]
         if not strides or any(a <= b or a % b for a, b in itertools.pairwise(strides)):
             raise ConfigError(f"the strides {strides} are not multiples of one another, from coarse to fine")
         if self.picture.height % strides[0] or self.picture.width % strides[0]:
             raise ConfigError(f"a stride of {strides[0]} does not divide {self.picture.width}x{self.picture.height}")
-        if any(layer.kernel % 2 == 0 for layer in self.layers):
-            raise ConfigError("kernels have an odd size")
 
 
 @dataclass(frozen=True)

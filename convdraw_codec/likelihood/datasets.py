@@ -7,6 +7,9 @@ Pillow reads (CIFAR-10).
 
 from __future__ import annotations
 
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,10 @@ from torch import Tensor
 from ..errors import ConfigError
 from .generative import LEVELS, Picture
 
+# What numpy and Pillow raise for damaged files.
+_DAMAGE = (OSError, ValueError, LookupError, SyntaxError, TypeError, EOFError, AttributeError, struct.error, zlib.error,
+           zipfile.BadZipFile, Image.DecompressionBombError)
+
 
 def load_pictures(paths: list[Path], picture: Picture, part: str) -> Tensor:
     """All pictures of the files, (N, channels, H, W) uint8; of files with parts, those of ``part``.
@@ -25,18 +32,20 @@ def load_pictures(paths: list[Path], picture: Picture, part: str) -> Tensor:
     """
     arrays = []
     for path in paths:
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder, and no file of pictures")
         try:
             arrays.append(_from_arrays(path, picture, part) if path.suffix == ".npz" else _from_sheet(path, picture))
-        except (OSError, ValueError, KeyError, SyntaxError) as error:
+        except _DAMAGE as error:
             raise ConfigError(f"{path} holds no {picture.width}x{picture.height} pictures: {error}") from error
     return torch.from_numpy(np.concatenate(arrays))
 
 
 def _from_arrays(path: Path, picture: Picture, part: str) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         array = file[part if part in file.files else "images"]
     shape = picture.channels, picture.height, picture.width
-    if array.ndim == 2:
+    if array.dtype == np.uint8 and array.ndim == 2:
         bits = np.unpackbits(array, axis=1)
         if not 0 <= bits.shape[1] - picture.dimensions < 8:
             raise ValueError(f"it has {bits.shape[1]} bits a picture")

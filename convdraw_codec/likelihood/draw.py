@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from .generative import Generative, Picture, gaussian, lstm
+from .generative import Generative, Picture, check_sizes, gaussian, lstm
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class DRAWConfig:
     latents: int
     read: int = 0
     write: int = 0
+
+    def __post_init__(self) -> None:
+        check_sizes(steps=self.steps, state=self.state, latents=self.latents)
+        check_sizes(0, read=self.read, write=self.write)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Window:
-    """A grid of Gaussian filters. rows (B, N, H) and columns (B, N, W) sum to one; intensity: (B, 1, 1, 1).
+    """A grid of Gaussian filters. rows (B, N, H) and columns (B, N, W) sum to one, or beyond the picture to nothing;
+    intensity: (B, 1, 1, 1).
 
     centre: (B, 2), x and y in pixels; spacing and deviation of the filters: (B,), in pixels.
     """
@@ -62,11 +67,13 @@ class Window:
 
     def read(self, x: Tensor) -> Tensor:
         """(27): (B, C, H, W) -> (B, C, N, N)."""
-        return self.intensity * (self.rows[:, None] @ x @ self.columns[:, None].mT)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.intensity * (self.rows[:, None] @ x.float() @ self.columns[:, None].mT)
 
     def write(self, patch: Tensor) -> Tensor:
         """(29): (B, C, N, N) -> (B, C, H, W)."""
-        return self.rows[:, None].mT @ patch @ self.columns[:, None] / self.intensity
+        with torch.autocast(patch.device.type, enabled=False):
+            return self.rows[:, None].mT @ patch.float() @ self.columns[:, None] / self.intensity
 
 
 def window(parameters: Tensor, filters: int, height: int, width: int) -> Window:

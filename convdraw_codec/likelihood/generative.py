@@ -15,9 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Normal, kl_divergence
 
+from ..errors import ConfigError
+
 LEVELS = 256
 LEVELS_A_UNIT = 64  # how a canvas counts the levels of grey and colour
+LARGEST = 2**16  # of the sizes in a configuration
 LOG_VARIANCE = (-9.0, 6.0)  # of latents and canvas, beyond which nothing is gained
+
+
+def check_sizes(smallest: int = 1, **sizes: object) -> None:
+    """Raise ConfigError unless all are whole numbers from ``smallest`` to ``LARGEST``."""
+    for name, value in sizes.items():
+        if type(value) is not int or not smallest <= value <= LARGEST:
+            raise ConfigError(f"{name} is a whole number from {smallest} to {LARGEST}, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,11 @@ class Picture:
     height: int
     width: int
     output: str
+
+    def __post_init__(self) -> None:
+        check_sizes(channels=self.channels, height=self.height, width=self.width)
+        if self.output not in ("bernoulli", "gaussian"):
+            raise ConfigError(f"the output of a model is bernoulli or gaussian, not {self.output!r}")
 
     @property
     def dimensions(self) -> int:

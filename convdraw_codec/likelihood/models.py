@@ -54,7 +54,12 @@ def load_generative(path: str | PathLike[str]) -> Generative:
             with torch.device("meta"):  # its own weights take the place of initial ones
                 model = new_model(config)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            for name, tensor in tensors.items():
+                if tensor.dtype != torch.float32 or not tensor.isfinite().all():
+                    raise ValueError(f"{name} holds what is no number of 32 bits")
             model.load_state_dict(tensors, assign=True)
-    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RuntimeError, RecursionError) as error:
+    except RuntimeError as error:  # of several lines, from torch
+        raise ModelError(f"{path} is no generative model: it does not hold what its configuration promises") from error
+    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is no generative model: {error}") from error
     return model.eval().requires_grad_(False)

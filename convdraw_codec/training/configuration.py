@@ -47,6 +47,8 @@ class Recipe:
     stages: tuple[Stage, ...]
 
     def __post_init__(self) -> None:
+        if self.batch < 1 or not self.stages:
+            raise ConfigError("a batch has at least one picture, and training at least one stage")
         for stage in self.stages:
             if stage.kind not in self.kinds:
                 raise ConfigError(f"a stage is one of {', '.join(self.kinds)}, not {stage.kind!r}")
@@ -74,6 +76,11 @@ class LikelihoodRecipe(Recipe):
     model: ModelConfig
     beta: float
     held_out: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.held_out < 0:
+            raise ConfigError(f"{self.held_out} pictures cannot be held out")
 
 
 def load_config(path: Path) -> CodecRecipe | LikelihoodRecipe:

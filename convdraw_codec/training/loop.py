@@ -69,7 +69,7 @@ class Trainer(ABC):
     @abstractmethod
     def loss(self, batch: Tensor) -> Tensor:
         """The loss of this stage, by way of ``losses``. What is drawn depends on the seed, the iteration and the place
-        in the whole batch alone."""
+        in the whole batch alone, or on the process."""
 
     @abstractmethod
     def validate(self) -> tuple[dict[str, Any], str]:

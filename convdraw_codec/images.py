@@ -25,7 +25,7 @@ _COLOUR = ("RGB", "RGBX", "P", "RGBA", "RGBa", "PA", "CMYK", "YCbCr", "LAB", "HS
 _ROUNDED = ("YCbCr", "LAB", "HSV", "La", "RGBa")  # as RGB or grey, not quite the same
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 # What Pillow raises for damaged files.
-_DAMAGE = (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, TypeError, struct.error, zlib.error)
+DAMAGE = (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, TypeError, struct.error, zlib.error)
 # Chunks, and where Pillow keeps what they hold.
 METADATA = {"ICCP": "icc_profile", "EXIF": "exif", "XMP ": "xmp"}
 ALPHA = "ALPH"
@@ -121,7 +121,7 @@ def read_picture(source: str | PathLike[str] | BinaryIO, keep_orientation: bool 
         if error.errno is not None:  # the file could not be read; without a number, it is damaged
             raise
         raise ImageError(f"its picture is damaged ({error})") from error
-    except (*_DAMAGE, Image.DecompressionBombError) as error:
+    except (*DAMAGE, Image.DecompressionBombError) as error:
         raise ImageError(f"its picture is damaged ({error})") from error
 
 
@@ -159,7 +159,7 @@ def turned(image: Image.Image) -> Image.Image:
     image.load()  # damage of its pixels is another matter
     try:
         return ImageOps.exif_transpose(image)
-    except _DAMAGE:
+    except DAMAGE:
         warnings.warn("its EXIF is damaged, so it is not turned", UserWarning, stacklevel=3)
         return image
 

@@ -7,10 +7,8 @@ Pillow reads (CIFAR-10).
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -18,11 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..images import DAMAGE
 from .generative import LEVELS, Picture
 
-# What numpy and Pillow raise for damaged files.
-_DAMAGE = (OSError, ValueError, LookupError, SyntaxError, TypeError, EOFError, AttributeError, struct.error, zlib.error,
-           zipfile.BadZipFile, Image.DecompressionBombError)
+_DAMAGE = (*DAMAGE, OSError, AttributeError, BadZipFile, Image.DecompressionBombError)  # and of numpy
 
 
 def load_pictures(paths: list[Path], picture: Picture, part: str) -> Tensor:

@@ -113,8 +113,6 @@ def train(recipe: CodecRecipe, folders: list[Path], output: Path, report: Callab
     """Train on the photographs below ``folders``; the rest as ``loop.run``. Raises ConfigError where there is nothing
     to train on."""
     with workers.together():
-        if recipe.batch % workers.count():
-            raise ConfigError(f"a batch of {recipe.batch} cannot be shared among {workers.count()} processes")
         if strange := [folder for folder in folders if not folder.is_dir()]:
             raise ConfigError(f"{strange[0]} is no folder of photographs")
         training_files, held_out_files = find_photographs(folders)

@@ -90,8 +90,6 @@ def train(recipe: LikelihoodRecipe, files: list[Path], output: Path, report: Cal
           checkpoint_minutes: float = 5.0) -> None:
     """Train on the pictures of ``files``; the rest as ``loop.run``. Raises ConfigError where there are too few."""
     with workers.together():
-        if recipe.batch % workers.count():
-            raise ConfigError(f"a batch of {recipe.batch} cannot be shared among {workers.count()} processes")
         pictures = load_pictures(files, recipe.model.picture, "train")
         seen = len(pictures) - recipe.held_out
         if seen < recipe.batch:

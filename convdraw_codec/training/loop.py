@@ -43,6 +43,8 @@ class Trainer(ABC):
     slow: tuple[str, ...] = ()
 
     def __init__(self, recipe: Recipe, device: torch.device):
+        if recipe.batch % workers.count():
+            raise ConfigError(f"a batch of {recipe.batch} cannot be shared among {workers.count()} processes")
         torch.manual_seed(recipe.seed)
         self.recipe, self.device = recipe, device
         self.model = self.new_model()

@@ -26,6 +26,8 @@ class Compared(Protocol):
     def name(self) -> str: ...
     @property
     def description(self) -> str: ...
+    @property
+    def settings(self) -> tuple[dict[str, Any], ...]: ...
     def points(self, image: Image.Image) -> Iterator[Point]: ...
     def within(self, image: Image.Image, size: int) -> Point | None: ...
 
@@ -43,7 +45,8 @@ class Cdraw:
 
     def __init__(self) -> None:
         self._codec = the_codec()
-        self.description = f"photo model {self._codec.fingerprint}, one file per image cut at every step"
+        self.description = f"photo model {self._codec.fingerprint}, one file per image cut at every step, retouched"
+        self.settings = tuple({"steps": steps} for steps in range(1, self._codec.total_steps + 1))
 
     def points(self, image: Image.Image) -> Iterator[Point]:
         """One point for each cut of one file."""
@@ -69,7 +72,7 @@ class Pillow:
     format: str
     library: str
     explained: str
-    settings: tuple[dict, ...]
+    settings: tuple[dict[str, Any], ...]
     plugin: str = ""
 
     @property
@@ -104,7 +107,7 @@ class Pillow:
                 high = share
         return best
 
-    def encode(self, image: Image.Image, setting: dict) -> bytes:
+    def encode(self, image: Image.Image, setting: dict[str, Any]) -> bytes:
         """A file."""
         if self.plugin:
             import_module(self.plugin)
@@ -117,7 +120,7 @@ class Pillow:
         with Image.open(io.BytesIO(data)) as opened:
             return opened.convert("RGB")
 
-    def _point(self, image: Image.Image, setting: dict) -> Point:
+    def _point(self, image: Image.Image, setting: dict[str, Any]) -> Point:
         data = self.encode(image, setting)
         return len(data), self.decode(data).convert(image.mode)
 
@@ -131,26 +134,29 @@ def _between(first: Any, last: Any, share: float) -> Any:
     return round(first + (last - first) * share)
 
 
-def _ladder(qualities: tuple[int, ...], **options: object) -> tuple[dict, ...]:
+def _ladder(qualities: tuple[int, ...], **options: object) -> tuple[dict[str, Any], ...]:
     return tuple({"quality": quality} | options for quality in qualities)
 
 
 JPEG = (1, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95)
 WEBP = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
 JXL = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
-AVIF = (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90)
+AVIF = (5, 10, 20, 30, 45, 60, 75, 90)
+ONE_TILE = {"speed": 2, "autotiling": False}  # else two cores make other, larger files than one
 BPP = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 2.5)
 PEERS = [
     Pillow("jpeg", "JPEG", "jpg", "4:2:0, optimize, progressive",
            _ladder(JPEG, subsampling="4:2:0", optimize=True, progressive=True)),
     Pillow("jpeg-444", "JPEG", "jpg", "4:4:4, optimize, progressive",
            _ladder(JPEG, subsampling="4:4:4", optimize=True, progressive=True)),
-    Pillow("jpeg2000", "JPEG2000", "jpg_2000", "9/7 wavelet, colour transform, rate-allocated",
-           tuple({"quality_mode": "rates", "quality_layers": [24 / bpp], "irreversible": True, "mct": 1}
-                 for bpp in BPP)),
+    Pillow("jpeg2000", "JPEG2000", "jpg_2000", "9/7 wavelet, colour transform, rate-allocated, bare codestream",
+           tuple({"quality_mode": "rates", "quality_layers": [24 / bpp], "irreversible": True, "mct": 1,
+                  "no_jp2": True} for bpp in BPP)),
     Pillow("webp", "WEBP", "webp", "method 6", _ladder(WEBP, method=6)),
-    Pillow("avif", "AVIF", "avif", "4:2:0, speed 4", _ladder(AVIF, subsampling="4:2:0", speed=4)),
-    Pillow("avif-444", "AVIF", "avif", "4:4:4, speed 4", _ladder(AVIF, subsampling="4:4:4", speed=4)),
+    Pillow("avif", "AVIF", "avif", "4:2:0, speed 2", _ladder(AVIF, subsampling="4:2:0", **ONE_TILE)),
+    Pillow("avif-444", "AVIF", "avif", "4:4:4, speed 2", _ladder(AVIF, subsampling="4:4:4", **ONE_TILE)),
+    Pillow("avif-444-ssim", "AVIF", "avif", "4:4:4, speed 2, tuned for SSIM",
+           _ladder(AVIF, subsampling="4:4:4", advanced={"tune": "ssim"}, **ONE_TILE)),
     Pillow("jpeg-xl", "JXL", "pillow-jxl-plugin", "effort 9", _ladder(JXL, effort=9), plugin="pillow_jxl"),
 ]
 

@@ -22,9 +22,8 @@ from convdraw_codec import Codec
 from convdraw_codec.tiling import Tiling
 
 from .memory import peak_mb
-from .pictures import mirrored
+from .pictures import EXAMPLE, mirrored
 
-DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
 BLOCK = 32  # pixels: multiples of it are borders of blocks in every layer
 
 
@@ -77,7 +76,7 @@ def _step(a: Image.Image, b: Image.Image, box: tuple[int, int, int, int], axis: 
 
 
 @click.command()
-@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=DEFAULT)
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=EXAMPLE)
 @click.option("--sides", default="2048,8192", show_default=True, help="Pixels, with commas between.")
 def main(picture: Path, sides: str) -> None:
     """Measure squares of PICTURE."""

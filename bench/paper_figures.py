@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from convdraw_codec import Codec, truncate
+from convdraw_codec import Codec, inspect, truncate
 from convdraw_codec.choices import Fill
 from convdraw_codec.metrics import psnr
 
@@ -119,7 +119,8 @@ def bits(images: tuple[Path, ...], model: Path | None, out: Path) -> None:
 def small(source: Path, out: Path) -> None:
     """Figure 3: 32x32 images at a few bits per dimension, 100 joined into one picture for every codec.
 
-    SOURCE: a sheet of 32x32 images, as of CIFAR-10; or a folder of photographs, of which squares are scaled down.
+    SOURCE: a sheet of 32x32 images, as of CIFAR-10, of which the first 10 in each of 10 rows are taken; or a folder of
+    photographs, of which squares are scaled down.
     """
     side = ACROSS * SIDE
     joined = thumbnails(find_images((source,))) if source.is_dir() else opened(source)
@@ -141,15 +142,17 @@ def small(source: Path, out: Path) -> None:
             axis.set_title(f"{method}\n{label}", fontsize=8)
             if bytes_used:
                 numbers.append({"bits_per_dimension": rate, "method": method, "bytes": bytes_used, **quality})
-    keep(out, "small", figure, numbers)
+    keep(out, f"small-{source.stem}", figure, numbers)
 
 
 def decoded_small(image: Image.Image, size: int) -> dict[str, tuple[int, Image.Image] | None]:
-    """What every method makes of a picture in so many bytes. Zero variance is the paper's name for the mean."""
+    """What every method makes of a picture in so many bytes; JPEG with or without all the chroma, whichever has the
+    better PSNR. Zero variance is the paper's name for the mean."""
     codec = the_codec()
     data = codec.compress(image, size=size)
     fills: dict[str, Fill] = {"full prior variance": "sample", "zero variance": "mean", "retouched": "retouch"}
-    return {"original": (0, image), "JPEG": make("jpeg").within(image, size),
+    jpegs = [point for name in ("jpeg", "jpeg-444") if (point := make(name).within(image, size))]
+    return {"original": (0, image), "JPEG": max(jpegs, key=lambda point: psnr(image, point[1]), default=None),
             "JPEG 2000": make("jpeg2000").within(image, size)} | {
             f"cdraw, {name}": (len(data), codec.decompress(data, fill=fill)) for name, fill in fills.items()}
 
@@ -195,7 +198,8 @@ def tradeoff(image: Path, models: tuple[Path, ...], size: int, out: Path) -> Non
             quality = psnr(picture, decoded)
             axis.imshow(decoded)
             axis.set_title(f"{model.stem}: {len(cut):,} bytes, {quality:.2f} dB", fontsize=8)
-            numbers.append({"model": model.stem, "bytes": len(cut), "psnr": round(quality, 3)})
+            numbers.append({"picture": image.name, "model": model.stem, "steps": inspect(cut).steps, "bytes": len(cut),
+                            "psnr": round(quality, 3)})
     axes[0, 0].set_ylabel(f"after step {codecs[0].total_steps // 2}")
     axes[1, 0].set_ylabel(f"at most {size:,} bytes")
     keep(out, "tradeoff", figure, numbers)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from convdraw_codec.training.photographs import find_photographs
 
+EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
 SUFFIXES = {".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"}
 
 
@@ -29,9 +30,11 @@ def find_images(paths: tuple[Path, ...], held_out: bool = False) -> list[Path]:
 
 
 def opened(path: Path) -> Image.Image:
-    """A picture as RGB."""
+    """A picture as RGB, the right way up, and without metadata, which not every codec stores."""
     with Image.open(path) as image:
-        return image.convert("RGB")
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    upright.info.clear()
+    return upright
 
 
 def mirrored(picture: Path, width: int, height: int) -> Image.Image:

@@ -1,7 +1,8 @@
 """A page to look at: ``python -m bench.report DIR [--images FOLDER]``, from what ``bench.rate_distortion`` left there.
 
 Writes DIR/report.html, which needs nothing beside it: curves, Bjontegaard rates, time and memory as ``bench.speed``
-measured them, and for a few images the same detail as every codec shows it at equal bytes, pixel for pixel.
+measured them, and for a few images the same detail as every codec shows it at equal bytes, pixel for pixel. Curves and
+details are written as pictures, too: DIR/rate-distortion.png and DIR/details-NAME.png.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from .codecs import CODECS, make, missing
 from .pictures import find_images, opened
-from .rate_distortion import LABELS, compare, curve, plot
+from .rate_distortion import LABELS, PUBLISHED, compare, curve, plot, published_curves
 
 CROP = 200  # pixels
+LINE = 16  # pixels, of text below a detail
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 } caption { text-align: left; font-weight: 600; white-space: nowrap }
@@ -51,8 +53,10 @@ def table(caption: str, head: list[str], rows: list[list[str]]) -> str:
     return "\n".join([*lines, "</table>"])
 
 
-def coloured(percent: float) -> str:
-    """A difference in rate."""
+def coloured(percent: float | None) -> str:
+    """A difference in rate, if there is one."""
+    if percent is None:
+        return ""
     return f'<span class="{"better" if percent < 0 else "worse"}">{percent:+.1f} %</span>'
 
 
@@ -61,7 +65,7 @@ def title(metric: str) -> str:
     return LABELS[metric][0].partition(" (")[0]
 
 
-def bd_table(metric: str, rates: dict[str, dict[str, float]], names: list[str]) -> str:
+def bd_table(metric: str, rates: dict[str, dict[str, float | None]], names: list[str]) -> str:
     """Each codec (row) against each anchor (column)."""
     def cell(name: str, anchor: str) -> str:
         if name == anchor:
@@ -82,7 +86,7 @@ def cut_table(metric: str, measured: dict[str, dict]) -> str:
                                for image in ours["images"]])
             some = np.isfinite(ratios).sum(0) >= len(ratios) / 2
             means = [np.expm1(np.nanmean(column)) if ok else None for column, ok in zip(ratios.T, some, strict=True)]
-            rows.append([f"against {name}", *("" if mean is None else coloured(100 * mean) for mean in means)])
+            rows.append([f"against {name}", *(coloured(None if mean is None else 100 * mean) for mean in means)])
     head = ["bits per pixel", *(f"{bpp:.3f}" for bpp in ours["results"]["bpp"])]
     return table(f"cdraw's rate at equal {title(metric)}, at every cut, where half of the images have it", head, rows)
 
@@ -96,7 +100,7 @@ def rate_ratios(ours: dict, theirs: dict, metric: str) -> np.ndarray:
 
 
 def speed_tables(speed: dict) -> list[str]:
-    """Time and memory of each codec (row) at each size (column)."""
+    """Time, memory and bytes of each codec (row) at each size (column); and what only cdraw has."""
     sizes = sorted({tuple(row["size"]) for row in speed["rows"]}, key=lambda size: (size[0] * size[1], size))
     names, tables = list(dict.fromkeys(row["codec"] for row in speed["rows"])), []
     where = html.escape(f"on {speed['machine']}, torch {speed['torch']}")
@@ -104,10 +108,26 @@ def speed_tables(speed: dict) -> list[str]:
         rows = {(row["codec"], *row["size"]): row for row in speed["rows"] if row["threads"] == threads}
         cores = f"{threads} core{'s' * (threads > 1)}, {where}"
         for caption, text in ((f"Seconds to encode / decode, {cores}", "{encode_s:.3g} / {decode_s:.3g}"),
-                              (f"Most memory in use, MB, {cores}", "{peak_memory_mb:,}")):
+                              (f"Most memory in use, MB, {cores}", "{peak_memory_mb:,}"),
+                              (f"Bits per pixel, {cores}", "{bpp:.3g}")):
             cells = [[name, *(speed_cell(rows.get((name, *size)), text) for size in sizes)] for name in names]
             tables.append(table(caption, ["", *(f"{width}x{height}" for width, height in sizes)], cells))
-    return tables
+        tables += [cuts_table(row, cores) for row in rows.values() if "decode_steps_s" in row]
+    shares = {row["codec"]: row["kmac_per_pixel"] for row in speed["rows"] if "kmac_per_pixel" in row}
+    tables.append(table("Thousands of multiply-adds per pixel", ["", "to encode", "to decode"],
+                        [[name, *(f"{share[way]:,.0f}" for way in ("encode", "decode"))] for name, share in
+                         shares.items()]))
+    loading = speed["import_s"] + speed["load_model_s"]
+    return [*tables, f"<p>Before that, cdraw takes {loading:.2g} s to load torch and its model.</p>"]
+
+
+def cuts_table(row: dict, where: str) -> str:
+    """How long cdraw takes to decode some of its steps."""
+    width, height = row["size"]
+    every = {f"{steps} steps": seconds for steps, seconds in row["decode_steps_s"].items()}
+    every |= {"all steps": row["decode_s"], "a picture after each step": row["progressive_s"]}
+    return table(f"cdraw: seconds to decode {width}x{height}, {where}", ["", *every],
+                 [["seconds", *(f"{seconds:.3g}" for seconds in every.values())]])
 
 
 def speed_cell(row: dict | None, text: str) -> str:
@@ -126,19 +146,37 @@ def detail(image: Image.Image) -> tuple[int, int]:
     return max(places, key=lambda place: busy[place[1]:place[1] + CROP, place[0]:place[0] + CROP].sum())
 
 
-def strip(path: Path, names: list[str], bpp: float) -> str:
-    """One image, as each codec shows its busiest part."""
-    image = opened(path)
+Details = list[tuple[str, Image.Image | None]]  # what each is, and the picture, if there is one
+
+
+def details(image: Image.Image, names: list[str], size: int) -> Details:
+    """The busiest part of an image, and how each codec shows it in at most so many bytes."""
     left, top = detail(image)
     box = left, top, min(left + CROP, image.width), min(top + CROP, image.height)
-    size = int(bpp * image.width * image.height / 8)
-    figures = [f"<figure>{embedded(image.crop(box), 'original')}<figcaption>original</figcaption></figure>"]
+    shown: Details = [("original", image.crop(box))]
     for name in names:
         point = make(name).within(image, size)
-        label = f"{name}, {point[0]:,} bytes" if point else f"{name}: nothing so small"
-        picture = embedded(point[1].crop(box), label) if point else ""
-        figures.append(f"<figure>{picture}<figcaption>{label}</figcaption></figure>")
-    return f'<h3>{html.escape(path.name)}, at most {size:,} bytes</h3>\n<div class="strip">{"".join(figures)}</div>'
+        shown.append((f"{name}, {point[0]:,} bytes", point[1].crop(box)) if point else
+                     (f"{name}: nothing so small", None))
+    return shown
+
+
+def strip(name: str, size: int, shown: Details) -> str:
+    """Details beside one another, as HTML."""
+    figures = "".join(f"<figure>{embedded(picture, label) if picture else ''}<figcaption>{label}</figcaption></figure>"
+                      for label, picture in shown)
+    return f'<h3>{html.escape(name)}, at most {size:,} bytes</h3>\n<div class="strip">{figures}</div>'
+
+
+def drawn(shown: Details) -> Image.Image:
+    """Details beside one another, as a picture."""
+    joined = Image.new("RGB", (len(shown) * (CROP + 4), CROP + LINE), "white")
+    pen = ImageDraw.Draw(joined)
+    for i, (label, picture) in enumerate(shown):
+        pen.text((i * (CROP + 4) + 2, CROP + 2), label, "black")
+        if picture:
+            joined.paste(picture, (i * (CROP + 4), 0))
+    return joined
 
 
 def page(measured: dict[str, dict], rates: dict, curves: bytes, speed: dict | None, strips: list[str]) -> str:
@@ -166,8 +204,7 @@ def page(measured: dict[str, dict], rates: dict, curves: bytes, speed: dict | No
 @click.option("--bpp", type=float, default=0.2, show_default=True, help="At how many bits per pixel.")
 @click.option("--speed", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="What bench.speed printed.")
-@click.option("--published", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="JSON with published curves of the same images, to draw in grey.")
+@PUBLISHED
 def main(folder: Path, images: Path | None, count: int, bpp: float, speed: Path | None,
          published: Path | None) -> None:
     """Make DIR/report.html from the results in DIR."""
@@ -176,11 +213,19 @@ def main(folder: Path, images: Path | None, count: int, bpp: float, speed: Path 
     if not measured:
         raise click.ClickException(f"{folder} holds no results of bench.rate_distortion")
     curves = io.BytesIO()
-    plot(measured, curves, json.loads(published.read_text())["codecs"] if published else {})
+    plot(measured, curves, published_curves(published))
+    (folder / "rate-distortion.png").write_bytes(curves.getvalue())
     shown = find_images((images,)) if images else []
     shown = shown[::max(1, len(shown) // count)][:count] if count else []
-    names = [name for name in measured if not missing(name)]
-    strips = [strip(path, names, bpp) for path in shown]
+    for name in filter(missing, measured if shown else ()):
+        click.echo(f"{name} is left out of the details: {missing(name)}", err=True)
+    names, strips = [name for name in measured if not missing(name)], []
+    for path in shown:
+        image = opened(path)
+        size = int(bpp * image.width * image.height / 8)
+        parts = details(image, names, size)
+        strips.append(strip(path.name, size, parts))
+        drawn(parts).quantize(256).save(folder / f"details-{path.stem}.png", optimize=True)
     timed = json.loads(speed.read_text()) if speed else None
     (folder / "report.html").write_text(page(measured, compare(measured), curves.getvalue(), timed, strips))
     click.echo(f"Wrote {folder / 'report.html'}")

@@ -2,8 +2,8 @@
 
 Encoding and decoding of PICTURE, mirrored from tile to tile until it fills each size, by every codec, each with one
 core and with two, in a process of its own with the model loaded. The best of a few runs; progress goes to standard
-error. Peers are at the middle of their ladder of settings; CompressAI's models have random weights, which does not
-change the arithmetic, but the bytes.
+error. Peers are at the middle of their ladder of settings, cdraw has all its steps, so their bits per pixel differ;
+CompressAI's models have random weights, which does not change the arithmetic, but the bytes.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ from convdraw_codec.integer import IntegerConv
 from . import compressai_models
 from .codecs import CODECS, PEERS, missing, the_codec
 from .memory import peak_mb
-from .pictures import mirrored, opened
+from .pictures import EXAMPLE, mirrored, opened
 
-DEFAULT = Path(__file__).parent.parent / "docs" / "example.jpg"
 SIZES = "256x256,512x512,768x512,1024x1024,2048x2048,4096x4096"
 RUNS, ENOUGH = 3, 20.0  # runs, unless these seconds are over
 PATIENCE = 60.0  # seconds: a codec that takes longer is not tried on larger pictures
@@ -89,9 +88,14 @@ def measure(task: Task) -> dict[str, Any]:
     image, before = mirrored(task.picture, task.width, task.height), peak_mb()
     encoding, data = best(lambda: encode(image))
     decoding, _ = best(lambda: decode(data))
-    row = task.named() | {"bytes": sum(map(len, data[0])) if isinstance(data, tuple) else len(data),
+    size = sum(map(len, data[0])) if isinstance(data, tuple) else len(data)
+    row = task.named() | {"bytes": size, "bpp": round(8 * size / (task.width * task.height), 4),
                           "encode_s": encoding, "decode_s": decoding,
                           "memory_before_mb": round(before), "peak_memory_mb": round(peak_mb())}
+    if task.codec in compressai_models.NAMES:
+        row["kmac_per_pixel"] = compressai_models.multiply_adds(task.codec)
+    if task.codec == "cdraw":
+        row["kmac_per_pixel"] = multiply_adds(the_codec()._model)
     if task.codec == "cdraw" and decoding < ENOUGH:
         total = the_codec().total_steps
         row["decode_steps_s"] = {str(steps): best(partial(the_codec().decompress, data, steps))[0]
@@ -101,7 +105,7 @@ def measure(task: Task) -> dict[str, Any]:
 
 
 def multiply_adds(model: ConvDRAW) -> dict[str, float]:
-    """Thousands of multiply-adds per pixel: of all steps in the decoder; in the encoder's own part; of the retouch."""
+    """Thousands of multiply-adds per pixel, with all steps; to encode takes the decoder, too, but not the retouch."""
     decoder = encoder = 0.0
     for t, step in enumerate(model.config.steps):
         positions = model.config.layers[step.layer].stride ** -2
@@ -113,8 +117,7 @@ def multiply_adds(model: ConvDRAW) -> dict[str, float]:
                     encoder += module.weight.numel() * positions / 1000
     layers = [module for module in model.retouch.modules() if isinstance(module, IntegerConv) and module.padding]
     retouch = sum(math.prod(module.shape) for module in layers) / model.retouch.stride**2 / 1000
-    return {name: round(value, 1) for name, value in
-            (("decoder", decoder), ("encoder_besides", encoder), ("retouch", retouch))}
+    return {"encode": round(encoder + decoder, 1), "decode": round(decoder + retouch, 1), "retouch": round(retouch, 1)}
 
 
 def startup() -> dict[str, float]:
@@ -125,6 +128,15 @@ print(imported - start, time.perf_counter() - imported)"""
     runs = [subprocess.check_output([sys.executable, "-c", program]).split() for _ in range(RUNS)]
     imports, loads = zip(*runs, strict=True)
     return {"import_s": round(min(map(float, imports)), 3), "load_model_s": round(min(map(float, loads)), 3)}
+
+
+def machine() -> str:
+    """The processor's name, where the system tells it."""
+    if (told := Path("/proc/cpuinfo")).exists():
+        for line in told.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def measured(tasks: list[Task]) -> Iterator[dict[str, Any]]:
@@ -139,7 +151,7 @@ def measured(tasks: list[Task]) -> Iterator[dict[str, Any]]:
             with ProcessPoolExecutor(1, mp_context=spawn) as pool:
                 try:
                     row = pool.submit(measure, task).result()
-                except BrokenProcessPool:  # killed, as for want of memory
+                except (BrokenProcessPool, MemoryError, RuntimeError):  # killed, or torch finds no memory
                     row = task.named() | {"left_out": "failed, as for want of memory"}
                     slow[who] = min(pixels, slow.get(who, pixels))
             if max(row.get("encode_s", 0), row.get("decode_s", 0)) > PATIENCE:
@@ -148,7 +160,7 @@ def measured(tasks: list[Task]) -> Iterator[dict[str, Any]]:
 
 
 @click.command()
-@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=DEFAULT)
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=EXAMPLE)
 @click.option("--sizes", default=SIZES, show_default=True, help="WIDTHxHEIGHT, with commas between.")
 @click.option("--threads", default="1,2", show_default=True, help="Numbers of cores, with commas between.")
 @click.option("--codecs", multiple=True, type=click.Choice(ENTRIES), default=ENTRIES,
@@ -170,8 +182,8 @@ def main(picture: Path, sizes: str, threads: str, codecs: tuple[str, ...]) -> No
     for name, reason in lacking.items():
         click.echo(f"{name} is left out: {reason}", err=True)
     rows = list(measured([task for task in tasks if task.codec not in lacking]))
-    print(json.dumps({"machine": platform.processor() or platform.machine(), "torch": torch.__version__,
-                      "kmac_per_pixel": multiply_adds(the_codec()._model), **startup(), "rows": rows}, indent=1))
+    print(json.dumps({"machine": machine(), "torch": torch.__version__, "picture": picture.name, **startup(),
+                      "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from PIL import Image
 from scipy.ndimage import correlate1d
 
 from bench.codecs import Pillow, make
-from bench.metrics import bd_rate, decibels, ssimulacra2
-from bench.rate_distortion import main
+from bench.metrics import bd_quality, bd_rate, decibels, ssimulacra2
+from bench.pictures import opened
+from bench.rate_distortion import main, summary
 from bench.report import main as report
 from bench.report import rate_ratios
 from convdraw_codec.metrics import ms_ssim, psnr
@@ -28,6 +29,26 @@ def test_bd_rate_of_twice_the_bytes():
     rate, quality = [0.1, 0.2, 0.5, 1.0], [25.0, 28.0, 32.0, 36.0]
     assert bd_rate((rate, quality), ([2 * r for r in rate], quality)) == pytest.approx(100)
     assert bd_rate((rate, quality), (rate[::-1], quality[::-1])) == pytest.approx(0)
+
+
+def test_bd_quality_of_two_decibels_more():
+    rate, quality = [0.1, 0.2, 0.5, 1.0], [25.0, 28.0, 32.0, 36.0]
+    assert bd_quality((rate, quality), (rate, [2 + q for q in quality])) == pytest.approx(2)
+
+
+def test_decibels_of_what_is_rounded_to_no_difference():
+    assert decibels(1.0) == pytest.approx(60)
+    assert decibels(0.99) == pytest.approx(20)
+
+
+def test_pictures_are_upright_and_without_metadata(tmp_path):
+    picture, exif = Image.fromarray(synthetic(40, 60)), Image.Exif()
+    exif[0x112] = 6  # a quarter turn
+    picture.save(tmp_path / "p.png", exif=exif, icc_profile=b"profile")
+    seen = opened(tmp_path / "p.png")
+    assert seen.size == (40, 60)
+    assert seen.tobytes() == picture.transpose(Image.Transpose.ROTATE_270).tobytes()
+    assert not seen.info
 
 
 def test_bd_rate_of_published_curves():
@@ -52,7 +73,6 @@ def test_ms_ssim_falls_with_noise():
               for s in (0, 5, 20)]
     assert values[0] == pytest.approx(1)
     assert values == sorted(values, reverse=True)
-    assert decibels(0.99) == pytest.approx(20)
 
 
 def test_ms_ssim_by_its_definition():
@@ -86,7 +106,7 @@ def test_a_comparison_from_real_files(tmp_path):
     for seed in range(2):
         Image.fromarray(synthetic(180, 200, seed)).save(tmp_path / f"{seed}.png")
     out = tmp_path / "out"
-    names = ("jpeg", "jpeg2000", "cdraw")
+    names = ("cdraw", "jpeg", "jpeg2000")
     published = tmp_path / "published.json"
     published.write_text(json.dumps({"codecs": {"other": {"bpp": [0.1, 1], "psnr": [25, 35]}}}))
     for chosen in (names[:1], names[1:]):  # the second run compares with what the first left
@@ -94,22 +114,34 @@ def test_a_comparison_from_real_files(tmp_path):
         result = CliRunner().invoke(main, [str(tmp_path), *options, "--out", str(out), "--workers", "1", "--published",
                                      str(published)])
         assert result.exit_code == 0, result.output
-    assert {f.name for f in out.iterdir()} == {*(f"{n}.json" for n in names), "bd-rates.json", "rate-distortion.png"}
+    assert {f.name for f in out.iterdir()} == {*(f"{n}.json" for n in names), "bd-rates.json", "against-jpeg.json",
+                                               "rate-distortion.png"}
     for name in names:
-        results = json.loads((out / f"{name}.json").read_text())["results"]
+        measured = json.loads((out / f"{name}.json").read_text())
+        results = measured["results"]
+        assert len(measured["settings"]) == len(results["bpp"])
         assert len({len(column) for column in results.values()}) == 1
         assert set(results) == {"bpp", "psnr-rgb", "ms-ssim-rgb", "ssimulacra2"}
         assert results["bpp"] == sorted(results["bpp"])
     table = json.loads((out / "bd-rates.json").read_text())
-    assert "cdraw against jpeg" in table["psnr-rgb"]
+    ours = json.loads((out / "against-jpeg.json").read_text())["psnr-rgb"]["cdraw"]
+    assert ours["BD-rate"]["mean over images"] == table["psnr-rgb"]["cdraw against jpeg"]["mean over images"]
+    each = ours["BD-quality"]["images"]
+    assert set(each) == {"0.png", "1.png"}
+    assert np.mean(list(each.values())) == pytest.approx(ours["BD-quality"]["mean over images"], abs=0.002)
+    assert (ours["BD-rate"]["images"]["0.png"] < 0) == (each["0.png"] > 0)
     speed = tmp_path / "speed.json"
-    rows = [{"codec": "cdraw", "size": [64, 48], "threads": 2, "encode_s": 1.234, "decode_s": 0.567,
-             "peak_memory_mb": 1890}, {"codec": "slow", "size": [64, 48], "threads": 2, "left_out": "too slow"}]
-    speed.write_text(json.dumps({"machine": "a machine", "torch": "2", "rows": rows}))
+    rows = [{"codec": "cdraw", "size": [64, 48], "threads": 2, "encode_s": 1.234, "decode_s": 0.567, "bpp": 3.21,
+             "peak_memory_mb": 1890, "kmac_per_pixel": {"encode": 202.1, "decode": 175.1, "retouch": 25.9},
+             "decode_steps_s": {"6": 0.123}, "progressive_s": 1.357},
+            {"codec": "slow", "size": [64, 48], "threads": 2, "left_out": "too slow"}]
+    speed.write_text(json.dumps({"machine": "a machine", "torch": "2", "import_s": 0.1, "load_model_s": 1.36,
+                                 "rows": rows}))
     options = ["--images", str(tmp_path / "0.png"), "--bpp", "1", "--published", str(published), "--speed", str(speed)]
     result = CliRunner().invoke(report, [str(out), *options])
     assert result.exit_code == 0, result.output
     check_page(out / "report.html", table)
+    assert opened(out / "details-0.png").size == (4 * 204, 216)
 
 
 def check_page(path: Path, table: dict) -> None:
@@ -117,7 +149,8 @@ def check_page(path: Path, table: dict) -> None:
     text = path.read_text()
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     assert text.count("<figure>") == 4  # the original and three codecs
-    assert all(said in text for said in ("1.23 / 0.567", "1,890", "too slow", "2 cores, on a machine"))
+    assert all(said in text for said in ("1.23 / 0.567", "1,890", "too slow", "2 cores, on a machine", "3.21",
+                                         "6 steps", "0.123", "1.36", "<td>202</td><td>175</td>", "1.5 s to load"))
     for rates in table.values():
         for value in rates.values():
             assert f"{value['mean over images']:+.1f} %" in text
@@ -164,26 +197,59 @@ def run_bench(folder: Path, out: Path, *options: str) -> None:
 
 
 def test_an_interrupted_bench_goes_on_and_workers_do_not_matter(tmp_path, monkeypatch):
+    """A second codec is interrupted; the first is not measured again."""
     for seed in range(4):
         Image.fromarray(synthetic(170, 170, seed)).save(tmp_path / f"{seed}.png")
-    run_bench(tmp_path, tmp_path / "two", "--workers", "2")
+    two = ("--codecs", "jpeg2000")
+    run_bench(tmp_path, tmp_path / "two", *two, "--workers", "2")
     points, seen = Pillow.points, []
 
     def interrupted(self, image):
-        seen.append(image)
-        if len(seen) == 3:
+        seen.append(self.name)
+        if len(seen) == 7:
             raise KeyboardInterrupt
         return points(self, image)
 
     monkeypatch.setattr(Pillow, "points", interrupted)
     monkeypatch.setattr("bench.rate_distortion.map_images", lambda work, images, workers, label: map(work, images))
     one = tmp_path / "one"
-    assert CliRunner().invoke(main, [str(tmp_path), "--codecs", "jpeg", "--out", str(one)]).exit_code == 1
-    assert len(list((one / "unfinished" / "jpeg").iterdir())) == 2
-    run_bench(tmp_path, one)
-    assert len(seen) == 5  # two finished, one interrupted, two more
-    assert (one / "jpeg.json").read_bytes() == (tmp_path / "two" / "jpeg.json").read_bytes()
+    assert CliRunner().invoke(main, [str(tmp_path), "--codecs", "jpeg", *two, "--out", str(one)]).exit_code == 1
+    assert len(list((one / "unfinished" / "jpeg2000").iterdir())) == 2
+    run_bench(tmp_path, one, *two)
+    assert seen == ["jpeg"] * 4 + ["jpeg2000"] * 5  # two finished, one interrupted, two more
+    for name in ("jpeg", "jpeg2000"):
+        assert (one / f"{name}.json").read_bytes() == (tmp_path / "two" / f"{name}.json").read_bytes()
     assert not (one / "unfinished").exists()
+
+
+def test_pictures_that_changed_are_measured_again(tmp_path):
+    Image.fromarray(synthetic(170, 170, 0)).save(tmp_path / "p.png")
+    run_bench(tmp_path, tmp_path / "out", "--workers", "1")
+    before = (tmp_path / "out" / "jpeg.json").read_bytes()
+    Image.fromarray(synthetic(170, 170, 1)).save(tmp_path / "p.png")
+    result = CliRunner().invoke(main, [str(tmp_path), "--codecs", "webp", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert "other images" in result.output
+    run_bench(tmp_path, tmp_path / "out", "--workers", "1")
+    assert (tmp_path / "out" / "jpeg.json").read_bytes() != before
+
+
+def test_pictures_that_cannot_be_compared(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(synthetic(64, 170)).save(tmp_path / folder / "p.png")
+    for pictures, reason in ((("a", "b"), "called p.png"), (("a",), "too small for MS-SSIM")):
+        result = CliRunner().invoke(main, [*(str(tmp_path / name) for name in pictures), "--out", str(tmp_path / "o")])
+        assert result.exit_code == 2
+        assert reason in result.output
+    run_bench(tmp_path / "a", tmp_path / "o", "--metrics", "psnr-rgb", "--workers", "1")
+
+
+def test_curves_without_anything_in_common():
+    low, high = ({"bpp": [0.1, 0.2], "psnr-rgb": [quality, quality + 1]} for quality in (20.0, 40.0))
+    both, each = summary({"results": low, "images": {"p": low}}, {"results": high, "images": {"p": high}}, "psnr-rgb")
+    assert both == {"of mean curves": None, "mean over images": None}
+    assert each == {"p": None}
 
 
 def test_metrics_that_were_measured_are_not_lost(tmp_path):
@@ -194,10 +260,7 @@ def test_metrics_that_were_measured_are_not_lost(tmp_path):
     run_bench(tmp_path, tmp_path / "few", "--workers", "1")
     every = (tmp_path / "few" / "jpeg.json").read_bytes()
     assert json.loads(every)["results"]["psnr-rgb"] == few["results"]["psnr-rgb"]
-    options = ["--codecs", "jpeg", "--metrics", "psnr-rgb", "--out", str(tmp_path / "few")]
-    result = CliRunner().invoke(main, [str(tmp_path), *options])
-    assert result.exit_code == 1
-    assert "more metrics" in result.output
+    run_bench(tmp_path, tmp_path / "few", "--metrics", "psnr-rgb", "--workers", "1")
     assert (tmp_path / "few" / "jpeg.json").read_bytes() == every
 
 

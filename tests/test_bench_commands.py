@@ -131,6 +131,9 @@ def test_speed(example):
     assert 0 < first["memory_before_mb"] <= first["peak_memory_mb"]
     assert min(min(row["encode_s"], row["decode_s"]) for row in report["rows"]) > 0
     assert len(first["decode_steps_s"]) == 3
+    assert first["bpp"] == pytest.approx(8 * len(data) / (64 * 48), abs=1e-4)
+    assert 0 < first["kmac_per_pixel"]["retouch"] < first["kmac_per_pixel"]["decode"]
+    assert report["picture"] == "example.jpg"
 
 
 def test_what_speed_cannot_measure_is_named(example, monkeypatch):
@@ -139,6 +142,16 @@ def test_what_speed_cannot_measure_is_named(example, monkeypatch):
     assert result.exit_code == 0
     assert result.stderr.count("cheng2020-anchor is left out: compressai is not installed\n") == 1
     assert json.loads(result.stdout)["rows"] == []
+
+
+def test_a_codec_that_finds_no_memory_is_named(example, monkeypatch):
+    class Failed:
+        def result(self):
+            raise RuntimeError("not enough memory")
+
+    monkeypatch.setattr(speed.ProcessPoolExecutor, "submit", lambda *_: Failed())
+    report = run(speed.main, example, "--sizes", "16x16", "--threads", "1", "--codecs", "jpeg")
+    assert report["rows"][0]["left_out"] == "failed, as for want of memory"
 
 
 def test_speed_has_no_patience_with_a_slow_codec(example, monkeypatch):
@@ -210,7 +223,7 @@ def test_figure_3(pictures, tmp_path, monkeypatch, sheet):
         source = tmp_path / "sheet.png"
         Image.fromarray(synthetic(100, 120)).save(source)
     run(paper_figures.main, "small", source, "--out", tmp_path)
-    numbers = json.loads((tmp_path / "small.json").read_text())
+    numbers = json.loads((tmp_path / f"small-{source.stem}.json").read_text())
     for number in numbers:
         assert number["bytes"] <= number["bits_per_dimension"] * 96 * 96 * 3 / 8
         assert 0 < number["ssim"] < 1
@@ -238,6 +251,8 @@ def test_the_effect_of_lambda(pictures, tmp_path):
     numbers = json.loads((tmp_path / "tradeoff.json").read_text())
     assert numbers[0] == numbers[2]
     assert numbers[1]["bytes"] <= 900
+    assert numbers[0]["steps"] == 3
+    assert numbers[0]["picture"] == "0.png"
 
 
 @pytest.mark.parametrize("name", ["one layer", "attention"])

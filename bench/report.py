@@ -23,6 +23,7 @@ from .rate_distortion import LABELS, PUBLISHED, compare, curve, plot, published_
 
 CROP = 200  # pixels
 LINE = 16  # pixels, of text below a detail
+RATES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2)  # bits per pixel at which mean curves are read
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; margin: 1rem 0 } caption { text-align: left; font-weight: 600; white-space: nowrap }
@@ -75,6 +76,18 @@ def bd_table(metric: str, rates: dict[str, dict[str, float | None]], names: list
     caption = f"BD-rate at equal {title(metric)}, mean over the images; negative: fewer bytes"
     return table(caption, ["", *(f"against {name}" for name in names)],
                  [[name, *(cell(name, anchor) for anchor in names)] for name in names])
+
+
+def rate_table(metric: str, measured: dict[str, dict]) -> str:
+    """Quality of each codec (row) at some rates (column)."""
+    def cells(result: dict) -> list[str]:
+        bpp, quality = (np.array(values) for values in curve(result, metric))
+        order = np.argsort(bpp)
+        found = np.interp(np.log(RATES), np.log(bpp[order]), quality[order], left=np.nan, right=np.nan)
+        return ["-" if np.isnan(value) else f"{value:.2f}" for value in found]
+
+    return table(f"{LABELS[metric][0]} of the mean curves at so many bits per pixel, interpolated",
+                 ["", *map(str, RATES)], [[name, *cells(result["results"])] for name, result in measured.items()])
 
 
 def cut_table(metric: str, measured: dict[str, dict]) -> str:
@@ -185,6 +198,7 @@ def page(measured: dict[str, dict], rates: dict, curves: bytes, speed: dict | No
     count = len(next(iter(measured.values()))["images"])
     parts = [f"<h1>Rate and distortion of {count} images</h1>", embedded(curves, "curves of quality against rate")]
     parts += [bd_table(metric, rates[metric], names) for metric in rates]
+    parts += [rate_table(metric, measured) for metric in rates]
     if "cdraw" in measured:
         parts += [f'<div class="wide">{cut_table(metric, measured)}</div>' for metric in rates]
     settings = [[name, html.escape(measured[name]["description"])] for name in names]

@@ -39,7 +39,7 @@ from .pictures import EXAMPLE, mirrored, opened
 
 SIZES = "256x256,512x512,768x512,1024x1024,2048x2048,4096x4096"
 RUNS, ENOUGH = 3, 20.0  # runs, unless these seconds are over
-PATIENCE = 60.0  # seconds: a codec that takes longer is not tried on larger pictures
+PATIENCE = 30.0  # seconds: a codec that takes longer is not tried on larger pictures
 ENTRIES = (*CODECS, *compressai_models.NAMES)
 
 

@@ -19,7 +19,7 @@ from bench.metrics import bd_quality, bd_rate, decibels, ssimulacra2
 from bench.pictures import opened
 from bench.rate_distortion import main, summary
 from bench.report import main as report
-from bench.report import rate_ratios
+from bench.report import rate_ratios, rate_table
 from convdraw_codec.metrics import ms_ssim, psnr
 
 from .conftest import synthetic
@@ -173,6 +173,12 @@ def test_rates_at_equal_quality():
     ratios = rate_ratios(ours, theirs, "psnr-rgb")
     assert np.exp(ratios[:2]) == pytest.approx([0.5, 0.5])
     assert np.isnan(ratios[2])
+
+
+def test_quality_at_equal_rates():
+    page = rate_table("psnr-rgb", {"a": {"results": {"bpp": [0.025, 0.1, 0.4], "psnr-rgb": [25.0, 30.0, 40.0]}}})
+    cells = re.findall("<td>(.*?)</td>", page)
+    assert cells == ["-", "27.50", "30.00", "35.00", "40.00", "-", "-", "-"]
 
 
 @pytest.mark.parametrize("name", ["jpeg", "jpeg2000", "webp", "cdraw"])

@@ -1,8 +1,8 @@
 """CompressAI's models with random weights, for their arithmetic.
 
 No extra installs it: it asks for a numpy older than cdraw's. ``pip install --no-deps compressai==1.2.8 einops pandas
-pytorch-msssim torchvision torch-geometric tqdm requests urllib3 idna certifi xxhash`` puts it beside, with the
-torchvision of this torch.
+pytorch-msssim torch-geometric tqdm requests charset-normalizer urllib3 idna certifi xxhash psutil`` puts it beside, and
+the torchvision that goes with this torch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def coder(name: str) -> tuple[Callable[[Image.Image], Any], Callable[[Any], Imag
     from compressai.zoo import image_models
 
     torch.manual_seed(0)
-    model = image_models[name](quality=QUALITY, metric="mse", pretrained=False).eval()
+    model = image_models[name](quality=QUALITY, metric="mse", pretrained=False).eval().requires_grad_(False)
     model.update(force=True)
 
     def encode(image: Image.Image) -> tuple[list[bytes], Any, tuple[int, int]]:

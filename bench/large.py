@@ -1,8 +1,9 @@
 """Large pictures: ``python -m bench.large [PICTURE]``. Prints JSON.
 
 PICTURE, mirrored from tile to tile and with noise of its own in each, fills squares of growing size. Time and peak
-memory of both directions, each in a process of its own; and how far the error of the decoded picture steps across
-the borders of tiles, against the step across other borders of blocks.
+memory of both directions, each in a process of its own: there and back through the sizes, the mean of both times,
+since a machine's speed drifts; and how far the error of the decoded picture steps across the borders of tiles, against
+the step across other borders of blocks.
 """
 
 from __future__ import annotations
@@ -53,8 +54,25 @@ def run(action: str, source: str, target: str) -> None:
         Path(target).write_bytes(codec.compress(source))
     else:
         codec.decompress(source).save(target)
-    print(json.dumps({"seconds": round(time.perf_counter() - start, 1),
-                      "peak_memory_mb": round(peak_mb())}))
+    print(json.dumps({"seconds": round(time.perf_counter() - start, 2), "peak memory in MB": round(peak_mb())}))
+
+
+def measured(picture: Path, side: int, folder: Path) -> dict[str, float]:
+    """What a square takes, there and back."""
+    original, coded, decoded = (folder / f"{side}{suffix}" for suffix in (".ppm", ".cdr", "-back.ppm"))
+    square(picture, side).save(original)
+    result = {f"{action}, {what}": value for action, source, target in (("compress", original, coded),
+                                                                        ("decompress", coded, decoded))
+              for what, value in timed(action, source, target).items()}
+    result["bytes"] = coded.stat().st_size
+    if not Tiling(side, side, BLOCK, BLOCK).single:
+        result["border step over interior"] = border_step(original, decoded)
+    return result
+
+
+def mean(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Of the same square."""
+    return {key: round(float(np.mean([run[key] for run in runs])), 4) for key in runs[0]}
 
 
 def border_step(original: Path, decoded: Path) -> float:
@@ -81,18 +99,12 @@ def _step(a: Image.Image, b: Image.Image, box: tuple[int, int, int, int], axis: 
 def main(picture: Path, sides: str) -> None:
     """Measure squares of PICTURE."""
     Image.MAX_IMAGE_PIXELS = None
-    results = {}
+    there = list(map(int, sides.split(",")))
+    if odd := [side for side in there if side % BLOCK]:
+        raise click.UsageError(f"{odd[0]} is no multiple of {BLOCK}")
     with tempfile.TemporaryDirectory() as folder:
-        for side in map(int, sides.split(",")):
-            if side % BLOCK:
-                raise click.UsageError(f"{side} is no multiple of {BLOCK}")
-            original, coded, decoded = (Path(folder) / f"{side}{suffix}" for suffix in (".ppm", ".cdr", "-back.ppm"))
-            square(picture, side).save(original)
-            results[f"{side}x{side}"] = {"compress": timed("compress", original, coded),
-                                         "decompress": timed("decompress", coded, decoded),
-                                         "bytes": coded.stat().st_size}
-            if not Tiling(side, side, BLOCK, BLOCK).single:
-                results[f"{side}x{side}"]["border step over interior"] = round(border_step(original, decoded), 4)
+        runs = [(side, measured(picture, side, Path(folder))) for side in (*there, *there[-2::-1])]
+    results = {f"{side}x{side}": mean([run for other, run in runs if other == side]) for side in there}
     print(json.dumps(results, indent=1))
 
 

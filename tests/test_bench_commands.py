@@ -104,7 +104,12 @@ def test_large():
     report = run(large.main, "--sides", "32,96")
     assert set(report) == {"32x32", "96x96"}
     assert report["96x96"]["bytes"] > report["32x32"]["bytes"]
-    assert report["96x96"]["compress"]["peak_memory_mb"] > 100
+    assert report["96x96"]["compress, peak memory in MB"] > 100
+    assert report["32x32"]["decompress, seconds"] > 0
+
+
+def test_runs_of_the_same_square_are_averaged():
+    assert large.mean([{"seconds": 1.0}, {"seconds": 2.0}]) == {"seconds": 1.5}
 
 
 def test_a_seam_is_measured(tmp_path):

@@ -1,9 +1,9 @@
 """Large pictures: ``python -m bench.large [PICTURE]``. Prints JSON.
 
 PICTURE, mirrored from tile to tile and with noise of its own in each, fills squares of growing size. Time and peak
-memory of both directions, each in a process of its own: there and back through the sizes, the mean of both times,
-since a machine's speed drifts; and how far the error of the decoded picture steps across the borders of tiles, against
-the step across other borders of blocks.
+memory of both directions, each in a process of its own; and how far the error of the decoded picture steps across the
+borders of tiles, against the step across other borders of blocks. A machine's speed drifts by a fifth within minutes:
+so all goes there and back through the sizes, small ones several times each way, and means are printed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from convdraw_codec.tiling import Tiling
 from .memory import peak_mb
 from .pictures import EXAMPLE, mirrored
 
+REPEATS = 4  # of small pictures each way
 BLOCK = 32  # pixels: multiples of it are borders of blocks in every layer
 
 
@@ -103,7 +104,8 @@ def main(picture: Path, sides: str) -> None:
     if odd := [side for side in there if side % BLOCK]:
         raise click.UsageError(f"{odd[0]} is no multiple of {BLOCK}")
     with tempfile.TemporaryDirectory() as folder:
-        runs = [(side, measured(picture, side, Path(folder))) for side in (*there, *there[-2::-1])]
+        runs = [(side, measured(picture, side, Path(folder))) for side in (*there, *there[-2::-1])
+                for _ in range(min(REPEATS, max(there) // side))]
     results = {f"{side}x{side}": mean([run for other, run in runs if other == side]) for side in there}
     print(json.dumps(results, indent=1))
 

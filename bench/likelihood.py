@@ -27,7 +27,7 @@ from convdraw_codec.likelihood.models import load_generative
 from .paper_figures import COLOURS, keep
 
 BATCH = 200
-RANDOM_WORDS = 20_000  # that a chain begins with
+START_BITS = 12  # of the random words that a chain begins with, for each latent of a picture
 ACROSS = 10  # samples in a row
 DRAWINGS, FRAMES, ZOOM = 4, 8, 4  # sequences of DRAW, pictures of each, and how much larger
 
@@ -54,9 +54,20 @@ def measure(model: Generative, x: Tensor, draws: int, generator: torch.Generator
     return report, layers
 
 
+def latents(model: Generative) -> int:
+    """Numbers that all steps draw for a picture."""
+    decoder, numbers = model.start(1), 0
+    with torch.no_grad():
+        for layer in range(model.layers):
+            z = model.prior(layer, decoder).mean
+            decoder, numbers = model.absorb(layer, z, decoder), numbers + z.numel()
+    return model.steps * numbers
+
+
 def chained(model: Generative, x: Tensor, generator: torch.Generator) -> dict[str, Any]:
     """What bits-back coding of pictures costs, beside their bound; and whether all came back."""
-    words = np.random.default_rng(0).integers(2**32, size=RANDOM_WORDS, dtype=np.uint64).astype(np.uint32)
+    count = 1000 + START_BITS * latents(model) // bits_back.WORD
+    words = np.random.default_rng(0).integers(2**32, size=count, dtype=np.uint64).astype(np.uint32)
     chain = bits_back.encode(model, x, words)
     decoded, left = bits_back.decode(model, chain.words, len(x))
     with torch.no_grad():

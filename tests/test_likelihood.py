@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,46 @@ def test_every_parameter_learns(model):
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
 
 
+def test_an_untrained_posterior_costs_next_to_nothing(model):
+    """It starts from the prior, whatever the steps before have drawn."""
+    with torch.no_grad():
+        cost = bound(model, some_pictures(model.picture))
+    assert 0 <= cost.divergence.min() <= cost.divergence.max() < 5
+
+
+def test_a_coarse_layer_hears_of_the_finer_one():
+    model = new_model(CONFIGS["two layers"])
+    decoder = model.start(2)
+    for layer in range(2):
+        decoder = model.absorb(layer, torch.randn_like(model.prior(layer, decoder).mean), decoder)
+    finer = torch.autograd.grad(model.prior(0, decoder).mean.sum(), decoder.h[1])
+    assert finer[0].abs().sum() > 0
+
+
+def test_the_first_canvas_is_the_mean_picture():
+    for picture in (BITS, LEVELS):
+        config = next(c for c in CONFIGS.values() if c.picture == picture)
+        trainer = LikelihoodTrainer(recipe(config), torch.device("cpu"), torch.zeros(0))
+        levels = torch.full((4, picture.channels, picture.height, picture.width), 64, dtype=torch.uint8)
+        trainer.begin_with(levels)
+        shown = picture.mean(trainer.model.start(1).canvas)
+        assert shown.allclose(torch.full_like(shown, 64 / 255 if picture == BITS else -1.0))
+        assert trainer.averaged_model().first_canvas.equal(trainer.model.first_canvas)
+
+
+def test_mirrored_pictures(monkeypatch):
+    config = replace(recipe(CONFIGS["two layers"]), mirror=True)
+    trainer = LikelihoodTrainer(config, torch.device("cpu"), torch.zeros(0))
+    levels, seen = some_pictures(LEVELS, 8).to(torch.uint8), []
+    monkeypatch.setattr(trainer, "losses", lambda x, generator: seen.append(x))
+    trainer.loss(levels)
+    turned = [torch.equal(a, b.flip(2).float()) for a, b in zip(seen[0], levels, strict=True)]
+    same = [torch.equal(a, b.float()) for a, b in zip(seen[0], levels, strict=True)]
+    assert any(turned)
+    assert any(same)
+    assert all(a or b for a, b in zip(turned, same, strict=True))
+
+
 def test_samples_are_pictures(model):
     with torch.no_grad():
         drawn = sample(model, 2, torch.Generator().manual_seed(0))
@@ -130,6 +171,26 @@ def test_filters_are_those_of_the_equations():
             row = [math.exp(-(a - mean) ** 2 / (2 * math.exp(0.5))) for a in range(1, size + 1)]
             assert bank[0, i - 1].tolist() == pytest.approx([v / sum(row) for v in row], abs=1e-6)
     assert place.intensity.item() == pytest.approx(math.exp(0.1))
+
+
+def test_a_window_beyond_the_picture_can_come_back():
+    """Its filters still sum to one, and it has a gradient."""
+    parameters = torch.tensor([[1.6, -1.8, -1.0, -2.0, 0.0]], requires_grad=True)
+    place = window(parameters, 2, 8, 12)
+    assert place.rows.sum(2).allclose(torch.ones(1, 2))
+    place.read(torch.arange(96.0).view(1, 1, 8, 12)).sum().backward()
+    assert (parameters.grad[0, :2] != 0).all()
+    extreme = window(torch.tensor([[30.0, -40.0, -90.0, 90.0, 90.0]]), 2, 8, 12)
+    assert extreme.rows.isfinite().all()
+    assert extreme.intensity.isfinite().all()
+
+
+def test_attention_begins_with_the_whole_picture():
+    model = new_model(DRAWConfig(Picture(1, 28, 28, "bernoulli"), 2, 16, 4, read=2, write=5))
+    for head, filters in ((model.to_read, 2), (model.to_write, 5)):
+        place = window(head.bias[None], filters, 28, 28)
+        centres = [28 / filters * (i + 0.5) - 0.5 for i in range(filters)]
+        assert place.rows[0].argmax(1).tolist() == pytest.approx(centres, abs=1)
 
 
 def test_a_window_reads_what_lies_under_it():
@@ -194,16 +255,23 @@ def test_files_that_are_no_generative_models(tmp_path):
 
 
 def write_bits(path, count: int = 40) -> np.ndarray:
-    bits = np.random.default_rng(0).integers(0, 2, (count, 96), dtype=np.uint8)
-    np.savez(path, train=np.packbits(bits, axis=1), test=np.packbits(bits[:8], axis=1))
+    """The left or the right half, with a tenth of the bits changed. The last 8 pictures validate."""
+    rng = np.random.default_rng(0)
+    left = np.arange(96, dtype=np.uint8) % 12 // 6
+    bits = left ^ rng.integers(0, 2, (count, 1), dtype=np.uint8)
+    bits ^= (rng.random((count, 96)) < 0.1).astype(np.uint8)
+    packed = np.packbits(bits, axis=1)
+    np.savez(path, train=packed[:-8], valid=packed[-8:], test=packed[:8])
     return bits
 
 
 def test_data_sets(tmp_path):
     bits = write_bits(tmp_path / "bits.npz")
-    read = load_pictures([tmp_path / "bits.npz"], BITS, "train")
+    read = load_pictures([tmp_path / "bits.npz"], BITS, "train", "valid")
     assert np.array_equal(pixels(read, BITS).numpy().reshape(40, 96), bits)
     assert len(load_pictures([tmp_path / "bits.npz"], BITS, "test")) == 8
+    with pytest.raises(ConfigError, match="train, valid, test, and not tests"):
+        load_pictures([tmp_path / "bits.npz"], BITS, "tests")
     grey = np.random.default_rng(1).integers(0, 256, (6, 8, 12), dtype=np.uint8)
     np.savez(tmp_path / "grey.npz", images=grey)
     assert np.array_equal(load_pictures([tmp_path / "grey.npz"], BITS, "train")[:, 0].numpy(), grey)
@@ -224,7 +292,7 @@ def test_levels_become_bits_with_their_probability():
 
 def recipe(config) -> LikelihoodRecipe:
     return LikelihoodRecipe(model=config, batch=8, seed=1, gradient_limit=1.0, average=0.9, beta=1.0, held_out=8,
-                            stages=(Stage("likelihood", 0.03, 3e-3, 1e-3),))
+                            stages=(Stage("likelihood", 0.1, 3e-3, 1e-3),))
 
 
 @pytest.mark.parametrize("name", ["one layer", "attention"])
@@ -233,11 +301,12 @@ def test_training_goes_on_from_its_checkpoint(tmp_path, name):
     data, config = [tmp_path / "bits.npz"], recipe(CONFIGS[name])
     write_bits(data[0])
     lines: list[str] = []
-    train(config, data, tmp_path / "m.safetensors", lines.append, checkpoint_minutes=1e-6)
+    train(config, data, tmp_path / "m.safetensors", lines.append, checkpoint_minutes=1e-3)
     log = [json.loads(line) for line in (tmp_path / "m.safetensors.jsonl").read_text().splitlines()]
     assert log[-1]["nats"] < log[0]["nats"]
     halfway = LikelihoodTrainer(config, torch.device("cpu"), torch.zeros(0))
-    pictures = load_pictures(data, BITS, "train")[:32]
+    pictures = load_pictures(data, BITS, "train")
+    halfway.begin_with(pictures)
     for _, batch in zip(range(10), batches(pictures, 8, range(8), 1, 0), strict=False):
         halfway.step(batch)
     halfway.save(tmp_path / "n.safetensors.ckpt")
@@ -310,6 +379,13 @@ def test_weights_that_are_no_numbers(tmp_path):
         load_generative(tmp_path / "m.safetensors")
 
 
+@pytest.mark.parametrize(("name", "value"), [("beta", 0.0), ("average", 1.0), ("gradient_limit", 0.0),
+                                             ("held_out", -1)])
+def test_recipes_that_make_no_sense(name, value):
+    with pytest.raises(ConfigError, match=name if name != "held_out" else "held out"):
+        replace(recipe(CONFIGS["draw"]), **{name: value})
+
+
 def test_models_that_cannot_be():
     picture = {"channels": 1, "height": 28, "width": 28, "output": "bernoulli"}
     layer = {"stride": 3, "state": 4, "latents": 2, "kernel": 3}
@@ -319,5 +395,9 @@ def test_models_that_cannot_be():
         model_config({"picture": picture, "steps": 2, "layers": [layer | {"stride": 2, "kernel": 4}]})
     with pytest.raises(ConfigError, match="stride"):
         model_config({"picture": picture, "steps": 2, "layers": [layer | {"stride": 0}]})
+    with pytest.raises(ConfigError, match="whole picture is 1"):
+        model_config({"picture": picture, "steps": 2, "layers": [layer | {"stride": 28}]})
+    with pytest.raises(ConfigError, match="more than the picture"):
+        DRAWConfig(BITS, 2, 4, 2, read=13)
     with pytest.raises(ConfigError, match="multiples"):
         model_config({"picture": picture, "steps": 2, "layers": [layer, layer]})

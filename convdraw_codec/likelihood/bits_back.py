@@ -104,6 +104,8 @@ def _bits(coder: constriction.stream.stack.AnsCoder) -> float:
 
 def _explain(model: Generative, picture: Tensor, choose: Callable[[Normal, Normal], np.ndarray]) -> Tensor:
     """The canvas (1, ...) for a picture (1, ...), with the latents that ``choose`` takes from posterior and prior."""
+    if model.picture.output == "gaussian":
+        picture = picture + 0.5  # in training, levels are seen with noise of that mean
     decoder, encoder = model.start(1), model.start_encoder(model.picture.units(picture))
     for _ in range(model.steps):
         encoder = model.look(encoder, decoder)

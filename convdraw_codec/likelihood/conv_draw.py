@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from ..errors import ConfigError
-from .generative import Generative, Picture, check_sizes, gaussian, lstm
+from .generative import Generative, Picture, as_the_prior, check_sizes, gaussian, lstm
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,19 @@ class ConvDRAWConfig:
             raise ConfigError(f"the strides {strides} are not multiples of one another, from coarse to fine")
         if self.picture.height % strides[0] or self.picture.width % strides[0]:
             raise ConfigError(f"a stride of {strides[0]} does not divide {self.picture.width}x{self.picture.height}")
+        if strides[0] == self.picture.height == self.picture.width and self.layers[0].kernel > 1:
+            raise ConfigError("the kernel of a layer over the whole picture is 1")
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """r_t, and h^d and c^d of every layer, (B, state, H/s, W/s)."""
+    """r_t, and h^d and c^d of every layer, (B, state, H/s, W/s); what the layer that comes next is told of the others,
+    for its gates, prior and posterior."""
 
     canvas: Tensor
     h: tuple[Tensor, ...]
     c: tuple[Tensor, ...]
+    told: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,21 +76,28 @@ class Encoder:
 
 
 class _Layer(nn.Module):
-    """The weights of one layer, the same in every step."""
+    """The weights of one layer, the same in every step, and its first memories: h^d, c^d, h^e and c^e."""
 
-    def __init__(self, layer: GenerativeLayer, finer: GenerativeLayer | None, coarser: GenerativeLayer | None):
+    def __init__(self, layer: GenerativeLayer, finer: GenerativeLayer | None, coarser: GenerativeLayer | None,
+                 picture: Picture):
         super().__init__()
-        state, kernel, above = layer.state, layer.kernel, layer.state if coarser else 0
-        self.encoder = nn.Conv2d(2 * state, 4 * state, kernel, padding=kernel // 2)
-        self.decoder = nn.Conv2d(layer.latents + state + above, 4 * state, kernel, padding=kernel // 2)
-        self.posterior = nn.Conv2d(state + above, 2 * layer.latents, 1)
-        self.prior = nn.Conv2d(state + above, 2 * layer.latents, 1)
+        state, kernel = layer.state, layer.kernel
+        self.first = nn.Parameter(torch.zeros(4, state, picture.height // layer.stride, picture.width // layer.stride))
+        self.encoder = nn.Conv2d(state, 4 * state, kernel, padding=kernel // 2)
+        self.encoder_from_decoder = nn.Conv2d(state, 4 * state, 1, bias=False)
+        self.decoder = nn.Conv2d(layer.latents + state, 4 * state, kernel, padding=kernel // 2)
+        self.posterior = nn.Conv2d(state, 2 * layer.latents, 1)
+        self.prior = nn.Conv2d(state, 2 * layer.latents, 1)
+        as_the_prior(self.posterior)
+        self.shares = 4 * state, 2 * layer.latents, 2 * layer.latents  # of what it is told
         if finer:
             ratio = layer.stride // finer.stride
             self.from_finer = nn.Conv2d(finer.state, 4 * state, ratio, ratio, bias=False)
+            self.from_finer_decoder = nn.Conv2d(finer.state, sum(self.shares), ratio, ratio, bias=False)
         if coarser:
             ratio = coarser.stride // layer.stride
-            self.from_coarser = nn.ConvTranspose2d(coarser.state, above, ratio, ratio)
+            self.from_coarser = nn.ConvTranspose2d(coarser.state, sum(self.shares), ratio, ratio, bias=False)
+            nn.init.normal_(self.from_coarser.weight, std=0.5 / coarser.state**0.5)
 
 
 class GenerativeConvDRAW(Generative):
@@ -96,65 +107,75 @@ class GenerativeConvDRAW(Generative):
         super().__init__()
         self.config, self.picture, self.steps, self.layers = config, config.picture, config.steps, len(config.layers)
         layers = config.layers
-        self.parts = nn.ModuleList(map(_Layer, layers, (*layers[1:], None), (None, *layers[:-1])))
+        self.parts = nn.ModuleList(map(_Layer, layers, (*layers[1:], None), (None, *layers[:-1]),
+                                       itertools.repeat(config.picture)))
         finest, channels = layers[-1], config.picture.channels
         stride, kernel = finest.stride, max(finest.kernel, finest.stride | 1)  # odd, and misses no pixel
         around = kernel // 2
         self.from_picture = nn.Conv2d(channels, 4 * finest.state, kernel, stride, around, bias=False)
         self.from_error = nn.Conv2d(channels, 4 * finest.state, kernel, stride, around, bias=False)
-        self.from_canvas = nn.Conv2d(channels, 4 * finest.state, kernel, stride, around, bias=False)
+        self.from_canvas = nn.Conv2d(config.picture.canvas_channels, 4 * finest.state, kernel, stride, around,
+                                     bias=False)
         self.write = nn.ConvTranspose2d(finest.state, config.picture.canvas_channels, kernel, stride, around,
                                         stride + 2 * around - kernel, bias=False)
-        self.first_canvas = nn.Parameter(torch.zeros(config.picture.canvas_channels))
+        self.first_canvas = nn.Parameter(torch.zeros(config.picture.canvas_channels, config.picture.height,
+                                                     config.picture.width))
 
     def _part(self, layer: int) -> _Layer:
         return cast(_Layer, self.parts[layer])
 
-    def _empty(self, batch: int) -> tuple[Tensor, ...]:
-        height, width, device = self.picture.height, self.picture.width, self.first_canvas.device
-        return tuple(torch.zeros(batch, layer.state, height // layer.stride, width // layer.stride, device=device)
-                     for layer in self.config.layers)
+    def _first(self, which: int, batch: int) -> tuple[Tensor, ...]:
+        return tuple(self._part(layer).first[which].expand(batch, -1, -1, -1) for layer in range(self.layers))
 
     def start(self, batch: int) -> Decoder:
-        canvas = self.first_canvas[:, None, None].expand(batch, -1, self.picture.height, self.picture.width)
-        return Decoder(canvas, self._empty(batch), self._empty(batch))
+        h = self._first(0, batch)
+        return Decoder(self.first_canvas.expand(batch, -1, -1, -1), h, self._first(1, batch), self._told(0, h))
 
     def start_encoder(self, x: Tensor) -> Encoder:
-        return Encoder(x, self.from_picture(x), self._empty(len(x)), self._empty(len(x)))
+        return Encoder(x, self.from_picture(x), self._first(2, len(x)), self._first(3, len(x)))
 
     def look(self, encoder: Encoder, decoder: Decoder) -> Encoder:
         h, c = list(encoder.h), list(encoder.c)
-        from_below = encoder.gates + self.from_error(encoder.x - self.picture.mean(decoder.canvas))  # (1)
+        from_below = encoder.gates + self.from_error(self.picture.error(encoder.x, decoder.canvas))
         for layer in reversed(range(self.layers)):
-            around = self._part(layer).encoder(torch.cat([encoder.h[layer], decoder.h[layer]], dim=1))
+            part = self._part(layer)
+            around = part.encoder(encoder.h[layer]) + part.encoder_from_decoder(decoder.h[layer])
             h[layer], c[layer] = lstm(from_below + around, encoder.c[layer])  # (2)
             if layer:
                 from_below = self._part(layer - 1).from_finer(h[layer])
         return replace(encoder, h=tuple(h), c=tuple(c))
 
-    def _with_coarser(self, layer: int, h: Tensor, decoder: Decoder) -> Tensor:
-        """A layer's own memory, and what the coarser one has drawn in this step already."""
-        if layer == 0:
-            return h
-        return torch.cat([h, self._part(layer).from_coarser(decoder.h[layer - 1])], dim=1)
+    def _told(self, layer: int, h: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What a layer hears of the coarser one, as drawn in this step, and of the finer one, as drawn in the last."""
+        part, said = self._part(layer), []
+        if layer:
+            said.append(part.from_coarser(h[layer - 1]))
+        if layer < self.layers - 1:
+            said.append(part.from_finer_decoder(h[layer + 1]))
+        return sum(said[1:], said[0]).split(part.shares, dim=1) if said else (torch.zeros(()),) * 3
 
     def posterior(self, layer: int, encoder: Encoder, decoder: Decoder) -> Normal:
-        return gaussian(self._part(layer).posterior(self._with_coarser(layer, encoder.h[layer], decoder)))
+        parameters = self._part(layer).posterior(encoder.h[layer]) + decoder.told[2]
+        return gaussian(parameters, around=self.prior(layer, decoder))
 
     def prior(self, layer: int, decoder: Decoder) -> Normal:
-        return gaussian(self._part(layer).prior(self._with_coarser(layer, decoder.h[layer], decoder)))
+        return gaussian(self._part(layer).prior(decoder.h[layer]) + decoder.told[1])
 
     def absorb(self, layer: int, z: Tensor, decoder: Decoder) -> Decoder:
-        inputs = torch.cat([z, self._with_coarser(layer, decoder.h[layer], decoder)], dim=1)
-        gates = self._part(layer).decoder(inputs)
+        gates = self._part(layer).decoder(torch.cat([z, decoder.h[layer]], dim=1)) + decoder.told[0]
         if layer == self.layers - 1:
-            gates = gates + self.from_canvas(self.picture.mean(decoder.canvas))
+            gates = gates + self.from_canvas(self._shown(decoder.canvas))
         h, c = lstm(gates, decoder.c[layer])
         canvas = decoder.canvas
         if layer == self.layers - 1:
             canvas = canvas + self.write(h).float()  # (7)
-        return Decoder(canvas, (*decoder.h[:layer], h, *decoder.h[layer + 1:]),
-                       (*decoder.c[:layer], c, *decoder.c[layer + 1:]))
+        every = (*decoder.h[:layer], h, *decoder.h[layer + 1:])
+        return Decoder(canvas, every, (*decoder.c[:layer], c, *decoder.c[layer + 1:]),
+                       self._told((layer + 1) % self.layers, every))
+
+    def _shown(self, canvas: Tensor) -> Tensor:
+        """r_{t-1} as the decoder sees it."""
+        return self.picture.mean(canvas) if self.picture.output == "bernoulli" else canvas
 
     def canvas(self, decoder: Decoder) -> Tensor:
         return decoder.canvas

@@ -22,8 +22,8 @@ from .generative import LEVELS, Picture
 _DAMAGE = (*DAMAGE, OSError, AttributeError, BadZipFile, Image.DecompressionBombError)  # and of numpy
 
 
-def load_pictures(paths: list[Path], picture: Picture, part: str) -> Tensor:
-    """All pictures of the files, (N, channels, H, W) uint8; of files with parts, those of ``part``.
+def load_pictures(paths: list[Path], picture: Picture, *parts: str) -> Tensor:
+    """All pictures of the files, (N, channels, H, W) uint8; of files with parts, those of ``parts``, in this order.
 
     Bits are levels 0 and 255. Raises ConfigError.
     """
@@ -32,15 +32,17 @@ def load_pictures(paths: list[Path], picture: Picture, part: str) -> Tensor:
         if path.is_dir():
             raise ConfigError(f"{path} is a folder, and no file of pictures")
         try:
-            arrays.append(_from_arrays(path, picture, part) if path.suffix == ".npz" else _from_sheet(path, picture))
+            arrays.append(_from_arrays(path, picture, parts) if path.suffix == ".npz" else _from_sheet(path, picture))
         except _DAMAGE as error:
             raise ConfigError(f"{path} holds no {picture.width}x{picture.height} pictures: {error}") from error
     return torch.from_numpy(np.concatenate(arrays))
 
 
-def _from_arrays(path: Path, picture: Picture, part: str) -> np.ndarray:
+def _from_arrays(path: Path, picture: Picture, parts: tuple[str, ...]) -> np.ndarray:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        array = file[part if part in file.files else "images"]
+        if "images" not in file.files and not set(parts) & set(file.files):
+            raise ValueError(f"it has the parts {', '.join(file.files)}, and not {' or '.join(parts)}")
+        array = np.concatenate([file[part] for part in parts if part in file.files] or [file["images"]])
     shape = picture.channels, picture.height, picture.width
     if array.dtype == np.uint8 and array.ndim == 2:
         bits = np.unpackbits(array, axis=1)

@@ -5,13 +5,17 @@ Equation numbers are those of Gregor et al., "DRAW: A Recurrent Neural Network F
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from .generative import Generative, Picture, check_sizes, gaussian, lstm
+from ..errors import ConfigError
+from .generative import Generative, Picture, as_the_prior, check_sizes, gaussian, lstm
+
+LOG_SIZE = (-8.0, 8.0)  # logarithms of what a window is like, beyond which numbers overflow
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class DRAWConfig:
     def __post_init__(self) -> None:
         check_sizes(steps=self.steps, state=self.state, latents=self.latents)
         check_sizes(0, read=self.read, write=self.write)
+        if max(self.read, self.write) > max(self.picture.height, self.picture.width):
+            raise ConfigError(f"{max(self.read, self.write)} filters are more than the picture has pixels")
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,7 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Window:
-    """A grid of Gaussian filters. rows (B, N, H) and columns (B, N, W) sum to one, or beyond the picture to nothing;
-    intensity: (B, 1, 1, 1).
+    """A grid of Gaussian filters. rows (B, N, H) and columns (B, N, W) sum to one; intensity: (B, 1, 1, 1).
 
     centre: (B, 2), x and y in pixels; spacing and deviation of the filters: (B,), in pixels.
     """
@@ -78,7 +83,8 @@ class Window:
 
 def window(parameters: Tensor, filters: int, height: int, width: int) -> Window:
     """(19)-(26): the grid of ``filters`` a side that (B, 5) numbers describe."""
-    across, down, log_variance, log_spacing, log_intensity = parameters.float().unbind(1)  # (21)
+    across, down, *sizes = parameters.float().unbind(1)  # (21)
+    log_variance, log_spacing, log_intensity = (size.clamp(*LOG_SIZE) for size in sizes)
     centre = torch.stack([(width + 1) / 2 * (across + 1), (height + 1) / 2 * (down + 1)], dim=1)  # (22)-(23)
     spacing = (max(height, width) - 1) / max(filters - 1, 1) * log_spacing.exp()  # (24)
     offsets = torch.arange(filters, device=parameters.device) - (filters - 1) / 2
@@ -86,11 +92,18 @@ def window(parameters: Tensor, filters: int, height: int, width: int) -> Window:
 
     def bank(mean: Tensor, size: int) -> Tensor:
         distance = torch.arange(1, size + 1, device=mean.device) - mean[:, :, None]
-        weights = torch.exp(-distance.square() / (2 * log_variance.exp()[:, None, None]))
-        return weights / weights.sum(2, keepdim=True).clamp_min(1e-8)  # (25)-(26)
+        return torch.softmax(-distance.square() / (2 * log_variance.exp()[:, None, None]), dim=2)  # (25)-(26)
 
     return Window(bank(means[:, 1], height), bank(means[:, 0], width), log_intensity.exp()[:, None, None, None],
                   centre, spacing, (log_variance / 2).exp())
+
+
+def _cover(head: nn.Linear, filters: int, side: int) -> None:
+    """Let a head for ``window`` begin with filters that lie side by side over the whole picture."""
+    with torch.no_grad():
+        head.weight.mul_(0.1)
+        log_variance, log_spacing = 2 * math.log(side / filters / 2), math.log(max(filters - 1, 1) / filters)
+        head.bias.copy_(torch.tensor([0.0, 0.0, log_variance, log_spacing, 0.0]))
 
 
 class DRAW(Generative):
@@ -112,29 +125,32 @@ class DRAW(Generative):
         self.to_read = nn.Linear(state, 5) if config.read else None
         self.to_write = nn.Linear(state, 5) if config.write else None
         self.first_canvas = nn.Parameter(torch.zeros(picture.canvas_channels, picture.height, picture.width))
-
-    def _empty(self, batch: int) -> Tensor:
-        return torch.zeros(batch, self.config.state, device=self.first_canvas.device)
+        self.first = nn.Parameter(torch.zeros(4, state))  # h^dec, its cell, h^enc and its cell
+        as_the_prior(self.to_posterior)
+        for head, filters in ((self.to_read, config.read), (self.to_write, config.write)):
+            if head is not None:
+                _cover(head, filters, max(picture.height, picture.width))
 
     def start(self, batch: int) -> Decoder:
-        return Decoder(self.first_canvas.expand(batch, -1, -1, -1), self._empty(batch), self._empty(batch))
+        h, c = self.first[:2, None].expand(2, batch, -1)
+        return Decoder(self.first_canvas.expand(batch, -1, -1, -1), h, c)
 
     def start_encoder(self, x: Tensor) -> Encoder:
-        return Encoder(x, self._empty(len(x)), self._empty(len(x)))
+        return Encoder(x, *self.first[2:, None].expand(2, len(x), -1))
 
     def _window(self, parameters: Tensor, filters: int) -> Window:
         return window(parameters, filters, self.picture.height, self.picture.width)
 
     def look(self, encoder: Encoder, decoder: Decoder) -> Encoder:
         """(3)-(5): the picture and what is wrong with the canvas, all of it or through a window."""
-        seen = torch.cat([encoder.x, encoder.x - self.picture.mean(decoder.canvas)], dim=1)
+        seen = torch.cat([encoder.x, self.picture.error(encoder.x, decoder.canvas)], dim=1)
         if self.to_read is not None:
             seen = self._window(self.to_read(decoder.h), self.config.read).read(seen)
         h, c = lstm(self.encoder(torch.cat([seen.flatten(1), encoder.h, decoder.h], dim=1)), encoder.c)
         return replace(encoder, h=h, c=c)
 
     def posterior(self, layer: int, encoder: Encoder, decoder: Decoder) -> Normal:
-        return gaussian(self.to_posterior(encoder.h))
+        return gaussian(self.to_posterior(encoder.h), around=self.prior(layer, decoder))
 
     def prior(self, layer: int, decoder: Decoder) -> Normal:
         """Learned from the decoder's memory; in the first paper it is standard normal."""

@@ -62,19 +62,38 @@ class Picture:
         """The picture that a canvas shows, in units."""
         return torch.sigmoid(canvas) if self.output == "bernoulli" else canvas[:, :self.channels]
 
+    def deviation(self, canvas: Tensor) -> Tensor:
+        """That of levels, in units."""
+        return (canvas[:, self.channels:].clamp(*LOG_VARIANCE) / 2).exp()
+
+    def error(self, x: Tensor, canvas: Tensor) -> Tensor:
+        """(1): what is wrong with a canvas; of levels, in the deviations that it expects."""
+        wrong = x - self.mean(canvas)
+        return wrong if self.output == "bernoulli" else wrong / self.deviation(canvas)
+
     def distribution(self, canvas: Tensor) -> Distribution:
         """p(x | r_T), of 0 and 1 or of real levels 0..256."""
         canvas = canvas.float()
         if self.output == "bernoulli":
             return Bernoulli(logits=canvas, validate_args=False)
-        mean, spread = canvas[:, :self.channels], canvas[:, self.channels:].clamp(*LOG_VARIANCE)
-        return Normal(mean * LEVELS_A_UNIT + LEVELS / 2, (spread / 2).exp() * LEVELS_A_UNIT, validate_args=False)
+        mean, deviation = canvas[:, :self.channels], self.deviation(canvas)
+        return Normal(mean * LEVELS_A_UNIT + LEVELS / 2, deviation * LEVELS_A_UNIT, validate_args=False)
 
 
-def gaussian(parameters: Tensor) -> Normal:
-    """The distribution of latents whose mean and logarithm of the variance are the halves of (B, 2n, ...)."""
+def gaussian(parameters: Tensor, around: Normal | None = None) -> Normal:
+    """The distribution of latents whose mean and logarithm of the variance are the halves of (B, 2n, ...); in those of
+    ``around``, if it is given, so that zeros say the same and cost nothing."""
     mean, spread = parameters.float().chunk(2, dim=1)
-    return Normal(mean, (spread.clamp(*LOG_VARIANCE) / 2).exp(), validate_args=False)
+    deviation = (spread.clamp(*LOG_VARIANCE) / 2).exp()
+    if around is not None:
+        mean, deviation = around.mean + around.stddev * mean, around.stddev * deviation
+    return Normal(mean, deviation, validate_args=False)
+
+
+def as_the_prior(head: nn.Module) -> None:
+    """Let a head for ``gaussian`` around a prior begin with its variance, and with means around its mean."""
+    for name, parameter in head.named_parameters():
+        nn.init.zeros_(parameter if name == "bias" else parameter.data[len(parameter) // 2:])
 
 
 def draw_from(distribution: Normal, generator: torch.Generator | None = None) -> Tensor:
@@ -86,10 +105,12 @@ def draw_from(distribution: Normal, generator: torch.Generator | None = None) ->
 class Generative(nn.Module):
     """A model of pictures with latents in ``layers`` layers, drawn from the first to the last, in each of ``steps``.
 
-    What decoder and encoder remember is made anew by every method, and never changed in place.
+    What decoder and encoder remember is made anew by every method, and never changed in place. first_canvas: r_0,
+    (canvas channels, H, W).
     """
 
     picture: Picture
+    first_canvas: nn.Parameter
     layers: int
     steps: int
 
@@ -184,5 +205,3 @@ def lstm(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     admit, keep, emit, candidate = gates.float().chunk(4, dim=1)
     c = torch.sigmoid(keep + 1) * c + torch.sigmoid(admit) * torch.tanh(candidate)
     return torch.sigmoid(emit) * torch.tanh(c), c
-
-

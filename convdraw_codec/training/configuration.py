@@ -49,6 +49,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.batch < 1 or not self.stages:
             raise ConfigError("a batch has at least one picture, and training at least one stage")
+        if not 0 <= self.average < 1 or self.gradient_limit <= 0:
+            raise ConfigError("average lies from 0 to 1, and gradient_limit above 0")
         for stage in self.stages:
             if stage.kind not in self.kinds:
                 raise ConfigError(f"a stage is one of {', '.join(self.kinds)}, not {stage.kind!r}")
@@ -69,18 +71,21 @@ class CodecRecipe(Recipe):
 @dataclass(frozen=True)
 class LikelihoodRecipe(Recipe):
     """For a generative model. beta: what a nat of reconstruction counts, the paper's beta. held_out: pictures at the
-    end of the data that validate."""
+    end of the data that validate. mirror: whether left and right are swapped in half of the pictures."""
 
     kinds = ("likelihood",)
 
     model: ModelConfig
     beta: float
     held_out: int
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.held_out < 0:
             raise ConfigError(f"{self.held_out} pictures cannot be held out")
+        if self.beta <= 0:
+            raise ConfigError(f"beta is larger than 0, not {self.beta}")
 
 
 def load_config(path: Path) -> CodecRecipe | LikelihoodRecipe:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..likelihood.datasets import load_pictures, pixels
-from ..likelihood.generative import Generative, bound
+from ..likelihood.generative import LEVELS, Generative, bound
 from ..likelihood.models import new_model, save_generative
 from . import workers
 from .configuration import LikelihoodRecipe
@@ -38,6 +38,8 @@ class BoundLoss(nn.Module):
 class LikelihoodTrainer(Trainer):
     """Trains a ``Generative`` on levels (B, channels, H, W) uint8. validation: such pictures that it does not see."""
 
+    betas = 0.9, 0.999
+    jump = 1.5  # one batch costs much what another does
     recipe: LikelihoodRecipe
     model: Generative
 
@@ -52,9 +54,23 @@ class LikelihoodTrainer(Trainer):
     def new_losses(self) -> BoundLoss:
         return BoundLoss(self.model, self.recipe.beta)
 
+    def begin_with(self, pictures: Tensor) -> None:
+        """Let the first canvas show the mean of pictures (N, channels, H, W)."""
+        model = cast(Generative, self.model)
+        levels = pictures.to(self.device).float().mean(0)
+        with torch.no_grad():
+            if model.picture.output == "bernoulli":
+                model.first_canvas.copy_(torch.logit(levels / (LEVELS - 1), eps=0.01))
+            else:
+                model.first_canvas[:model.picture.channels] = model.picture.units(levels)
+            self.average["first_canvas"].copy_(model.first_canvas)
+
     def loss(self, batch: Tensor) -> Tensor:
         seed = np.random.SeedSequence((self.recipe.seed, self.iteration, workers.rank())).generate_state(1, np.uint64)
         generator = torch.Generator(self.device).manual_seed(int(seed[0]))
+        if self.recipe.mirror:
+            turned = torch.rand(len(batch), 1, 1, 1, generator=generator, device=self.device) < 0.5
+            batch = torch.where(turned, batch.flip(3), batch)
         return self.losses(pixels(batch, self.recipe.model.picture, generator), generator)
 
     def validate(self) -> tuple[dict[str, Any], str]:
@@ -63,7 +79,7 @@ class LikelihoodTrainer(Trainer):
             return {}, ""
         model, generator = cast(Generative, self.averaged_model()), torch.Generator(self.device).manual_seed(0)
         nats, divergence = [], []
-        with torch.no_grad(), self.autocast():
+        with torch.no_grad():
             for batch in self.validation.split(VALIDATION_BATCH):
                 cost = bound(model, pixels(batch.to(self.device), model.picture, generator), generator)
                 nats.append(cost.nats)
@@ -90,11 +106,12 @@ def train(recipe: LikelihoodRecipe, files: list[Path], output: Path, report: Cal
           checkpoint_minutes: float = 5.0) -> None:
     """Train on the pictures of ``files``; the rest as ``loop.run``. Raises ConfigError where there are too few."""
     with workers.together():
-        pictures = load_pictures(files, recipe.model.picture, "train")
+        pictures = load_pictures(files, recipe.model.picture, "train", "valid")
         seen = len(pictures) - recipe.held_out
         if seen < recipe.batch:
             raise ConfigError(f"{len(pictures)} pictures are too few, with {recipe.held_out} held out")
         trainer = LikelihoodTrainer(recipe, workers.device(), pictures[seen:])
+        trainer.begin_with(pictures[:seen])
         if workers.rank() == 0:
             report(f"{seen} pictures to train on, {recipe.held_out} to validate, on {trainer.device}")
         run(trainer, lambda start: batches(pictures[:seen], recipe.batch, workers.share(recipe.batch), recipe.seed,

@@ -28,7 +28,6 @@ from ..outputs import write_output
 from . import workers
 from .configuration import Recipe
 
-JUMP = 5.0  # a loss this many times its running mean is a jump (the paper's section 4)
 SLOW_FACTOR = 0.1  # of the learning rate, for parts that start near their optimum
 LOG_EVERY = 100  # iterations
 GOOD_EVERY = 1000  # iterations between copies to return to after a jump
@@ -37,10 +36,13 @@ GOOD_EVERY = 1000  # iterations between copies to return to after a jump
 class Trainer(ABC):
     """Model, averaged weights, optimiser and position in the schedule; saved and restored as one file.
 
-    slow: parts of names of the parameters that learn at ``SLOW_FACTOR`` times the rate.
+    slow: parts of names of the parameters that learn at ``SLOW_FACTOR`` times the rate. betas: of Adam. jump: a loss
+    this many times its running mean is one (the paper's section 4).
     """
 
     slow: tuple[str, ...] = ()
+    betas = 0.9, 0.99
+    jump = 5.0
 
     def __init__(self, recipe: Recipe, device: torch.device):
         if recipe.batch % workers.count():
@@ -55,7 +57,7 @@ class Trainer(ABC):
         slow = [p for n, p in self.model.named_parameters() if any(part in n for part in self.slow)]
         fast = [p for n, p in self.model.named_parameters() if not any(part in n for part in self.slow)]
         groups = [{"params": fast, "factor": 1.0}, {"params": slow, "factor": SLOW_FACTOR}]
-        self.optimiser = torch.optim.Adam([group for group in groups if group["params"]], lr=1e-3, betas=(0.9, 0.99),
+        self.optimiser = torch.optim.Adam([group for group in groups if group["params"]], lr=1e-3, betas=self.betas,
                                           fused=True)
         self.stage, self.stage_megapixels, self.iteration, self.megapixels = 0, 0.0, 0, 0.0
         self.running_loss = math.nan
@@ -108,7 +110,7 @@ class Trainer(ABC):
         self.iteration += 1
         self.megapixels += seen
         self.stage_megapixels += seen
-        if not math.isfinite(value + norm.item()) or value > JUMP * self.running_loss:
+        if not math.isfinite(value + norm.item()) or value > self.jump * self.running_loss:
             return None
         self.optimiser.step()
         self.running_loss = value if math.isnan(self.running_loss) else 0.99 * self.running_loss + 0.01 * value

@@ -50,9 +50,8 @@ def coder(name: str) -> tuple[Callable[[Image.Image], Any], Callable[[Any], Imag
     return encode, decode
 
 
-def multiply_adds(name: str) -> dict[str, float]:
-    """Thousands of multiply-adds per pixel, as torch counts those of convolutions."""
-    encode, decode = coder(name)
+def multiply_adds(encode: Callable[[Image.Image], Any], decode: Callable[[Any], Any]) -> dict[str, float]:
+    """Thousands of multiply-adds per pixel of a ``coder``, as torch counts those of convolutions."""
     image, counts = Image.new("RGB", (4 * MULTIPLE, 4 * MULTIPLE), "grey"), []
     coded = encode(image)
     for work in (lambda: encode(image), lambda: decode(coded)):

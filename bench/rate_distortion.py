@@ -210,10 +210,11 @@ def main(images: tuple[Path, ...], codecs: tuple[str, ...], metrics: tuple[str, 
     """Compare codecs on IMAGES, files or folders. Codecs measured into OUT before are compared as well."""
     files = find_images(images, held_out)
     check(files, metrics)
+    pictures = checksums(files)
     out.mkdir(parents=True, exist_ok=True)
     earlier = {name: out / f"{name}.json" for name in CODECS if name not in codecs}
     measured = {name: json.loads(path.read_text()) for name, path in earlier.items() if path.exists()}
-    if any(result["pictures"] != checksums(files) for result in measured.values()):
+    if any(result["pictures"] != pictures for result in measured.values()):
         raise click.ClickException(f"{out} holds results of other images; give another --out")
     if lacking := [name for name, result in measured.items() if not set(metrics) <= result["results"].keys()]:
         raise click.ClickException(f"{out} lacks metrics of {', '.join(lacking)}: measure these as well")

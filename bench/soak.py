@@ -11,7 +11,6 @@ import json
 import random
 import sys
 import time
-from pathlib import Path
 
 import click
 import numpy as np
@@ -22,8 +21,8 @@ from convdraw_codec import Codec, bitstream, truncate
 from convdraw_codec.selftest import digest
 
 from .memory import resident_mb
+from .pictures import EXAMPLE
 
-EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
 LARGEST_SIDE = 400
 LARGEST_FIRST = 8  # rounds: buffers stay as large as the largest picture has made them
 WARM_UP = 0.5  # of the rounds, before memory counts: caches fill, heaps spread

@@ -93,7 +93,7 @@ def measure(task: Task) -> dict[str, Any]:
                           "encode_s": encoding, "decode_s": decoding,
                           "memory_before_mb": round(before), "peak_memory_mb": round(peak_mb())}
     if task.codec in compressai_models.NAMES:
-        row["kmac_per_pixel"] = compressai_models.multiply_adds(task.codec)
+        row["kmac_per_pixel"] = compressai_models.multiply_adds(encode, decode)
     if task.codec == "cdraw":
         row["kmac_per_pixel"] = multiply_adds(the_codec()._model)
     if task.codec == "cdraw" and decoding < ENOUGH:

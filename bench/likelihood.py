@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
+from torch.distributions import Normal
 
 from convdraw_codec.likelihood import bits_back
 from convdraw_codec.likelihood.datasets import load_pictures, pixels
@@ -56,12 +57,16 @@ def measure(model: Generative, x: Tensor, draws: int, generator: torch.Generator
 
 def latents(model: Generative) -> int:
     """Numbers that all steps draw for a picture."""
-    decoder, numbers = model.start(1), 0
+    numbers = []
+
+    def choose(p: Normal) -> Tensor:
+        numbers.append(p.mean.numel())
+        return p.mean
+
     with torch.no_grad():
-        for layer in range(model.layers):
-            z = model.prior(layer, decoder).mean
-            decoder, numbers = model.absorb(layer, z, decoder), numbers + z.numel()
-    return model.steps * numbers
+        for _ in model.generate(1, choose):
+            pass
+    return sum(numbers)
 
 
 def chained(model: Generative, x: Tensor, generator: torch.Generator) -> dict[str, Any]:
@@ -91,9 +96,8 @@ def drawing(model: DRAW, generator: torch.Generator) -> Image.Image:
     """Samples as they are drawn, with the window that was just written through as a rectangle."""
     frames: list[list[Image.Image]] = []
     for _ in range(DRAWINGS):
-        decoder, shown = model.start(1), []
-        for _ in range(model.steps):
-            decoder = model.absorb(0, draw_from(model.prior(0, decoder), generator), decoder)
+        shown = []
+        for decoder in model.generate(1, lambda p: draw_from(p, generator)):
             picture = to_image([[model.picture.mean(decoder.canvas)[0]]]).convert("RGB")
             picture = picture.resize((ZOOM * picture.width, ZOOM * picture.height), Image.Resampling.NEAREST)
             if decoder.window:

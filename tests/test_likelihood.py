@@ -52,7 +52,8 @@ def test_divergence_is_the_integral_of_its_definition(model):
     decoder = model.start(1)
     with torch.no_grad():
         encoder = model.look(model.start_encoder(model.picture.units(x)), decoder)
-        q, p = model.posterior(0, encoder, decoder), model.prior(0, decoder)
+        p = model.prior(0, decoder)
+        q = model.posterior(0, encoder, decoder, p)
         measured = bound(model, x).divergence[0, 0, 0].item()
     expected = 0.0
     numbers = (d.double().flatten().tolist() for d in (q.mean, q.stddev, p.mean.expand_as(q.mean), p.stddev))
@@ -329,13 +330,9 @@ def test_configurations_that_come_along(name):
     assert isinstance(loaded, LikelihoodRecipe)
     with torch.no_grad():
         model = new_model(loaded.model)
-        decoder = model.start(2)
         shape = (2, model.picture.channels, model.picture.height, model.picture.width)
-        encoder = model.look(model.start_encoder(torch.zeros(shape)), decoder)
-        for layer in range(model.layers):
-            q = model.posterior(layer, encoder, decoder)
-            decoder = model.absorb(layer, q.mean, decoder)
-    assert model.canvas(decoder).shape[2:] == shape[2:]
+        canvas = model.explain(torch.zeros(shape), lambda q, p: q.mean)
+    assert canvas.shape[2:] == shape[2:]
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "array", "integers", "folder", "sheet"])

@@ -8,7 +8,6 @@ same model on the same machine: its numbers are real ones. Pictures that are to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +51,11 @@ def encode(model: Generative, pictures: Tensor, first_words: np.ndarray) -> Chai
     for picture in pictures[:, None].float():
         taken: list[np.ndarray] = []
 
-        def take(q: Normal, p: Normal, taken: list[np.ndarray] = taken) -> np.ndarray:
+        def take(q: Normal, p: Normal, taken: list[np.ndarray] = taken) -> Tensor:
             taken.append(coder.decode(_posterior, *_relative(q, p)))
-            return taken[-1]
+            return _latents(p, taken[-1])
 
-        canvas = _explain(model, picture, take)
+        canvas = model.explain(_units(model, picture), take)
         fewest = min(fewest, _bits(coder))
         if fewest <= 2 * WORD:  # beyond its end the coder would go on with zeros
             raise ValueError(f"{len(first_words)} random words are too few to begin with")
@@ -73,23 +72,21 @@ def decode(model: Generative, words: np.ndarray, count: int) -> tuple[Tensor, np
     shape = 1, model.picture.channels, model.picture.height, model.picture.width
     for _ in range(count):
         known: list[np.ndarray] = []
-        decoder = model.start(1)
-        for _ in range(model.steps):
-            for layer in range(model.layers):
-                p = model.prior(layer, decoder)
-                known.append(coder.decode(_prior, p.mean.numel()))
-                decoder = model.absorb(layer, _latents(p, known[-1]), decoder)
-        kind, *parameters = _pixels(model.picture.distribution(model.canvas(decoder)))
-        picture = torch.from_numpy(coder.decode(kind, *parameters).reshape(shape))
         given: list[tuple[Any, ...]] = []
 
-        def give(q: Normal, p: Normal, known: list[np.ndarray] = known, given: list[tuple[Any, ...]] = given
-                 ) -> np.ndarray:
+        def read(p: Normal, known: list[np.ndarray] = known) -> Tensor:
+            known.append(coder.decode(_prior, p.mean.numel()))
+            return _latents(p, known[-1])
+
+        def give(q: Normal, p: Normal, known: list[np.ndarray] = known, given: list[tuple[Any, ...]] = given) -> Tensor:
             cells = known[len(given)]
             given.append((cells, *_relative(q, p)))
-            return cells
+            return _latents(p, cells)
 
-        _explain(model, picture.float(), give)
+        *_, decoder = model.generate(1, read)
+        kind, *parameters = _pixels(model.picture.distribution(model.canvas(decoder)))
+        picture = torch.from_numpy(coder.decode(kind, *parameters).reshape(shape))
+        model.explain(_units(model, picture.float()), give)
         for cells, mean, deviation in reversed(given):
             coder.encode_reverse(cells, _posterior, mean, deviation)
         pictures.append(picture.to(torch.uint8))
@@ -102,17 +99,9 @@ def _bits(coder: constriction.stream.stack.AnsCoder) -> float:
     return WORD * words + math.log2(max(state, 1))
 
 
-def _explain(model: Generative, picture: Tensor, choose: Callable[[Normal, Normal], np.ndarray]) -> Tensor:
-    """The canvas (1, ...) for a picture (1, ...), with the latents that ``choose`` takes from posterior and prior."""
-    if model.picture.output == "gaussian":
-        picture = picture + 0.5  # in training, levels are seen with noise of that mean
-    decoder, encoder = model.start(1), model.start_encoder(model.picture.units(picture))
-    for _ in range(model.steps):
-        encoder = model.look(encoder, decoder)
-        for layer in range(model.layers):
-            q, p = model.posterior(layer, encoder, decoder), model.prior(layer, decoder)
-            decoder = model.absorb(layer, _latents(p, choose(q, p)), decoder)
-    return model.canvas(decoder)
+def _units(model: Generative, picture: Tensor) -> Tensor:
+    """A picture as the model sees it; in training, levels have noise of mean 1/2."""
+    return model.picture.units(picture + 0.5 if model.picture.output == "gaussian" else picture)
 
 
 def _latents(p: Normal, cells: np.ndarray) -> Tensor:

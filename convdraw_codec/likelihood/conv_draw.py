@@ -154,12 +154,11 @@ class GenerativeConvDRAW(Generative):
             said.append(part.from_finer_decoder(h[layer + 1]))
         return sum(said[1:], said[0]).split(part.shares, dim=1) if said else (torch.zeros(()),) * 3
 
-    def posterior(self, layer: int, encoder: Encoder, decoder: Decoder) -> Normal:
-        parameters = self._part(layer).posterior(encoder.h[layer]) + decoder.told[2]
-        return gaussian(parameters, around=self.prior(layer, decoder))
-
     def prior(self, layer: int, decoder: Decoder) -> Normal:
         return gaussian(self._part(layer).prior(decoder.h[layer]) + decoder.told[1])
+
+    def posterior(self, layer: int, encoder: Encoder, decoder: Decoder, prior: Normal) -> Normal:
+        return gaussian(self._part(layer).posterior(encoder.h[layer]) + decoder.told[2], around=prior)
 
     def absorb(self, layer: int, z: Tensor, decoder: Decoder) -> Decoder:
         gates = self._part(layer).decoder(torch.cat([z, decoder.h[layer]], dim=1)) + decoder.told[0]

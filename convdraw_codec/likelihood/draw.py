@@ -49,9 +49,10 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Encoder:
-    """The picture, h^enc and its cell, (B, state)."""
+    """The picture, what it gives to the gates when all of it is read, and h^enc and its cell, (B, state)."""
 
     x: Tensor
+    gates: Tensor
     h: Tensor
     c: Tensor
 
@@ -115,8 +116,9 @@ class DRAW(Generative):
         super().__init__()
         self.config, self.picture, self.steps = config, config.picture, config.steps
         picture, state = config.picture, config.state
-        seen = 2 * (picture.channels * config.read**2 if config.read else picture.dimensions)
+        seen = 2 * picture.channels * config.read**2 if config.read else picture.dimensions
         written = config.write**2 if config.write else picture.height * picture.width
+        self.from_picture = None if config.read else nn.Linear(picture.dimensions, 4 * state, bias=False)
         self.encoder = nn.Linear(seen + 2 * state, 4 * state)
         self.decoder = nn.Linear(config.latents + state, 4 * state)
         self.to_posterior = nn.Linear(state, 2 * config.latents)
@@ -136,25 +138,28 @@ class DRAW(Generative):
         return Decoder(self.first_canvas.expand(batch, -1, -1, -1), h, c)
 
     def start_encoder(self, x: Tensor) -> Encoder:
-        return Encoder(x, *self.first[2:, None].expand(2, len(x), -1))
+        gates = torch.zeros(()) if self.from_picture is None else self.from_picture(x.flatten(1))
+        return Encoder(x, gates, *self.first[2:, None].expand(2, len(x), -1))
 
     def _window(self, parameters: Tensor, filters: int) -> Window:
         return window(parameters, filters, self.picture.height, self.picture.width)
 
     def look(self, encoder: Encoder, decoder: Decoder) -> Encoder:
         """(3)-(5): the picture and what is wrong with the canvas, all of it or through a window."""
-        seen = torch.cat([encoder.x, self.picture.error(encoder.x, decoder.canvas)], dim=1)
+        seen = self.picture.error(encoder.x, decoder.canvas)
         if self.to_read is not None:
-            seen = self._window(self.to_read(decoder.h), self.config.read).read(seen)
-        h, c = lstm(self.encoder(torch.cat([seen.flatten(1), encoder.h, decoder.h], dim=1)), encoder.c)
+            place = self._window(self.to_read(decoder.h), self.config.read)
+            seen = place.read(torch.cat([encoder.x, seen], dim=1))
+        around = self.encoder(torch.cat([seen.flatten(1), encoder.h, decoder.h], dim=1))
+        h, c = lstm(encoder.gates + around, encoder.c)
         return replace(encoder, h=h, c=c)
-
-    def posterior(self, layer: int, encoder: Encoder, decoder: Decoder) -> Normal:
-        return gaussian(self.to_posterior(encoder.h), around=self.prior(layer, decoder))
 
     def prior(self, layer: int, decoder: Decoder) -> Normal:
         """Learned from the decoder's memory; in the first paper it is standard normal."""
         return gaussian(self.to_prior(decoder.h))
+
+    def posterior(self, layer: int, encoder: Encoder, decoder: Decoder, prior: Normal) -> Normal:
+        return gaussian(self.to_posterior(encoder.h), around=prior)
 
     def absorb(self, layer: int, z: Tensor, decoder: Decoder) -> Decoder:
         """(7)-(8): the decoder takes in the latents and writes, on the whole canvas or through a window."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,12 +128,12 @@ class Generative(nn.Module):
         """(1)-(2): the encoder sees what is wrong with the canvas so far."""
 
     @abstractmethod
-    def posterior(self, layer: int, encoder: Any, decoder: Any) -> Normal:
-        """(3): q(z | h^e)."""
-
-    @abstractmethod
     def prior(self, layer: int, decoder: Any) -> Normal:
         """(4): p(z | h^d)."""
+
+    @abstractmethod
+    def posterior(self, layer: int, encoder: Any, decoder: Any, prior: Normal) -> Normal:
+        """(3): q(z | h^e), in terms of the prior."""
 
     @abstractmethod
     def absorb(self, layer: int, z: Tensor, decoder: Any) -> Any:
@@ -141,6 +142,24 @@ class Generative(nn.Module):
     @abstractmethod
     def canvas(self, decoder: Any) -> Tensor:
         """r_t, (B, canvas channels, H, W)."""
+
+    def explain(self, x: Tensor, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
+        """The last canvas for pictures in units, with the latents that ``choose`` takes from posterior and prior."""
+        decoder, encoder = self.start(len(x)), self.start_encoder(x)
+        for _ in range(self.steps):
+            encoder = self.look(encoder, decoder)
+            for layer in range(self.layers):
+                p = self.prior(layer, decoder)
+                decoder = self.absorb(layer, choose(self.posterior(layer, encoder, decoder, p), p), decoder)
+        return self.canvas(decoder)
+
+    def generate(self, count: int, choose: Callable[[Normal], Tensor]) -> Iterator[Any]:
+        """The decoder of ``count`` pictures after each step, with the latents that ``choose`` takes from the prior."""
+        decoder = self.start(count)
+        for _ in range(self.steps):
+            for layer in range(self.layers):
+                decoder = self.absorb(layer, choose(self.prior(layer, decoder)), decoder)
+            yield decoder
 
 
 @dataclass(frozen=True)
@@ -167,18 +186,17 @@ def bound(model: Generative, x: Tensor, generator: torch.Generator | None = None
     x = x.float()
     if model.picture.output == "gaussian":
         x = x + torch.rand(x.shape, generator=generator, device=x.device)
-    decoder, encoder = model.start(len(x)), model.start_encoder(model.picture.units(x))
-    divergence, log_ratio = [], torch.zeros(len(x), device=x.device)
-    for _ in range(model.steps):
-        encoder = model.look(encoder, decoder)
-        for layer in range(model.layers):
-            q, p = model.posterior(layer, encoder, decoder), model.prior(layer, decoder)
-            z = draw_from(q, generator)
-            divergence.append(kl_divergence(q, p).flatten(1).sum(1))
-            log_ratio = log_ratio + (q.log_prob(z) - p.log_prob(z)).flatten(1).sum(1)
-            decoder = model.absorb(layer, z, decoder)
-    seen = model.picture.distribution(model.canvas(decoder)).log_prob(x)
-    return Bound(-seen.flatten(1).sum(1), torch.stack(divergence).unflatten(0, (model.steps, model.layers)), log_ratio)
+    divergence, log_ratio = [], []
+
+    def choose(q: Normal, p: Normal) -> Tensor:
+        z = draw_from(q, generator)
+        divergence.append(kl_divergence(q, p).flatten(1).sum(1))
+        log_ratio.append((q.log_prob(z) - p.log_prob(z)).flatten(1).sum(1))
+        return z
+
+    seen = model.picture.distribution(model.explain(model.picture.units(x), choose)).log_prob(x)
+    return Bound(-seen.flatten(1).sum(1), torch.stack(divergence).unflatten(0, (model.steps, model.layers)),
+                 torch.stack(log_ratio).sum(0))
 
 
 def importance_weighted(model: Generative, x: Tensor, draws: int, generator: torch.Generator | None = None) -> Tensor:
@@ -189,12 +207,8 @@ def importance_weighted(model: Generative, x: Tensor, draws: int, generator: tor
 
 def sample(model: Generative, count: int, generator: torch.Generator | None = None) -> Tensor:
     """Pictures drawn from the prior, as the canvas shows them after every step: (steps, count, C, H, W), 0..1."""
-    decoder, shown = model.start(count), []
-    for _ in range(model.steps):
-        for layer in range(model.layers):
-            decoder = model.absorb(layer, draw_from(model.prior(layer, decoder), generator), decoder)
-        shown.append(model.picture.mean(model.canvas(decoder).float()))
-    pictures = torch.stack(shown)
+    drawn = model.generate(count, lambda p: draw_from(p, generator))
+    pictures = torch.stack([model.picture.mean(model.canvas(decoder).float()) for decoder in drawn])
     if model.picture.output == "gaussian":
         pictures = pictures * LEVELS_A_UNIT / LEVELS + 0.5
     return pictures.clamp(0, 1)

@@ -407,11 +407,13 @@ def montage(input: str, output: str, steps: tuple[int, ...] | None, width: int, 
               help="Model file to write (.safetensors).")
 @click.option("--config", default="photo", show_default=True,
               help="Name of a configuration that comes with cdraw, or a TOML file.")
+@click.option("--from", "origin", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Model file of the same configuration, to begin with its weights.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
               help="Time between checkpoints.")
 @THREADS
 @chatter_options
-def train(data: tuple[Path, ...], output: Path, config: str, minutes: float, threads: int | None,
+def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None, minutes: float, threads: int | None,
           chatter: Chatter) -> None:
     """Train a model on DATA: on the photographs below each folder, or, with a configuration of a generative model
     (paper/...), on files of small pictures.
@@ -427,4 +429,5 @@ def train(data: tuple[Path, ...], output: Path, config: str, minutes: float, thr
     if threads:
         torch.set_num_threads(threads)
     with failing("train on", config):
-        run(load_config(find_config(config)), list(data), output, chatter.say, checkpoint_minutes=minutes)
+        run(load_config(find_config(config)), list(data), output, chatter.say, origin=origin,
+            checkpoint_minutes=minutes)

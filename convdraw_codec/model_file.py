@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 
 import torch
@@ -157,6 +157,26 @@ def _large_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"{DECODER}residual.steps.{t}.look.weight", (channels, 3 * residual.SQUARE**2, *square)
         for i in range(config.residual.layers - 2):
             yield f"{DECODER}residual.steps.{t}.hidden.{i}.weight", (channels, channels, *square)
+
+
+def thaw(path: str | PathLike[str], model: ConvDRAW) -> None:
+    """Give the weights of a file to a model that is to be trained; they are quantised to the same integers again.
+
+    Raises ModelError if the file holds a model of another configuration; the rest as ``load_model``.
+    """
+    frozen = load_model(path).model
+    if replace(frozen.config, name="") != replace(model.config, name=""):
+        raise ModelError(f"{path} is a model of another configuration")
+    learned, known = dict(model.integer_convolutions()), dict(frozen.integer_convolutions())
+    with torch.no_grad():
+        for name, module in learned.items():
+            weight, multiplier, bias = known[name].quantised()
+            assert module.weight is not None  # until frozen
+            module.weight.copy_(weight * (multiplier / module.input_unit)[:, None, None, None])
+            if module.bias is not None and bias is not None:
+                module.bias.copy_(bias * multiplier)
+        for name, parameter in frozen.named_parameters():
+            model.get_parameter(name).copy_(parameter)
 
 
 def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "float32") -> None:

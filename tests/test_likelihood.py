@@ -242,7 +242,7 @@ def test_a_model_survives_its_file(model, tmp_path):
     again, x = load_generative(tmp_path / "m.safetensors"), some_pictures(model.picture)
     with torch.no_grad():
         first, second = (bound(m, x, torch.Generator().manual_seed(0)).nats for m in (model, again))
-    assert torch.equal(first, second)
+    assert torch.allclose(first, second, rtol=1e-3)  # weights have 11 bits there
 
 
 def test_files_that_are_no_generative_models(tmp_path):
@@ -314,7 +314,19 @@ def test_training_goes_on_from_its_checkpoint(tmp_path, name):
     train(config, data, tmp_path / "n.safetensors", lines.append)
     assert any(line.startswith("going on") for line in lines)
     first, second = (load_generative(tmp_path / f"{m}.safetensors").state_dict() for m in "mn")
-    assert all(torch.allclose(first[key], second[key], atol=1e-6) for key in first)
+    assert all(torch.allclose(first[key], second[key], atol=1e-3) for key in first)
+
+
+def test_training_begins_with_the_weights_of_a_file(model, tmp_path):
+    save_generative(model, model.config, tmp_path / "m.safetensors")
+    trainer = LikelihoodTrainer(recipe(model.config), torch.device("cpu"), torch.zeros(0))
+    trainer.start_from(tmp_path / "m.safetensors")
+    for name, parameter in load_generative(tmp_path / "m.safetensors").named_parameters():
+        assert parameter.equal(trainer.model.get_parameter(name))
+        assert parameter.equal(trainer.average[name])
+    other = next(config for config in CONFIGS.values() if config != model.config)
+    with pytest.raises(ModelError, match=r"m.safetensors is a model of another configuration"):
+        LikelihoodTrainer(recipe(other), torch.device("cpu"), torch.zeros(0)).start_from(tmp_path / "m.safetensors")
 
 
 def test_too_few_pictures(tmp_path):

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import load_file
 
-from convdraw_codec import Codec, ConfigError
+from convdraw_codec import Codec, ConfigError, ModelError
 from convdraw_codec.cli import main
 from convdraw_codec.training.codec import CodecTrainer, train
 from convdraw_codec.training.configuration import CodecRecipe, Stage, find_config, load_config
@@ -109,6 +110,24 @@ def test_a_run_makes_a_model_that_works(photographs, tmp_path):
     array = synthetic(30, 20)
     pictures = [np.asarray(p, float) for p in codec.progressive(codec.compress(array))]
     assert np.square(pictures[-1] - array).mean() < np.square(pictures[0] - array).mean()
+
+
+def test_a_run_begins_with_the_weights_of_a_file(photographs, tmp_path):
+    """An untrained start would cost more than the model it comes from."""
+    train(SHORT, [photographs], tmp_path / "m.safetensors", lambda line: None)
+    trainer = CodecTrainer(SHORT, torch.device("cpu"))
+    trainer.start_from(tmp_path / "m.safetensors")
+    trainer.write(tmp_path / "n.safetensors")
+    first, second = (load_file(tmp_path / f"{name}.safetensors") for name in "mn")
+    assert all((first[key].double() - second[key].double()).abs().max() <= 1 for key in first if ".bias" not in key)
+    x, stored = batch(), torch.full((4,), 7)
+    with torch.no_grad():
+        costs = [trainer.objective.costs(rollout(model, x, stored)).mean().item()
+                 for model in (Codec(tmp_path / "m.safetensors")._model, trainer.averaged_model())]
+    assert costs[1] == pytest.approx(costs[0], rel=0.02)
+    other = replace(SHORT, model=replace(CONFIG, steps=CONFIG.steps[:-1]))
+    with pytest.raises(ModelError, match=r"m.safetensors is a model of another configuration"):
+        train(other, [photographs], tmp_path / "o.safetensors", print, origin=tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize("stop", [3, 5])
@@ -258,6 +277,9 @@ def test_the_command(photographs, tmp_path):
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert Codec(tmp_path / "m.safetensors").total_steps == 1
+    arguments[3] = str(tmp_path / "n.safetensors")
+    again = CliRunner().invoke(main, [*arguments, "--from", str(tmp_path / "m.safetensors")])
+    assert again.exit_code == 0, again.output
     config.write_text("[model]\n")
     assert CliRunner().invoke(main, arguments).exit_code == 1
 

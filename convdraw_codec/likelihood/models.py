@@ -1,4 +1,4 @@
-"""Generative models and their files: safetensors with the configuration beside the weights."""
+"""Generative models and their files: safetensors, weights as float16 with the configuration beside them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def new_model(config: ModelConfig) -> Generative:
 
 def save_generative(model: Generative, config: ModelConfig, path: str | PathLike[str]) -> None:
     """Write weights and configuration."""
-    tensors = {name: p.detach().float().cpu().contiguous() for name, p in model.named_parameters()}
+    tensors = {name: p.detach().half().cpu().contiguous() for name, p in model.named_parameters()}
     write_output(str(path), save(tensors, {"format": FORMAT, "config": json.dumps(asdict(config))}))
 
 
@@ -55,9 +55,9 @@ def load_generative(path: str | PathLike[str]) -> Generative:
                 model = new_model(config)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             for name, tensor in tensors.items():
-                if tensor.dtype != torch.float32 or not tensor.isfinite().all():
-                    raise ValueError(f"{name} holds what is no number of 32 bits")
-            model.load_state_dict(tensors, assign=True)
+                if tensor.dtype != torch.float16 or not tensor.isfinite().all():
+                    raise ValueError(f"{name} holds what is no number of 16 bits")
+            model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     except RuntimeError as error:  # of several lines, from torch
         raise ModelError(f"{path} is no generative model: it does not hold what its configuration promises") from error
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..draw import ConvDRAW
 from ..errors import ConfigError
-from ..model_file import save_model
+from ..model_file import save_model, thaw
 from . import workers
 from .configuration import CodecRecipe
 from .loop import Trainer, run
@@ -62,6 +62,9 @@ class CodecTrainer(Trainer):
     def write(self, path: Path) -> None:
         save_model(cast(ConvDRAW, self.averaged_model()), path)
 
+    def read(self, path: Path) -> None:
+        thaw(path, self.model)
+
     def loss(self, batch: Tensor) -> Tensor:
         kind, config = self.recipe.stages[self.stage].kind, self.recipe
         if kind == "retouch":
@@ -109,9 +112,9 @@ class CodecTrainer(Trainer):
 
 
 def train(recipe: CodecRecipe, folders: list[Path], output: Path, report: Callable[[str], None], *,
-          checkpoint_minutes: float = 5.0) -> None:
-    """Train on the photographs below ``folders``; the rest as ``loop.run``. Raises ConfigError where there is nothing
-    to train on."""
+          origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
+    """Train on the photographs below ``folders``; the rest as ``start.train``. Raises ConfigError where there is
+    nothing to train on."""
     with workers.together():
         if strange := [folder for folder in folders if not folder.is_dir()]:
             raise ConfigError(f"{strange[0]} is no folder of photographs")
@@ -119,6 +122,8 @@ def train(recipe: CodecRecipe, folders: list[Path], output: Path, report: Callab
         with ThreadPoolExecutor() as pool:
             photographs, held_out = (list(pool.map(load, files)) for files in (training_files, held_out_files))
         trainer = CodecTrainer(recipe, workers.device(), centre_crops(held_out, 2 * recipe.crop))
+        if origin:
+            trainer.start_from(origin)
         if workers.rank() == 0:
             report(f"{len(photographs)} photographs to train on, {len(trainer.validation)} to validate, "
                    f"on {trainer.device}")

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ModelError
 from ..likelihood.datasets import load_pictures, pixels
 from ..likelihood.generative import LEVELS, Generative, bound
-from ..likelihood.models import new_model, save_generative
+from ..likelihood.models import load_generative, new_model, save_generative
 from . import workers
 from .configuration import LikelihoodRecipe
 from .loop import Trainer, run
@@ -91,6 +91,12 @@ class LikelihoodTrainer(Trainer):
     def write(self, path: Path) -> None:
         save_generative(cast(Generative, self.averaged_model()), self.recipe.model, path)
 
+    def read(self, path: Path) -> None:
+        try:
+            self.model.load_state_dict(load_generative(path).state_dict())
+        except RuntimeError as error:  # of several lines, from torch
+            raise ModelError(f"{path} is a model of another configuration") from error
+
 
 def batches(pictures: Tensor, batch: int, places: range, seed: int, iteration: int) -> Iterator[Tensor]:
     """Endless batches in the order of a new shuffle every time round, from ``iteration`` on; ``places`` of each."""
@@ -103,15 +109,18 @@ def batches(pictures: Tensor, batch: int, places: range, seed: int, iteration: i
 
 
 def train(recipe: LikelihoodRecipe, files: list[Path], output: Path, report: Callable[[str], None], *,
-          checkpoint_minutes: float = 5.0) -> None:
-    """Train on the pictures of ``files``; the rest as ``loop.run``. Raises ConfigError where there are too few."""
+          origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
+    """Train on the pictures of ``files``; the rest as ``start.train``. Raises ConfigError where there are too few."""
     with workers.together():
         pictures = load_pictures(files, recipe.model.picture, "train", "valid")
         seen = len(pictures) - recipe.held_out
         if seen < recipe.batch:
             raise ConfigError(f"{len(pictures)} pictures are too few, with {recipe.held_out} held out")
         trainer = LikelihoodTrainer(recipe, workers.device(), pictures[seen:])
-        trainer.begin_with(pictures[:seen])
+        if origin:
+            trainer.start_from(origin)
+        else:
+            trainer.begin_with(pictures[:seen])
         if workers.rank() == 0:
             report(f"{seen} pictures to train on, {recipe.held_out} to validate, on {trainer.device}")
         run(trainer, lambda start: batches(pictures[:seen], recipe.batch, workers.share(recipe.batch), recipe.seed,

@@ -83,6 +83,17 @@ class Trainer(ABC):
     def write(self, path: Path) -> None:
         """Write the model with the averaged weights."""
 
+    @abstractmethod
+    def read(self, path: Path) -> None:
+        """Take the weights that were written. Raises ModelError if they are those of another configuration."""
+
+    def start_from(self, path: Path) -> None:
+        """Begin with the weights of a model file; the rest as ``read``."""
+        with torch.no_grad():
+            self.read(path)
+            for name, parameter in self.model.named_parameters():
+                self.average[name].copy_(parameter)
+
     def extra(self) -> dict[str, Tensor]:
         """What else a checkpoint holds, by name; ``restore`` copies into it."""
         return {}

@@ -408,7 +408,7 @@ def montage(input: str, output: str, steps: tuple[int, ...] | None, width: int, 
 @click.option("--config", default="photo", show_default=True,
               help="Name of a configuration that comes with cdraw, or a TOML file.")
 @click.option("--from", "origin", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Model file of the same configuration, to begin with its weights.")
+              help="Model file of the same configuration (quantisers may differ), to begin with its weights.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
               help="Time between checkpoints.")
 @THREADS

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -31,6 +31,7 @@ from .latents import (
     SCALES,
     ZERO,
     frequency_table,
+    index_moved,
     index_of,
     information_table,
 )
@@ -269,6 +270,21 @@ class ConvDRAW(nn.Module):
     def integer_convolutions(self) -> Iterator[tuple[str, IntegerConv]]:
         """All convolutions of the decoder, with their names."""
         return ((name, module) for name, module in self.named_modules() if isinstance(module, IntegerConv))
+
+    @torch.no_grad()
+    def widen_cells(self, ratios: Sequence[float]) -> None:
+        """Let weights that were trained with other quantisers say the same in levels: each step's cells are so many
+        times as wide as they were."""
+        known = [torch.ones(n) for n in self.coefficients]
+        for t, ratio in enumerate(ratios):
+            step, heads = self.config.steps[t], self.heads(t)
+            families = [ZERO, REFINE] if heads.refines else [FIRST]
+            moved = torch.tensor([index_moved(ratio, family) for family in families]).repeat_interleave(heads.latents)
+            parameters = dict(heads.named_parameters())
+            parameters["history_embedding.weight"].mul_(known[step.layer][:, None, None])
+            parameters["latent_embedding.weight"].mul_(ratio)
+            parameters["prior_index.bias"].add_(moved / INDEX_UNIT)
+            known[step.layer][step.first:step.last] = ratio
 
     @contextlib.contextmanager
     def quantised_once(self) -> Iterator[None]:

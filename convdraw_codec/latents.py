@@ -49,6 +49,12 @@ def index_of(scale: float, family: int) -> float:
     return min(max((math.log(scale) - low) / (high - low) * (SCALES - 1), 0.0), SCALES - 1.0)
 
 
+def index_moved(ratio: float, family: int) -> float:
+    """What is added to the scale index of a distribution when cells become ``ratio`` times as wide."""
+    added = math.log(ratio) / math.log(LARGEST[family] / SMALLEST[family]) * (SCALES - 1)
+    return added if family == REFINE else -added  # a slope is one per cell
+
+
 def compand(u: Tensor) -> Tensor:
     """Halve the dead zone, so that rounding the result gives the latent of a coefficient that was zero."""
     return u - u.clamp(-1, 1) / 2

@@ -160,12 +160,13 @@ def _large_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def thaw(path: str | PathLike[str], model: ConvDRAW) -> None:
-    """Give the weights of a file to a model that is to be trained; they are quantised to the same integers again.
+    """Give the weights of a file to a model that is to be trained; they are quantised to the same integers again,
+    unless steps have other quantisers than in the file: then what the weights say in cells moves along.
 
     Raises ModelError if the file holds a model of another configuration; the rest as ``load_model``.
     """
     frozen = load_model(path).model
-    if replace(frozen.config, name="") != replace(model.config, name=""):
+    if _but_quantisers(frozen.config) != _but_quantisers(model.config):
         raise ModelError(f"{path} is a model of another configuration")
     learned, known = dict(model.integer_convolutions()), dict(frozen.integer_convolutions())
     with torch.no_grad():
@@ -177,6 +178,12 @@ def thaw(path: str | PathLike[str], model: ConvDRAW) -> None:
                 module.bias.copy_(bias * multiplier)
         for name, parameter in frozen.named_parameters():
             model.get_parameter(name).copy_(parameter)
+    model.widen_cells([new.quantiser / old.quantiser
+                       for new, old in zip(model.config.steps, frozen.config.steps, strict=True)])
+
+
+def _but_quantisers(config: Config) -> Config:
+    return replace(config, name="", steps=tuple(replace(step, quantiser=1.0) for step in config.steps))
 
 
 def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "float32") -> None:

@@ -24,6 +24,7 @@ from convdraw_codec.latents import (
     expand,
     frequency_table,
     half_cells,
+    index_moved,
     index_of,
     probability,
     scale_of,
@@ -121,3 +122,11 @@ def test_the_frequency_table_is_close_to_the_masses():
     assert (table.sum(1) == 2**PRECISION).all()
     mass = probability(torch.tensor(1.0, dtype=torch.float64), torch.tensor(25.0, dtype=torch.float64), ZERO)
     assert table[SCALES + 25, 16].item() / 2**PRECISION == pytest.approx(mass.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("family", range(FAMILIES))
+def test_wider_cells_leave_a_scale_as_it_is_in_levels(family):
+    """Widths count in cells, slopes are so much a cell."""
+    wider = scale_of(torch.tensor(20.0 + index_moved(2.0, family)), family)
+    expected = scale_of(torch.tensor(20.0), family) * (2 if family == REFINE else 0.5)
+    assert wider.item() == pytest.approx(expected.item(), rel=1e-5)

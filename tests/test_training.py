@@ -17,6 +17,8 @@ from safetensors.torch import load_file
 
 from convdraw_codec import Codec, ConfigError, ModelError
 from convdraw_codec.cli import main
+from convdraw_codec.draw import ConvDRAW
+from convdraw_codec.model_file import save_model, thaw
 from convdraw_codec.training.codec import CodecTrainer, train
 from convdraw_codec.training.configuration import CodecRecipe, Stage, find_config, load_config
 from convdraw_codec.training.objective import Objective, ResidualObjective, RetouchObjective, rollout, tradeoffs
@@ -128,6 +130,21 @@ def test_a_run_begins_with_the_weights_of_a_file(photographs, tmp_path):
     other = replace(SHORT, model=replace(CONFIG, steps=CONFIG.steps[:-1]))
     with pytest.raises(ModelError, match=r"m.safetensors is a model of another configuration"):
         train(other, [photographs], tmp_path / "o.safetensors", print, origin=tmp_path / "m.safetensors")
+
+
+def test_a_run_begins_with_weights_for_other_quantisers(tmp_path):
+    """What they say in cells moves along: it costs less than to leave it."""
+    torch.manual_seed(1)
+    save_model(ConvDRAW(CONFIG), tmp_path / "m.safetensors")  # its first scales are those of photographs
+    steps = tuple(replace(step, quantiser=step.quantiser * (0.5 if step.layer else 1.0)) for step in CONFIG.steps)
+    config, x, stored = replace(CONFIG, steps=steps), batch(), torch.full((4,), 7)
+    moved, left = ConvDRAW(config), ConvDRAW(config)
+    thaw(tmp_path / "m.safetensors", moved)
+    thaw(tmp_path / "m.safetensors", left)
+    left.widen_cells([step.quantiser / old.quantiser for step, old in zip(CONFIG.steps, steps, strict=True)])
+    with torch.no_grad():
+        rates = [rollout(model, x, stored).rate.sum().item() for model in (moved, left)]
+    assert rates[0] < rates[1]
 
 
 @pytest.mark.parametrize("stop", [3, 5])

@@ -85,7 +85,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def read(self, path: Path) -> None:
-        """Take the weights that were written. Raises ModelError if they are those of another configuration."""
+        """Take the weights of a model file. Raises ModelError if they are those of another configuration."""
 
     def start_from(self, path: Path) -> None:
         """Begin with the weights of a model file; the rest as ``read``."""

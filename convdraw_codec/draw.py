@@ -275,7 +275,7 @@ class ConvDRAW(nn.Module):
     def widen_cells(self, ratios: Sequence[float]) -> None:
         """Let weights that were trained with other quantisers say the same in levels: each step's cells are so many
         times as wide as they were."""
-        known = [torch.ones(n) for n in self.coefficients]
+        known = [torch.ones(n, device=self.initial_canvas.device) for n in self.coefficients]
         for t, ratio in enumerate(ratios):
             step, heads = self.config.steps[t], self.heads(t)
             families = [ZERO, REFINE] if heads.refines else [FIRST]
@@ -283,7 +283,7 @@ class ConvDRAW(nn.Module):
             parameters = dict(heads.named_parameters())
             parameters["history_embedding.weight"].mul_(known[step.layer][:, None, None])
             parameters["latent_embedding.weight"].mul_(ratio)
-            parameters["prior_index.bias"].add_(moved / INDEX_UNIT)
+            parameters["prior_index.bias"].add_(moved.to(known[0]) / INDEX_UNIT)
             known[step.layer][step.first:step.last] = ratio
 
     @contextlib.contextmanager

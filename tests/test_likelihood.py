@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from scipy.stats import norm
 
 from convdraw_codec import ConfigError, ModelError
@@ -238,11 +239,14 @@ def test_bits_back_asks_for_more_random_words():
 # -- files, data, training -----------------------------------------------------------------------------------
 
 def test_a_model_survives_its_file(model, tmp_path):
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.half())  # what a file holds
     save_generative(model, model.config, tmp_path / "m.safetensors")
     again, x = load_generative(tmp_path / "m.safetensors"), some_pictures(model.picture)
     with torch.no_grad():
         first, second = (bound(m, x, torch.Generator().manual_seed(0)).nats for m in (model, again))
-    assert torch.allclose(first, second, rtol=1e-3)  # weights have 11 bits there
+    assert torch.equal(first, second)
 
 
 def test_files_that_are_no_generative_models(tmp_path):
@@ -313,8 +317,8 @@ def test_training_goes_on_from_its_checkpoint(tmp_path, name):
     halfway.save(tmp_path / "n.safetensors.ckpt")
     train(config, data, tmp_path / "n.safetensors", lines.append)
     assert any(line.startswith("going on") for line in lines)
-    first, second = (load_generative(tmp_path / f"{m}.safetensors").state_dict() for m in "mn")
-    assert all(torch.allclose(first[key], second[key], atol=1e-3) for key in first)
+    first, second = (load_file(tmp_path / f"{m}.safetensors.ckpt") for m in "mn")  # files of models are rounded
+    assert all(torch.allclose(first[key], second[key], atol=1e-6) for key in first if key.startswith("average."))
 
 
 def test_training_begins_with_the_weights_of_a_file(model, tmp_path):

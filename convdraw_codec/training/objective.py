@@ -117,7 +117,7 @@ def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Ge
 def tradeoffs(model: ConvDRAW, strength: float) -> Tensor:
     """lambda_t, (T,): bits per pixel that one unit of MSE is worth after each step: strength / quantiser^2.
 
-    Within a pass (one quantiser) it moves geometrically from the last pass's value to its own.
+    Over steps of one quantiser it moves geometrically from the value before them to their own.
     """
     quantisers = [step.quantiser for step in model.config.steps]
     result, begin = [], 0

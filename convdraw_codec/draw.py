@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from .bitstream import RESIDUAL_STEPS
 from .entropy import PRECISION, SYMBOLS
 from .errors import ConfigError
-from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectify, round_through, whole
+from .integer import UNIT, IntegerConv, IntegerConvLSTM, rectified_conv, rectify, round_through, whole
 from .lapped import lapping_filter
 from .latents import (
     FIRST,
@@ -35,6 +35,7 @@ from .latents import (
     index_of,
     information_table,
 )
+from .patches import from_patches, to_patches
 from .residual import SQUARE, Residual, ResidualSize
 from .retouch import Retouch, RetouchSize
 from .transform import SPREAD_LIMIT, Overlap, nested_transform
@@ -193,13 +194,11 @@ class StepHeads(nn.Module):
         self.posterior = nn.Conv2d(layer.encoder_state, latents, 1)
         # prior (4): from the decoder's state, its canvas, and what was sent of these coefficients before
         self.history_embedding = IntegerConv(coefficients, layer.embedding, 1, input_unit=1 / 8,
-                                             input_limit=HISTORY_LIMIT)
+                                             input_limit=HISTORY_LIMIT, signed=False)
         self.prior_state = IntegerConv(layer.state + coarser_state, layer.context, kernel, input_unit=1 / UNIT,
                                        input_limit=UNIT - 1, bias=False)
-        self.prior_context = IntegerConv(2 * layer.embedding, layer.context, kernel, input_unit=1 / EMBEDDING_UNIT,
-                                         input_limit=EMBEDDING_LIMIT)
-        self.prior_index = IntegerConv(layer.context, latents * (2 if refines else 1), 1,
-                                       input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT)
+        self.prior_context = rectified_conv(2 * layer.embedding, layer.context, kernel)
+        self.prior_index = rectified_conv(layer.context, latents * (2 if refines else 1), 1)
         # decoder input (6)
         self.latent_embedding = IntegerConv(latents, layer.embedding, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT)
         assert self.prior_index.weight is not None
@@ -322,8 +321,7 @@ class ConvDRAW(nn.Module):
         """Embedding of the canvas r_{t-1} at the layer of step t, (B, embedding, H/s, W/s), 0..127."""
         stride = self.config.layers[self.config.steps[t].layer].stride
         levels = whole(state.canvas - 128, 1, -127, 127)
-        patches = F.pixel_unshuffle(levels, stride).contiguous(memory_format=torch.channels_last)
-        return rectify(self.core(t).canvas_embedding(patches))
+        return rectify(self.core(t).canvas_embedding(to_patches(levels, stride)))
 
     def prior(self, t: int, state: DecoderState, seen: Tensor) -> Tensor:
         """p_t = p(z_t | h^d_{t-1}) (4): index of each latent's scale, (B, latents, H/s, W/s), 0..63.
@@ -360,7 +358,7 @@ class ConvDRAW(nn.Module):
         every = F.pad(added, padding).contiguous(memory_format=torch.channels_last)
         cells = self.core(t).write(h) + self.core(t).synthesis(every)
         patches = whole(cells, heads.cell * CANVAS_UNIT, -SPREAD_LIMIT, SPREAD_LIMIT)
-        written = self.overlap.spread(F.pixel_shuffle(patches, stride), layer) / CANVAS_UNIT
+        written = self.overlap.spread(from_patches(patches, stride), layer) / CANVAS_UNIT
         canvas = (state.canvas + written).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
         past = state.history[layer]
         sent = added.detach() + REFINEMENT * past[:, step.first:step.last]
@@ -383,9 +381,8 @@ class ConvDRAW(nn.Module):
 
     def embed(self, layer: int, image: Tensor) -> Tensor:
         """What never changes of the encoder's embedding at a layer, (B, embedding, H/s, W/s)."""
-        patches = F.pixel_unshuffle((image - 128) / 64, self.config.layers[layer].stride)
         cores = cast(LayerCores, self.cores[layer])
-        return cores.picture_embedding(patches.contiguous(memory_format=torch.channels_last))
+        return cores.picture_embedding(to_patches((image - 128) / 64, self.config.layers[layer].stride))
 
     def posterior(self, t: int, encoder: EncoderState, state: DecoderState) -> Tensor:
         """Mean of q_t (3), (B, latents, H/s, W/s), in cells; updates the encoder's memory (2) in place."""
@@ -393,7 +390,7 @@ class ConvDRAW(nn.Module):
         cores, stride = self.core(t), self.config.layers[step.layer].stride
         with torch.autocast(encoder.image.device.type, enabled=False):
             error = self.overlap.gather(encoder.image - state.canvas, step.layer)  # (1)
-        error = F.pixel_unshuffle(error, stride).contiguous(memory_format=torch.channels_last)
+        error = to_patches(error, stride)
         embedded = F.relu(cores.error_embedding(error / 32) + encoder.embedded[step.layer])
         c = encoder.c[step.layer]
         inputs = torch.cat([embedded, encoder.h[step.layer], state.h[step.layer] / UNIT], dim=1)

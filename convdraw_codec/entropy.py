@@ -8,6 +8,7 @@ one call of the coder per distribution is what makes it fast. Escaped latents fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -26,9 +27,7 @@ class _Undetermined(Exception):
 
 
 def _agreed(decoders: list, model, count: int) -> np.ndarray:
-    """The next symbols, if all decoders find the same: an interval holds all that lies between two of its points."""
-    if len(decoders) == 1:
-        return decoders[0].decode(model, count)
+    """The next symbols, if both decoders find the same: an interval holds all that lies between two of its points."""
     try:
         symbols, others = (decoder.decode(model, count) for decoder in decoders)
     except AssertionError as error:  # beyond where they part, either may meet a point outside the range
@@ -89,18 +88,17 @@ class LatentCoder:
         cut: the data is only the beginning of what ``encode`` gave. Then those maps come that are the same however
         it goes on. Raises CdrError for invalid data.
         """
-        decoders = [self._decoder(data, b"\0", 0)]
-        if cut:
-            decoders.append(self._decoder(data, b"\xff", WORDS_BEHIND))
+        decoder, models = self._decoder(data, b"\0", 0), self._models
+        decode = partial(_agreed, [decoder, self._decoder(data, b"\xff", WORDS_BEHIND)]) if cut else decoder.decode
         try:
             for row_map in rows:
                 flat = np.empty(row_map.size, np.int8)
                 order, groups = self._groups(row_map)
-                symbols = [_agreed(decoders, self._models[row], end - begin) for row, begin, end in groups]
+                symbols = [decode(models[row], end - begin) for row, begin, end in groups]
                 flat[order] = np.concatenate(symbols) - LARGEST
                 escaped = flat == ESCAPE - LARGEST
                 if escaped.any():
-                    flat[escaped] = _agreed(decoders, self._raw, int(escaped.sum())) - _RAW_OFFSET
+                    flat[escaped] = decode(self._raw, int(escaped.sum())) - _RAW_OFFSET
                 yield flat.reshape(row_map.shape)
         except _Undetermined:
             return

@@ -61,40 +61,51 @@ def rectify(x: Tensor) -> Tensor:
     return whole(x, EMBEDDING_UNIT, 0, EMBEDDING_LIMIT)
 
 
-Convolution = Callable[[Tensor], Tensor]  # (B, inputs, H, W) whole numbers -128..127 -> (B, outputs, H, W) sums
+Convolution = Callable[[Tensor], Tensor]  # (B, inputs, H, W) whole numbers -> (B, outputs, H, W) sums
 
 
-def int8_convolution(weight: Tensor) -> Convolution:
-    """By oneDNN's kernels for bytes: exact where VNNI instructions add in 32 bits; 16-bit sums saturate."""
+def _byte_convolution(weight: Tensor, zero: int) -> Convolution:
+    """By oneDNN's kernels for bytes, of inputs from -``zero`` to 255 - ``zero``."""
     outputs, kernel = len(weight), weight.shape[-1]
-    if not torch.cpu._is_vnni_supported():
-        raise RuntimeError("this processor has no VNNI instructions")
     place = [1, 1], [kernel // 2] * 2, [1, 1], 1  # stride, padding, dilation, groups
     ones, zeros = torch.ones(outputs), torch.zeros(outputs, dtype=torch.int32)
-    packed = torch.ops.onednn.qconv_prepack(weight.to(torch.int8), ones, 1.0, 128, *place)
+    packed = torch.ops.onednn.qconv_prepack(weight.to(torch.int8), ones, 1.0, zero, *place)
 
     def convolve(x: Tensor) -> Tensor:
-        x = (x + 128).to(torch.uint8)
-        return torch.ops.onednn.qconv2d_pointwise(x, 1.0, 128, packed, ones, zeros, None, *place, 1.0, 0, torch.float32,
-                                                  "none", [], "")
+        x = (x + zero if zero else x).to(torch.uint8)
+        return torch.ops.onednn.qconv2d_pointwise(x, 1.0, zero, packed, ones, zeros, None, *place, 1.0, 0,
+                                                  torch.float32, "none", [], "")
 
     return convolve
 
 
-def float32_convolution(weight: Tensor) -> Convolution:
+def int8_convolution(weight: Tensor, signed: bool) -> Convolution:
+    """By kernels for bytes: exact where VNNI instructions add in 32 bits; without them, sums of two saturate."""
+    if not torch.cpu._is_vnni_supported():
+        raise RuntimeError("this processor has no VNNI instructions")
+    return _byte_convolution(weight, 128 if signed else 0)
+
+
+def uint7_convolution(weight: Tensor, signed: bool) -> Convolution:
+    """By kernels for bytes where inputs begin at 0: with those up to 127, sums of two products have room in 16 bits."""
+    return float32_convolution(weight, signed) if signed else _byte_convolution(weight, 0)
+
+
+def float32_convolution(weight: Tensor, signed: bool) -> Convolution:
     """Exact while no sum reaches 2**24, whatever the kernel."""
     weight, padding = weight.float().contiguous(memory_format=torch.channels_last), weight.shape[-1] // 2
     return lambda x: F.conv2d(x, weight, padding=padding)
 
 
-def float64_convolution(weight: Tensor) -> Convolution:
+def float64_convolution(weight: Tensor, signed: bool) -> Convolution:
     """The same integers by other kernels, slower: exact far beyond 2**24, should a float32 kernel not add plainly."""
     weight, padding = weight.double(), weight.shape[-1] // 2
     return lambda x: F.conv2d(x.double(), weight, padding=padding).float()
 
 
-CONVOLUTIONS = {"int8": int8_convolution, "float32": float32_convolution,
-                "float64": float64_convolution}  # of whole weights -127..127; the fastest first
+# of whole weights -127..127, and inputs -128..127, or 0..127 if they are not signed; the fastest first
+CONVOLUTIONS = {"int8": int8_convolution, "uint7": uint7_convolution, "float32": float32_convolution,
+                "float64": float64_convolution}
 
 
 # inputs, outputs, kernel and size of the convolutions that are tried: kernels are chosen by shape
@@ -108,7 +119,8 @@ def is_exact(name: str) -> bool:
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         try:
-            return all(_adds_plainly(CONVOLUTIONS[name], *shape, generator) for shape in PROBES)
+            return all(_adds_plainly(CONVOLUTIONS[name], *shape, signed, generator)
+                       for shape in PROBES for signed in (False, True))
         except (AttributeError, RuntimeError) as error:  # this torch has no such kernels
             if "allocate" in str(error):  # torch's way to run out of memory
                 raise
@@ -123,15 +135,15 @@ def fastest_exact() -> str:
     raise MachineError("no convolution of this machine adds whole numbers exactly")
 
 
-def _adds_plainly(prepare: Callable[[Tensor], Convolution], inputs: int, outputs: int, kernel: int, size: int,
-                  generator: torch.Generator) -> bool:
+def _adds_plainly(prepare: Callable[[Tensor, bool], Convolution], inputs: int, outputs: int, kernel: int, size: int,
+                  signed: bool, generator: torch.Generator) -> bool:
     """Against a product of matrices in float64, up to the largest sums that there is room for."""
-    x = torch.randint(-127, 128, (1, inputs, size, size + 4), generator=generator).float()
+    x = torch.randint(-127 if signed else 0, 128, (1, inputs, size, size + 4), generator=generator).float()
     weight = torch.randint(-127, 128, (outputs, inputs, kernel, kernel), generator=generator)
     weight[0], x[:, :, 4:8] = 127, 127
     expected = weight.double().flatten(1) @ F.unfold(x.double(), kernel, padding=kernel // 2)[0]
     x = x.contiguous(memory_format=torch.channels_last)
-    return torch.equal(prepare(weight)(x).double().flatten(2)[0], expected)
+    return torch.equal(prepare(weight, signed)(x).double().flatten(2)[0], expected)
 
 
 class IntegerConv(nn.Module):
@@ -139,13 +151,14 @@ class IntegerConv(nn.Module):
 
     ``forward`` takes integers of magnitude at most ``input_limit`` (float32, shape (B, C, H, W)),
     each worth ``input_unit``, and returns real numbers: the exact integer sum times one float32
-    multiplier per output channel.
+    multiplier per output channel. signed: whether there are activations below 0.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, input_unit: float, input_limit: int,
-                 bias: bool = True, zero: bool = False):
+                 signed: bool = True, bias: bool = True, zero: bool = False):
         super().__init__()
-        self.input_unit, self.input_limit = input_unit, input_limit
+        assert signed or input_limit <= EMBEDDING_LIMIT  # see ``uint7_convolution``
+        self.input_unit, self.input_limit, self.signed = input_unit, input_limit, signed
         self.padding = kernel // 2
         fan_in = inputs * kernel * kernel
         bound = 0.0 if zero else math.sqrt(3 / fan_in)
@@ -185,7 +198,7 @@ class IntegerConv(nn.Module):
 
     def freeze(self, weight: Tensor, multiplier: Tensor, bias: Tensor | None, convolution: str) -> None:
         """Use these integers from now on, in place of the trainable parameters, by that convolution path."""
-        self.convolve = CONVOLUTIONS[convolution](weight)
+        self.convolve = CONVOLUTIONS[convolution](weight, self.signed)
         self.frozen = weight.to(torch.int8), multiplier.float(), None if bias is None else bias.float()
         self.weight = self.bias = None
 
@@ -200,6 +213,12 @@ class IntegerConv(nn.Module):
         if bias is not None:
             total = total + bias[:, None, None]
         return total * multiplier[:, None, None]
+
+
+def rectified_conv(inputs: int, outputs: int, kernel: int, *, zero: bool = False) -> IntegerConv:
+    """A convolution of what ``rectify`` gives."""
+    return IntegerConv(inputs, outputs, kernel, input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT,
+                       signed=False, zero=zero)
 
 
 def sigmoid_units(index: Tensor, table: Tensor | None) -> Tensor:
@@ -230,8 +249,7 @@ class IntegerConvLSTM(nn.Module):
     def __init__(self, inputs: int, state: int, kernel: int):
         super().__init__()
         self.state = state
-        self.gates_from_input = IntegerConv(inputs, 4 * state, kernel, input_unit=1 / EMBEDDING_UNIT,
-                                            input_limit=EMBEDDING_LIMIT)
+        self.gates_from_input = rectified_conv(inputs, 4 * state, kernel)
         self.gates_from_state = IntegerConv(state, 4 * state, kernel, input_unit=1 / UNIT,
                                             input_limit=UNIT - 1, bias=False)
         assert self.gates_from_input.bias is not None

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .bitstream import RESIDUAL_STEPS
 from .errors import ConfigError
-from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, IntegerConv, rectify, whole
+from .integer import EMBEDDING_UNIT, IntegerConv, rectified_conv, rectify, whole
+from .patches import to_patches
 from .retouch import LEVEL_UNIT, MIDDLE
 
 SQUARE = 2  # pixels on a side, whose residuals are coded in turn
 PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))  # (y, x) in the square
 COLOURS = (1, 0, 2)
-# of each step, the channel among ``pixel_unshuffle``'s
+# of each step, the channel among those of a patch
 ORDER = [colour * SQUARE**2 + y * SQUARE + x for y, x in PLACES for colour in COLOURS]
 RESIDUAL_UNIT, RESIDUAL_LIMIT = 4, 127  # the networks see residuals in 4 levels, up to 127 of them
 CENTRES, SCALES = 4, 64  # a centre counts in 1/4 level; scales are log-spaced ...
@@ -57,9 +57,8 @@ class ResidualStep(nn.Module):
         if known:
             self.known = IntegerConv(known, channels, 3, input_unit=1 / RESIDUAL_UNIT, input_limit=RESIDUAL_LIMIT,
                                      bias=False)
-        self.hidden = nn.ModuleList(IntegerConv(channels, channels, 3, input_unit=1 / EMBEDDING_UNIT,
-                                                input_limit=EMBEDDING_LIMIT) for _ in range(size.layers - 2))
-        self.exit = IntegerConv(channels, 2, 3, input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT)
+        self.hidden = nn.ModuleList(rectified_conv(channels, channels, 3) for _ in range(size.layers - 2))
+        self.exit = rectified_conv(channels, 2, 3)
         assert self.exit.weight is not None
         assert self.exit.bias is not None
         with torch.no_grad():  # near the identity, where few activations saturate
@@ -98,7 +97,7 @@ class Residual(nn.Module):
 
 def squares(planes: Tensor) -> Tensor:
     """Pixels (B, 3, H, W) -> squares, (B, 12, H/2, W/2), in the order of the steps."""
-    return F.pixel_unshuffle(planes, SQUARE)[:, ORDER].contiguous(memory_format=torch.channels_last)
+    return to_patches(planes, SQUARE)[:, ORDER].contiguous(memory_format=torch.channels_last)
 
 
 def place_of(i: int) -> tuple[int, int, int]:

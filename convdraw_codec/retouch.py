@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import ConfigError
-from .integer import EMBEDDING_LIMIT, EMBEDDING_UNIT, IntegerConv, rectify, round_through
+from .integer import EMBEDDING_UNIT, IntegerConv, rectified_conv, rectify, round_through
+from .patches import from_patches, to_patches
 
 MIDDLE, LEVEL_UNIT = 128, 64  # the network sees (level - 128) / 64
 RETOUCH_UNIT = 16  # it answers in 1/16 of a level
@@ -48,10 +49,8 @@ class Retouch(nn.Module):
         self.entry = IntegerConv(patch, channels, 3, input_unit=1 / LEVEL_UNIT, input_limit=MIDDLE)
         self.stored = IntegerConv(len(quantisers) + 1, channels, 1, input_unit=1 / STORED_UNIT,
                                   input_limit=STORED_UNIT, bias=False, zero=True)
-        self.hidden = nn.ModuleList(IntegerConv(channels, channels, 3, input_unit=1 / EMBEDDING_UNIT,
-                                                input_limit=EMBEDDING_LIMIT) for _ in range(size.layers - 2))
-        self.exit = IntegerConv(channels, patch, 3, input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT,
-                                zero=True)
+        self.hidden = nn.ModuleList(rectified_conv(channels, channels, 3) for _ in range(size.layers - 2))
+        self.exit = rectified_conv(channels, patch, 3, zero=True)
         with torch.no_grad():  # near the identity, where few activations saturate
             for convolution in (self.entry, *self.hidden):
                 convolution.weight.mul_(0.4)
@@ -64,7 +63,7 @@ class Retouch(nn.Module):
         shown: (B, 3, H, W), whole levels 0..255; H and W multiples of the stride. stored: in 1/64 of a step, whole,
         (B,), at most all steps. Between two steps, everything that depends on it moves in a straight line.
         """
-        patches = F.pixel_unshuffle(shown - MIDDLE, self.stride).contiguous(memory_format=torch.channels_last)
+        patches = to_patches(shown - MIDDLE, self.stride)
         steps = (stored // STORED_UNIT).clamp_max(len(self.units) - 2)
         share = stored - STORED_UNIT * steps
         before, after = (F.one_hot(steps + i, len(self.units)) for i in (0, 1))
@@ -73,7 +72,7 @@ class Retouch(nn.Module):
         for convolution in self.hidden:
             seen = rectify(convolution(seen) + seen / EMBEDDING_UNIT)
         unit = ((STORED_UNIT - share) * self.units[steps] + share * self.units[steps + 1]) / STORED_UNIT
-        return F.pixel_shuffle(round_through(self.exit(seen) * unit[:, None, None, None]), self.stride)
+        return from_patches(round_through(self.exit(seen) * unit[:, None, None, None]), self.stride)
 
 
 def share_known(information: Tensor, known: int) -> Tensor:

@@ -36,7 +36,8 @@ class Decoder:
         self._canvas = level[:, None, None].expand(3, height, width).contiguous()
 
         def empty(channels: int, stride: int, dtype: torch.dtype) -> Tensor:
-            return torch.zeros(channels, height // stride, width // stride, dtype=dtype)
+            """Positions one after the other, each with all its channels, as ``floats`` gives them."""
+            return torch.zeros(height // stride, width // stride, channels, dtype=dtype).permute(2, 0, 1)
 
         self._h = [empty(layer.state, layer.stride, torch.int8) for layer in layers]
         self._c = [empty(layer.state, layer.stride, torch.int16) for layer in layers]

@@ -48,11 +48,11 @@ def test_the_command_says_which_paths_are_exact():
         assert f"{path}: {'exact' if integer.is_exact(path) else 'not exact'}" in result.output
 
 
-def rounds_badly(weight):
+def rounds_badly(weight, signed):
     return lambda x: torch.nn.functional.conv2d(x, weight * 1.001, padding=weight.shape[-1] // 2)
 
 
-def is_not_there(weight):
+def is_not_there(weight, signed):
     return lambda x: torch.ops.onednn.no_such_convolution(x, weight)
 
 
@@ -78,7 +78,7 @@ def uncached():
 
 
 @pytest.mark.parametrize("broken", [rounds_badly, is_not_there])
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_machine_whose_fast_paths_fail_uses_the_next(monkeypatch, uncached, broken, count):
     data, expected = conformance_file("steps-05")
     *failing, next_one = list(integer.CONVOLUTIONS)[:count + 1]
@@ -108,7 +108,7 @@ def test_a_path_that_is_asked_for_is_checked(monkeypatch, uncached):
     monkeypatch.setitem(integer.CONVOLUTIONS, "int8", is_not_there)
     with pytest.raises(MachineError, match="int8 convolutions do not add exactly on this machine"):
         Codec(TINY_MODEL, convolution="int8")
-    with pytest.raises(ValueError, match="one of int8, float32, float64, not 'float16'"):
+    with pytest.raises(ValueError, match="one of int8, uint7, float32, float64, not 'float16'"):
         Codec(TINY_MODEL, convolution="float16")
 
 

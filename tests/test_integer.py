@@ -23,12 +23,15 @@ def integers(seed: int, *shape: int, limit: int = 127) -> torch.Tensor:
 
 @pytest.mark.parametrize("path", list(filter(is_exact, CONVOLUTIONS)))
 @pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_every_path_gives_the_integers_of_int64(path, kernel):
+@pytest.mark.parametrize("signed", [True, False])
+def test_every_path_gives_the_integers_of_int64(path, kernel, signed):
     x, weight = integers(1, 2, 9, 6, 7), integers(2, 11, 9, kernel, kernel)
+    x[:, :, :3], weight[:3], weight[3:6] = 127, 127, -127  # the largest sums
+    x = x if signed else x.abs()
     padded = np.pad(x.numpy().astype(np.int64), ((0, 0), (0, 0), (kernel // 2,) * 2, (kernel // 2,) * 2))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(2, 3))
     expected = np.einsum("bcyxij,ocij->boyx", windows, weight.numpy().astype(np.int64))
-    assert np.array_equal(CONVOLUTIONS[path](weight)(x).numpy(), expected)
+    assert np.array_equal(CONVOLUTIONS[path](weight, signed)(x).numpy(), expected)
 
 
 @pytest.mark.parametrize("inputs", [3, 4000])
@@ -42,10 +45,12 @@ def test_no_sum_reaches_the_limit(inputs):
 
 
 @pytest.mark.parametrize("path", list(filter(is_exact, CONVOLUTIONS)))
-def test_freezing_changes_nothing(path):
+@pytest.mark.parametrize("signed", [True, False])
+def test_freezing_changes_nothing(path, signed):
     torch.manual_seed(0)
-    convolution = IntegerConv(5, 4, 3, input_unit=1 / 128, input_limit=127)
+    convolution = IntegerConv(5, 4, 3, input_unit=1 / 128, input_limit=127, signed=signed)
     x = integers(3, 1, 5, 8, 8)
+    x = x if signed else x.abs()
     with torch.no_grad():
         before = convolution(x)
         convolution.freeze(*convolution.quantised(), path)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file
 from scipy.stats import norm
@@ -18,6 +19,7 @@ from convdraw_codec.likelihood.datasets import load_pictures, pixels
 from convdraw_codec.likelihood.draw import DRAWConfig, window
 from convdraw_codec.likelihood.generative import Picture, bound, importance_weighted, sample
 from convdraw_codec.likelihood.models import load_generative, model_config, new_model, save_generative
+from convdraw_codec.likelihood.products import Down, Each, Up
 from convdraw_codec.training.configuration import LikelihoodRecipe, Stage, find_config, load_config
 from convdraw_codec.training.likelihood import LikelihoodTrainer, batches, train
 
@@ -35,6 +37,19 @@ def model(request):
     """Untrained, but with canvases, priors and posteriors that differ from step to step."""
     torch.manual_seed(1)
     return new_model(CONFIGS[request.param])
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 2), (5, 4), (7, 7)])
+def test_products_are_convolutions(kernel, stride):
+    each, down, up = Each(4, 5), Down(4, 3, kernel, stride), Up(4, 3, kernel, stride)
+    x, around = torch.randn(2, 4, 2 * stride, 3 * stride), kernel // 2
+    with torch.no_grad():
+        assert torch.allclose(each(x), F.conv2d(x, each.weight[:, :, None, None], each.bias), atol=1e-5)
+        expected = F.conv2d(x, down.weight.view(3, 4, kernel, kernel), None, stride, around)
+        assert torch.allclose(down(x), expected, atol=1e-5)
+        weight = up.weight.view(4, 3, kernel, kernel)
+        expected = F.conv_transpose2d(x, weight, None, stride, around, stride + 2 * around - kernel)
+        assert torch.allclose(up(x), expected, atol=1e-5)
 
 
 def some_pictures(picture: Picture, count: int = 4) -> torch.Tensor:

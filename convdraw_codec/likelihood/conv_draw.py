@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from ..errors import ConfigError
+from ..patches import from_patches, to_patches
 from .generative import Generative, Picture, as_the_prior, check_sizes, gaussian, lstm
+from .products import Down, Each, Up
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ class Encoder:
     c: tuple[Tensor, ...]
 
 
+def _around(inputs: int, outputs: int, kernel: int) -> nn.Module:
+    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2) if kernel > 1 else Each(inputs, outputs)
+
+
 class _Layer(nn.Module):
     """The weights of one layer, the same in every step, and its first memories: h^d, c^d, h^e and c^e."""
 
@@ -83,20 +89,20 @@ class _Layer(nn.Module):
         super().__init__()
         state, kernel = layer.state, layer.kernel
         self.first = nn.Parameter(torch.zeros(4, state, picture.height // layer.stride, picture.width // layer.stride))
-        self.encoder = nn.Conv2d(state, 4 * state, kernel, padding=kernel // 2)
-        self.encoder_from_decoder = nn.Conv2d(state, 4 * state, 1, bias=False)
-        self.decoder = nn.Conv2d(layer.latents + state, 4 * state, kernel, padding=kernel // 2)
-        self.posterior = nn.Conv2d(state, 2 * layer.latents, 1)
-        self.prior = nn.Conv2d(state, 2 * layer.latents, 1)
+        self.encoder = _around(state, 4 * state, kernel)
+        self.encoder_from_decoder = Each(state, 4 * state, bias=False)
+        self.decoder = _around(layer.latents + state, 4 * state, kernel)
+        self.posterior = Each(state, 2 * layer.latents)
+        self.prior = Each(state, 2 * layer.latents)
         as_the_prior(self.posterior)
         self.shares = 4 * state, 2 * layer.latents, 2 * layer.latents  # of what it is told
         if finer:
             ratio = layer.stride // finer.stride
-            self.from_finer = nn.Conv2d(finer.state, 4 * state, ratio, ratio, bias=False)
-            self.from_finer_decoder = nn.Conv2d(finer.state, sum(self.shares), ratio, ratio, bias=False)
+            self.from_finer = Each(finer.state * ratio**2, 4 * state, bias=False)
+            self.from_finer_decoder = Each(finer.state * ratio**2, sum(self.shares), bias=False)
         if coarser:
             ratio = coarser.stride // layer.stride
-            self.from_coarser = nn.ConvTranspose2d(coarser.state, sum(self.shares), ratio, ratio, bias=False)
+            self.from_coarser = Each(coarser.state, sum(self.shares) * ratio**2, bias=False)
             nn.init.normal_(self.from_coarser.weight, std=0.5 / coarser.state**0.5)
 
 
@@ -111,18 +117,23 @@ class GenerativeConvDRAW(Generative):
                                        itertools.repeat(config.picture)))
         finest, channels = layers[-1], config.picture.channels
         stride, kernel = finest.stride, max(finest.kernel, finest.stride | 1)  # odd, and misses no pixel
-        around = kernel // 2
-        self.from_picture = nn.Conv2d(channels, 4 * finest.state, kernel, stride, around, bias=False)
-        self.from_error = nn.Conv2d(channels, 4 * finest.state, kernel, stride, around, bias=False)
-        self.from_canvas = nn.Conv2d(config.picture.canvas_channels, 4 * finest.state, kernel, stride, around,
-                                     bias=False)
-        self.write = nn.ConvTranspose2d(finest.state, config.picture.canvas_channels, kernel, stride, around,
-                                        stride + 2 * around - kernel, bias=False)
+        self.from_picture = Down(channels, 4 * finest.state, kernel, stride)
+        self.from_error = Down(channels, 4 * finest.state, kernel, stride)
+        self.from_canvas = Down(config.picture.canvas_channels, 4 * finest.state, kernel, stride)
+        self.write = Up(finest.state, config.picture.canvas_channels, kernel, stride)
         self.first_canvas = nn.Parameter(torch.zeros(config.picture.canvas_channels, config.picture.height,
                                                      config.picture.width))
 
     def _part(self, layer: int) -> _Layer:
         return cast(_Layer, self.parts[layer])
+
+    def _ratio(self, layer: int) -> int:
+        """Of the strides of the next coarser layer and this one."""
+        return self.config.layers[layer - 1].stride // self.config.layers[layer].stride
+
+    def _gathered(self, layer: int, h: Tensor) -> Tensor:
+        """What a position of the next coarser layer sees of this one."""
+        return to_patches(h, self._ratio(layer))
 
     def _first(self, which: int, batch: int) -> tuple[Tensor, ...]:
         return tuple(self._part(layer).first[which].expand(batch, -1, -1, -1) for layer in range(self.layers))
@@ -142,16 +153,16 @@ class GenerativeConvDRAW(Generative):
             around = part.encoder(encoder.h[layer]) + part.encoder_from_decoder(decoder.h[layer])
             h[layer], c[layer] = lstm(from_below + around, encoder.c[layer])  # (2)
             if layer:
-                from_below = self._part(layer - 1).from_finer(h[layer])
+                from_below = self._part(layer - 1).from_finer(self._gathered(layer, h[layer]))
         return replace(encoder, h=tuple(h), c=tuple(c))
 
     def _told(self, layer: int, h: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What a layer hears of the coarser one, as drawn in this step, and of the finer one, as drawn in the last."""
         part, said = self._part(layer), []
         if layer:
-            said.append(part.from_coarser(h[layer - 1]))
+            said.append(from_patches(part.from_coarser(h[layer - 1]), self._ratio(layer)))
         if layer < self.layers - 1:
-            said.append(part.from_finer_decoder(h[layer + 1]))
+            said.append(part.from_finer_decoder(self._gathered(layer + 1, h[layer + 1])))
         return sum(said[1:], said[0]).split(part.shares, dim=1) if said else (torch.zeros(()),) * 3
 
     def prior(self, layer: int, decoder: Decoder) -> Normal:

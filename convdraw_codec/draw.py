@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from .bitstream import RESIDUAL_STEPS
 from .entropy import PRECISION, SYMBOLS
 from .errors import ConfigError
-from .integer import UNIT, IntegerConv, IntegerConvLSTM, rectified_conv, rectify, round_through, whole
+from .integer import EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectified_conv, rectify, round_through, whole
 from .lapped import lapping_filter
 from .latents import (
     FIRST,
@@ -164,7 +164,8 @@ class LayerCores(nn.Module):
     def __init__(self, layer: Layer, basis: Tensor):
         super().__init__()
         coefficients, patch = basis.shape
-        self.canvas_embedding = IntegerConv(patch, layer.embedding, 1, input_unit=1 / 64, input_limit=127)
+        self.canvas_embedding = IntegerConv(patch, layer.embedding, 1, input_unit=1 / 64, input_limit=127,
+                                            output_unit=1 / EMBEDDING_UNIT)
         self.decoder = IntegerConvLSTM(2 * layer.embedding, layer.state, layer.kernel)
         self.picture_embedding = nn.Conv2d(patch, layer.embedding, 1)
         self.error_embedding = nn.Conv2d(patch, layer.embedding, 1, bias=False)
@@ -194,13 +195,14 @@ class StepHeads(nn.Module):
         self.posterior = nn.Conv2d(layer.encoder_state, latents, 1)
         # prior (4): from the decoder's state, its canvas, and what was sent of these coefficients before
         self.history_embedding = IntegerConv(coefficients, layer.embedding, 1, input_unit=1 / 8,
-                                             input_limit=HISTORY_LIMIT, signed=False)
+                                             input_limit=HISTORY_LIMIT, output_unit=1 / EMBEDDING_UNIT, signed=False)
         self.prior_state = IntegerConv(layer.state + coarser_state, layer.context, kernel, input_unit=1 / UNIT,
-                                       input_limit=UNIT - 1, bias=False)
-        self.prior_context = rectified_conv(2 * layer.embedding, layer.context, kernel)
-        self.prior_index = rectified_conv(layer.context, latents * (2 if refines else 1), 1)
+                                       input_limit=UNIT - 1, output_unit=1 / EMBEDDING_UNIT, bias=False)
+        self.prior_context = rectified_conv(2 * layer.embedding, layer.context, kernel, output_unit=1 / EMBEDDING_UNIT)
+        self.prior_index = rectified_conv(layer.context, latents * (2 if refines else 1), 1, output_unit=1 / INDEX_UNIT)
         # decoder input (6)
-        self.latent_embedding = IntegerConv(latents, layer.embedding, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT)
+        self.latent_embedding = IntegerConv(latents, layer.embedding, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT,
+                                            output_unit=1 / EMBEDDING_UNIT)
         assert self.prior_index.weight is not None
         assert self.prior_index.bias is not None
         assert self.posterior.bias is not None
@@ -320,7 +322,7 @@ class ConvDRAW(nn.Module):
     def look(self, t: int, state: DecoderState) -> Tensor:
         """Embedding of the canvas r_{t-1} at the layer of step t, (B, embedding, H/s, W/s), 0..127."""
         stride = self.config.layers[self.config.steps[t].layer].stride
-        levels = whole(state.canvas - 128, 1, -127, 127)
+        levels = whole(state.canvas - 128, -127, 127)
         return rectify(self.core(t).canvas_embedding(to_patches(levels, stride)))
 
     def prior(self, t: int, state: DecoderState, seen: Tensor) -> Tensor:
@@ -341,7 +343,7 @@ class ConvDRAW(nn.Module):
         if heads.refines:
             if_zero, if_significant = index.chunk(2, dim=1)
             index = torch.where(history[:, step.first:step.last] == 0, if_zero, if_significant)
-        return whole(index, INDEX_UNIT, 0, SCALES - 1)
+        return whole(index, 0, SCALES - 1)
 
     def sign(self, t: int, state: DecoderState) -> Tensor | None:
         """Sign so far of each coefficient of step t, (B, latents, H/s, W/s); None on their first visit."""
@@ -357,7 +359,7 @@ class ConvDRAW(nn.Module):
         padding = (0, 0, 0, 0, step.first, self.coefficients[layer] - step.last)
         every = F.pad(added, padding).contiguous(memory_format=torch.channels_last)
         cells = self.core(t).write(h) + self.core(t).synthesis(every)
-        patches = whole(cells, heads.cell * CANVAS_UNIT, -SPREAD_LIMIT, SPREAD_LIMIT)
+        patches = whole(cells * (heads.cell * CANVAS_UNIT), -SPREAD_LIMIT, SPREAD_LIMIT)
         written = self.overlap.spread(from_patches(patches, stride), layer) / CANVAS_UNIT
         canvas = (state.canvas + written).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
         past = state.history[layer]

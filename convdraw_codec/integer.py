@@ -49,22 +49,22 @@ def round_through(x: Tensor) -> Tensor:
     return _StraightThroughRound.apply(x) if x.requires_grad else torch.round(x)
 
 
-def whole(x: Tensor, unit: float, low: float, high: float) -> Tensor:
-    """Real numbers -> how many 1/``unit`` they are, as whole numbers from ``low`` to ``high``."""
-    if x.requires_grad:
-        return round_through((x * unit).clamp(low, high))
-    return x.mul(unit).clamp_(low, high).round_()
+def whole(x: Tensor, low: float, high: float) -> Tensor:
+    """Real numbers -> the nearest whole ones from ``low`` to ``high``."""
+    x = x.clamp(low, high)
+    return round_through(x) if x.requires_grad else x.round_()
 
 
 def rectify(x: Tensor) -> Tensor:
-    """Real pre-activation -> integer 0..127 in units of 1/32."""
-    return whole(x, EMBEDDING_UNIT, 0, EMBEDDING_LIMIT)
+    """Real pre-activation -> whole number 0..127, both in 1/32."""
+    return whole(x, 0, EMBEDDING_LIMIT)
 
 
-Convolution = Callable[[Tensor], Tensor]  # (B, inputs, H, W) whole numbers -> (B, outputs, H, W) sums
+Convolution = Callable[[Tensor], Tensor]  # (B, inputs, H, W) whole numbers -> (B, outputs, H, W) sums and biases
+Prepare = Callable[[Tensor, "Tensor | None", bool], Convolution]
 
 
-def _byte_convolution(weight: Tensor, zero: int) -> Convolution:
+def _byte_convolution(weight: Tensor, bias: Tensor | None, zero: int) -> Convolution:
     """By oneDNN's kernels for bytes, of inputs from -``zero`` to 255 - ``zero``."""
     outputs, kernel = len(weight), weight.shape[-1]
     place = [1, 1], [kernel // 2] * 2, [1, 1], 1  # stride, padding, dilation, groups
@@ -73,39 +73,39 @@ def _byte_convolution(weight: Tensor, zero: int) -> Convolution:
 
     def convolve(x: Tensor) -> Tensor:
         x = (x + zero if zero else x).to(torch.uint8)
-        return torch.ops.onednn.qconv2d_pointwise(x, 1.0, zero, packed, ones, zeros, None, *place, 1.0, 0,
+        return torch.ops.onednn.qconv2d_pointwise(x, 1.0, zero, packed, ones, zeros, bias, *place, 1.0, 0,
                                                   torch.float32, "none", [], "")
 
     return convolve
 
 
-def int8_convolution(weight: Tensor, signed: bool) -> Convolution:
+def int8_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
     """By kernels for bytes: exact where VNNI instructions add in 32 bits; without them, sums of two saturate."""
     if not torch.cpu._is_vnni_supported():
         raise RuntimeError("this processor has no VNNI instructions")
-    return _byte_convolution(weight, 128 if signed else 0)
+    return _byte_convolution(weight, bias, 128 if signed else 0)
 
 
-def uint7_convolution(weight: Tensor, signed: bool) -> Convolution:
+def uint7_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
     """By kernels for bytes where inputs begin at 0: with those up to 127, sums of two products have room in 16 bits."""
-    return float32_convolution(weight, signed) if signed else _byte_convolution(weight, 0)
+    return float32_convolution(weight, bias, signed) if signed else _byte_convolution(weight, bias, 0)
 
 
-def float32_convolution(weight: Tensor, signed: bool) -> Convolution:
+def float32_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
     """Exact while no sum reaches 2**24, whatever the kernel."""
     weight, padding = weight.float().contiguous(memory_format=torch.channels_last), weight.shape[-1] // 2
-    return lambda x: F.conv2d(x, weight, padding=padding)
+    return lambda x: F.conv2d(x, weight, bias, padding=padding)
 
 
-def float64_convolution(weight: Tensor, signed: bool) -> Convolution:
+def float64_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
     """The same integers by other kernels, slower: exact far beyond 2**24, should a float32 kernel not add plainly."""
-    weight, padding = weight.double(), weight.shape[-1] // 2
-    return lambda x: F.conv2d(x.double(), weight, padding=padding).float()
+    weight, bias, padding = weight.double(), None if bias is None else bias.double(), weight.shape[-1] // 2
+    return lambda x: F.conv2d(x.double(), weight, bias, padding=padding).float()
 
 
-# of whole weights -127..127, and inputs -128..127, or 0..127 if they are not signed; the fastest first
-CONVOLUTIONS = {"int8": int8_convolution, "uint7": uint7_convolution, "float32": float32_convolution,
-                "float64": float64_convolution}
+# of whole weights -127..127 and biases, and inputs -128..127, or 0..127 if they are not signed; the fastest first
+CONVOLUTIONS: dict[str, Prepare] = {"int8": int8_convolution, "uint7": uint7_convolution,
+                                    "float32": float32_convolution, "float64": float64_convolution}
 
 
 # inputs, outputs, kernel and size of the convolutions that are tried: kernels are chosen by shape
@@ -135,15 +135,16 @@ def fastest_exact() -> str:
     raise MachineError("no convolution of this machine adds whole numbers exactly")
 
 
-def _adds_plainly(prepare: Callable[[Tensor, bool], Convolution], inputs: int, outputs: int, kernel: int, size: int,
-                  signed: bool, generator: torch.Generator) -> bool:
+def _adds_plainly(prepare: Prepare, inputs: int, outputs: int, kernel: int, size: int, signed: bool,
+                  generator: torch.Generator) -> bool:
     """Against a product of matrices in float64, up to the largest sums that there is room for."""
     x = torch.randint(-127 if signed else 0, 128, (1, inputs, size, size + 4), generator=generator).float()
     weight = torch.randint(-127, 128, (outputs, inputs, kernel, kernel), generator=generator)
+    bias = torch.randint(-2**20, 2**20, (outputs,), generator=generator).float()
     weight[0], x[:, :, 4:8] = 127, 127
-    expected = weight.double().flatten(1) @ F.unfold(x.double(), kernel, padding=kernel // 2)[0]
+    expected = weight.double().flatten(1) @ F.unfold(x.double(), kernel, padding=kernel // 2)[0] + bias[:, None]
     x = x.contiguous(memory_format=torch.channels_last)
-    return torch.equal(prepare(weight, signed)(x).double().flatten(2)[0], expected)
+    return torch.equal(prepare(weight, bias, signed)(x).double().flatten(2)[0], expected)
 
 
 class IntegerConv(nn.Module):
@@ -151,14 +152,15 @@ class IntegerConv(nn.Module):
 
     ``forward`` takes integers of magnitude at most ``input_limit`` (float32, shape (B, C, H, W)),
     each worth ``input_unit``, and returns real numbers: the exact integer sum times one float32
-    multiplier per output channel. signed: whether there are activations below 0.
+    multiplier per output channel, in ``output_unit``, a power of two, so that it changes no rounding.
+    signed: whether there are activations below 0.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, input_unit: float, input_limit: int,
-                 signed: bool = True, bias: bool = True, zero: bool = False):
+                 output_unit: float = 1.0, signed: bool = True, bias: bool = True, zero: bool = False):
         super().__init__()
         assert signed or input_limit <= EMBEDDING_LIMIT  # see ``uint7_convolution``
-        self.input_unit, self.input_limit, self.signed = input_unit, input_limit, signed
+        self.input_unit, self.input_limit, self.output_unit, self.signed = input_unit, input_limit, output_unit, signed
         self.padding = kernel // 2
         fan_in = inputs * kernel * kernel
         bound = 0.0 if zero else math.sqrt(3 / fan_in)
@@ -198,40 +200,40 @@ class IntegerConv(nn.Module):
 
     def freeze(self, weight: Tensor, multiplier: Tensor, bias: Tensor | None, convolution: str) -> None:
         """Use these integers from now on, in place of the trainable parameters, by that convolution path."""
-        self.convolve = CONVOLUTIONS[convolution](weight, self.signed)
         self.frozen = weight.to(torch.int8), multiplier.float(), None if bias is None else bias.float()
+        self.convolve = CONVOLUTIONS[convolution](weight, self.frozen[2], self.signed)
         self.weight = self.bias = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier."""
         weight, multiplier, bias = self.held or self.quantised()
+        factor = (multiplier / self.output_unit)[:, None, None]
         if self.convolve:  # frozen, and no gradient needs the sums again
-            total = self.convolve(x)
-            total = total if bias is None else total.add_(bias[:, None, None])
-            return total.mul_(multiplier[:, None, None])
+            return self.convolve(x).mul_(factor)
         total = F.conv2d(x, weight, padding=self.padding).float()
         if bias is not None:
             total = total + bias[:, None, None]
-        return total * multiplier[:, None, None]
+        return total * factor
 
 
-def rectified_conv(inputs: int, outputs: int, kernel: int, *, zero: bool = False) -> IntegerConv:
+def rectified_conv(inputs: int, outputs: int, kernel: int, *, output_unit: float = 1.0, zero: bool = False
+                   ) -> IntegerConv:
     """A convolution of what ``rectify`` gives."""
     return IntegerConv(inputs, outputs, kernel, input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT,
-                       signed=False, zero=zero)
+                       output_unit=output_unit, signed=False, zero=zero)
 
 
 def sigmoid_units(index: Tensor, table: Tensor | None) -> Tensor:
-    """Logistic function of index/128, in units of 1/128 (0..128)."""
+    """Logistic function of index/128, in units of 1/128 (0..128). table: from index 0, negative ones at its end."""
     if table is not None:
-        return table[(index + GATE_LIMIT).to(torch.int32)]
+        return table[index.to(torch.int32)]
     return round_through(UNIT * torch.sigmoid(index / UNIT))
 
 
 def tanh_units(index: Tensor, table: Tensor | None) -> Tensor:
-    """Hyperbolic tangent of index/128, in units of 1/128 (-127..127)."""
+    """Hyperbolic tangent of index/128, in units of 1/128 (-127..127); table as for ``sigmoid_units``."""
     if table is not None:
-        return table[(index + GATE_LIMIT).to(torch.int32)]
+        return table[index.to(torch.int32)]
     return round_through((UNIT * torch.tanh(index / UNIT)).clamp(-(UNIT - 1), UNIT - 1))
 
 
@@ -249,21 +251,24 @@ class IntegerConvLSTM(nn.Module):
     def __init__(self, inputs: int, state: int, kernel: int):
         super().__init__()
         self.state = state
-        self.gates_from_input = rectified_conv(inputs, 4 * state, kernel)
-        self.gates_from_state = IntegerConv(state, 4 * state, kernel, input_unit=1 / UNIT,
-                                            input_limit=UNIT - 1, bias=False)
+        self.gates_from_input = rectified_conv(inputs, 4 * state, kernel, output_unit=1 / UNIT)
+        self.gates_from_state = IntegerConv(state, 4 * state, kernel, input_unit=1 / UNIT, input_limit=UNIT - 1,
+                                            output_unit=1 / UNIT, bias=False)
         assert self.gates_from_input.bias is not None
         with torch.no_grad():
             self.gates_from_input.bias[state:2 * state] = 1.0  # remember by default
         self.tables: tuple[Tensor | None, Tensor | None] = (None, None)
 
+    def look_up(self, logistic: Tensor, tanh: Tensor) -> None:
+        """Use stored tables from now on, as ``gate_tables`` gives them."""
+        self.tables = logistic.roll(-GATE_LIMIT), tanh.roll(-GATE_LIMIT)
+
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """x: (B, inputs, H, W) integers 0..127; h, c: (B, state, H, W). Returns the new h and c."""
         logistic, tanh = self.tables
-        gates = self.gates_from_input(x) + self.gates_from_state(h)
-        index = whole(gates, UNIT, -GATE_LIMIT, GATE_LIMIT)
+        index = whole(self.gates_from_input(x) + self.gates_from_state(h), -GATE_LIMIT, GATE_LIMIT)
         candidate = tanh_units(index[:, 3 * self.state:], tanh)
         admit, keep, emit = sigmoid_units(index[:, :3 * self.state], logistic).chunk(3, dim=1)
-        c = whole(keep * c + admit * candidate, 1 / UNIT, -GATE_LIMIT, GATE_LIMIT)
+        c = whole((keep * c + admit * candidate) / UNIT, -GATE_LIMIT, GATE_LIMIT)
         h = round_through(emit * tanh_units(c, tanh) / UNIT)
         return h.clamp(1 - UNIT, UNIT - 1), c

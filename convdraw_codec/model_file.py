@@ -226,7 +226,7 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "floa
         raise ValueError(f"the tables of logistic and tanh go beyond {UNIT}")
     for recurrence in model.modules():
         if isinstance(recurrence, IntegerConvLSTM):
-            recurrence.tables = tables
+            recurrence.look_up(*tables)
     take(f"{TABLES}frequencies", torch.int32, (FAMILIES * SCALES, SYMBOLS))
     model.information = take(f"{TABLES}information", torch.int16, (FAMILIES * SCALES,)).long()
     if model.information.min() < 0:

@@ -52,12 +52,14 @@ class ResidualStep(nn.Module):
     def __init__(self, size: ResidualSize, known: int):
         super().__init__()
         channels = size.channels
-        self.look = IntegerConv(3 * SQUARE**2, channels, 3, input_unit=1 / LEVEL_UNIT, input_limit=MIDDLE)
+        self.look = IntegerConv(3 * SQUARE**2, channels, 3, input_unit=1 / LEVEL_UNIT, input_limit=MIDDLE,
+                                output_unit=1 / EMBEDDING_UNIT)
         self.known: IntegerConv | None = None
         if known:
             self.known = IntegerConv(known, channels, 3, input_unit=1 / RESIDUAL_UNIT, input_limit=RESIDUAL_LIMIT,
-                                     bias=False)
-        self.hidden = nn.ModuleList(rectified_conv(channels, channels, 3) for _ in range(size.layers - 2))
+                                     output_unit=1 / EMBEDDING_UNIT, bias=False)
+        self.hidden = nn.ModuleList(rectified_conv(channels, channels, 3, output_unit=1 / EMBEDDING_UNIT)
+                                    for _ in range(size.layers - 2))
         self.exit = rectified_conv(channels, 2, 3)
         assert self.exit.weight is not None
         assert self.exit.bias is not None
@@ -77,9 +79,9 @@ class ResidualStep(nn.Module):
             seen = seen + self.known(known.clamp(-RESIDUAL_LIMIT, RESIDUAL_LIMIT))
         seen = rectify(seen)
         for convolution in self.hidden:
-            seen = rectify(convolution(seen) + seen / EMBEDDING_UNIT)
+            seen = rectify(convolution(seen) + seen)
         centre, index = self.exit(seen).chunk(2, dim=1)
-        return whole(centre, CENTRES, -128 * CENTRES, 127 * CENTRES), whole(index, INDEX_UNIT, 0, SCALES - 1)
+        return whole(centre * CENTRES, -128 * CENTRES, 127 * CENTRES), whole(index * INDEX_UNIT, 0, SCALES - 1)
 
 
 class Residual(nn.Module):

@@ -46,10 +46,12 @@ class Retouch(nn.Module):
         super().__init__()
         self.stride, patch, channels = size.stride, 3 * size.stride**2, size.channels
         self.reach = size.layers * size.stride  # pixels
-        self.entry = IntegerConv(patch, channels, 3, input_unit=1 / LEVEL_UNIT, input_limit=MIDDLE)
+        self.entry = IntegerConv(patch, channels, 3, input_unit=1 / LEVEL_UNIT, input_limit=MIDDLE,
+                                 output_unit=1 / EMBEDDING_UNIT)
         self.stored = IntegerConv(len(quantisers) + 1, channels, 1, input_unit=1 / STORED_UNIT,
-                                  input_limit=STORED_UNIT, bias=False, zero=True)
-        self.hidden = nn.ModuleList(rectified_conv(channels, channels, 3) for _ in range(size.layers - 2))
+                                  input_limit=STORED_UNIT, output_unit=1 / EMBEDDING_UNIT, bias=False, zero=True)
+        self.hidden = nn.ModuleList(rectified_conv(channels, channels, 3, output_unit=1 / EMBEDDING_UNIT)
+                                    for _ in range(size.layers - 2))
         self.exit = rectified_conv(channels, patch, 3, zero=True)
         with torch.no_grad():  # near the identity, where few activations saturate
             for convolution in (self.entry, *self.hidden):
@@ -70,7 +72,7 @@ class Retouch(nn.Module):
         where = (STORED_UNIT - share)[:, None] * before + share[:, None] * after
         seen = rectify(self.entry(patches) + self.stored(where.to(shown.dtype)[:, :, None, None]))
         for convolution in self.hidden:
-            seen = rectify(convolution(seen) + seen / EMBEDDING_UNIT)
+            seen = rectify(convolution(seen) + seen)
         unit = ((STORED_UNIT - share) * self.units[steps] + share * self.units[steps + 1]) / STORED_UNIT
         return from_patches(round_through(self.exit(seen) * unit[:, None, None, None]), self.stride)
 

@@ -28,10 +28,12 @@ def test_every_path_gives_the_integers_of_int64(path, kernel, signed):
     x, weight = integers(1, 2, 9, 6, 7), integers(2, 11, 9, kernel, kernel)
     x[:, :, :3], weight[:3], weight[3:6] = 127, 127, -127  # the largest sums
     x = x if signed else x.abs()
+    bias = integers(3, 11, limit=2**20)
     padded = np.pad(x.numpy().astype(np.int64), ((0, 0), (0, 0), (kernel // 2,) * 2, (kernel // 2,) * 2))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(2, 3))
     expected = np.einsum("bcyxij,ocij->boyx", windows, weight.numpy().astype(np.int64))
-    assert np.array_equal(CONVOLUTIONS[path](weight, signed)(x).numpy(), expected)
+    assert np.array_equal(CONVOLUTIONS[path](weight, None, signed)(x).numpy(), expected)
+    assert np.array_equal(CONVOLUTIONS[path](weight, bias, signed)(x).numpy(), expected + bias.numpy()[:, None, None])
 
 
 @pytest.mark.parametrize("inputs", [3, 4000])
@@ -92,7 +94,7 @@ def test_the_recurrence_by_tables_is_that_of_training():
     h, c = integers(6, 1, 5, 9, 9), integers(7, 1, 5, 9, 9, limit=GATE_LIMIT)
     with torch.no_grad():
         trained = cell(x, h, c)
-        cell.tables = gate_tables()
+        cell.look_up(*gate_tables())
         exact = cell(x, h, c)
     for a, b in zip(trained, exact, strict=True):
         assert torch.equal(a, b)

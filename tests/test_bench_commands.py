@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench import budgets, fills, grey, large, likelihood, lossless, paper_figures, soak, speed, verify
+from bench import budgets, fills, grey, large, likelihood, lossless, paper_figures, same_size, soak, speed, verify
 from bench.pictures import mirrored, opened
 from convdraw_codec import Codec, truncate
 from convdraw_codec.likelihood.models import new_model, save_generative
@@ -76,6 +76,30 @@ def test_grey(pictures, monkeypatch):
     monkeypatch.setattr(grey, "map_images", lambda work, images, workers, label: map(work, images))
     shares = run(grey.main, pictures)["grey bytes over colour bytes at equal grey PSNR"]
     assert 0.1 < shares["mean"] <= shares["largest"] < 1
+
+
+def test_same_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(same_size, "map_images", lambda work, images, workers, label: map(work, images))
+    Image.fromarray(synthetic(176, 192)).save(tmp_path / "0.png")
+    report = run(same_size.main, tmp_path)
+    assert set(report["BD-rate of cdraw"]) == {"psnr-rgb", "ms-ssim-rgb"}
+    row, image = report["at rates that all pictures have"][3], opened(tmp_path / "0.png")
+    cut = truncate(Codec().compress(image), size=round(row["bpp"] * 176 * 192 / 8))
+    assert row["psnr-rgb"]["cdraw"] == pytest.approx(psnr(image, Codec().decompress(cut)), abs=1e-3)
+    better = row["psnr-rgb"]["cdraw"] > row["psnr-rgb"]["jpeg2000"]
+    assert row["psnr-rgb"]["pictures that cdraw shows better"] == better
+
+
+def test_the_same_size_of_a_codec_that_is_always_better():
+    """Columns: bpp twice, then both metrics of the other codec and of cdraw, which here needs twice the rate."""
+    bpp = np.array([0.1, 0.2, 0.4, 0.8])
+    quality = 30 + 3 * np.log2(bpp)
+    columns = np.stack([bpp, bpp, quality, quality, quality - 3, quality], axis=1)
+    shorter = columns.copy()
+    shorter[-1] = np.nan
+    report = same_size.compared(np.stack([columns, shorter]))
+    assert report["psnr-rgb"] == pytest.approx({"of mean curves": 100, "mean over images": 100})
+    assert report["ms-ssim-rgb"] == pytest.approx({"of mean curves": 0, "mean over images": 0}, abs=1e-9)
 
 
 def test_fills(pictures, monkeypatch):

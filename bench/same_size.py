@@ -17,11 +17,11 @@ from convdraw_codec import CdrError, truncate
 from convdraw_codec.metrics import ms_ssim, psnr
 
 from .codecs import PEERS, make, the_codec
-from .metrics import bd_rate, decibels
 from .parallel import WORKERS, map_images
 from .pictures import find_images, opened
+from .rate_distortion import summary
 
-METRICS = {"psnr-rgb": psnr, "ms-ssim-rgb": lambda *pictures: decibels(ms_ssim(*pictures))}  # both in dB
+METRICS = {"psnr-rgb": psnr, "ms-ssim-rgb": ms_ssim}
 
 
 def measure(name: str, path: Path) -> np.ndarray:
@@ -31,10 +31,10 @@ def measure(name: str, path: Path) -> np.ndarray:
     whole, pixels = the_codec().compress(image), image.width * image.height
     for size, theirs in make(name).points(image):
         try:
-            cut = truncate(whole, size=size)
+            cut = truncate(whole, size=size) if size <= len(whole) else None
         except CdrError:
-            cut = b""
-        if not cut or size > len(whole):
+            cut = None
+        if cut is None:
             rows.append([np.nan] * (2 + 2 * len(METRICS)))
             continue
         ours = the_codec().decompress(cut)
@@ -43,19 +43,23 @@ def measure(name: str, path: Path) -> np.ndarray:
     return np.array(rows)
 
 
-def compared(columns: np.ndarray) -> dict[str, dict[str, float]]:
+def curves(columns: np.ndarray) -> dict:
+    """Of each image and of all, as ``rate_distortion`` keeps them. columns: (images, sizes, bpp and metrics)."""
+    def named(rows: np.ndarray) -> dict[str, list[float]]:
+        return dict(zip(("bpp", *METRICS), rows[~np.isnan(rows[:, 0])].T.tolist(), strict=True))
+
+    return {"results": named(columns.mean(0)), "images": {str(i): named(rows) for i, rows in enumerate(columns)}}
+
+
+def compared(columns: np.ndarray) -> dict[str, dict[str, float | None]]:
     """BD-rates of cdraw against the other codec, of the mean curves and their mean over the images.
 
-    columns: (images, settings, columns of ``measure``).
+    columns: (images, sizes, columns of ``measure``).
     """
-    report = {}
-    for i, metric in enumerate(METRICS, 2):
-        both = columns[:, :, [0, i]], columns[:, :, [1, i + len(METRICS)]]
-        each = [bd_rate(*((curve[~np.isnan(curve[:, 0])].T.tolist()) for curve in pair))  # type: ignore[arg-type]
-                for pair in zip(*both, strict=True)]
-        mean = bd_rate(*(curves.mean(0).T[:, ~np.isnan(curves.mean(0)[:, 0])].tolist() for curves in both))
-        report[metric] = {"of mean curves": round(mean, 3), "mean over images": round(float(np.mean(each)), 3)}
-    return report
+    count = len(METRICS)
+    theirs = curves(columns[:, :, [0, *range(2, 2 + count)]])
+    ours = curves(columns[:, :, [1, *range(2 + count, 2 + 2 * count)]])
+    return {metric: summary(theirs, ours, metric)[0] for metric in METRICS}
 
 
 @click.command()
@@ -69,7 +73,7 @@ def main(images: tuple[Path, ...], codec: str, held_out: bool, workers: int) -> 
     columns = np.stack(list(map_images(partial(measure, codec), files, workers, codec)))
     everywhere = columns[:, ~np.isnan(columns[:, :, 0]).any(0)]
     rates = [{"bpp": round(row[:, 0].mean(), 4)} | {
-        metric: {codec: round(row[:, i].mean(), 3), "cdraw": round(row[:, i + len(METRICS)].mean(), 3),
+        metric: {codec: round(row[:, i].mean(), 4), "cdraw": round(row[:, i + len(METRICS)].mean(), 4),
                  "pictures that cdraw shows better": int((row[:, i + len(METRICS)] > row[:, i]).sum())}
         for i, metric in enumerate(METRICS, 2)} for row in everywhere.swapaxes(0, 1)]
     print(json.dumps({"model": the_codec().fingerprint, "codec": make(codec).description, "images": len(files),

@@ -94,7 +94,8 @@ def test_the_same_size_of_a_codec_that_is_always_better():
     """Columns: bpp twice, then both metrics of the other codec and of cdraw, which here needs twice the rate."""
     bpp = np.array([0.1, 0.2, 0.4, 0.8])
     quality = 30 + 3 * np.log2(bpp)
-    columns = np.stack([bpp, bpp, quality, quality, quality - 3, quality], axis=1)
+    ms_ssim = 1 - 10 ** (-quality / 100)
+    columns = np.stack([bpp, bpp, quality, ms_ssim, quality - 3, ms_ssim], axis=1)
     shorter = columns.copy()
     shorter[-1] = np.nan
     report = same_size.compared(np.stack([columns, shorter]))

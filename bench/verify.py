@@ -18,23 +18,34 @@ import numpy as np
 import torch
 from PIL import Image
 
-from convdraw_codec import Codec, truncate
+from convdraw_codec import Codec, shifts, truncate
 from convdraw_codec.bitstream import read
+from convdraw_codec.colour_axes import colours_of
+from convdraw_codec.entropy import PRECISION
 from convdraw_codec.images import open_picture, to_planes
+from convdraw_codec.latents import SCALES, bits
 from convdraw_codec.metrics import psnr
-from convdraw_codec.training.objective import rollout
+from convdraw_codec.training.objective import take_steps
 
 from .parallel import WORKERS, map_images
 from .pictures import find_images
 
 
 def estimate(codec: Codec, image: Image.Image) -> float:
-    """Bytes that the differentiable rate of training predicts for all steps."""
-    model = codec._model
-    planes = torch.from_numpy(to_planes(image, model.padding))[None].float()
+    """Bytes that the rate of training predicts for all steps, with the scales of each group of latents shifted as is
+    best for it."""
+    model, planes = codec._model, torch.from_numpy(to_planes(image, codec._model.padding))[None].float()
+    picture, total = model.to_canvas(planes, [colours_of(np.asarray(image))]), 0.0
+    of_shift = PRECISION - np.log2(shifts.shift_frequencies(PRECISION))
     with torch.inference_mode():
-        result = rollout(model, planes, torch.full((1,), codec.total_steps))
-    return result.rate.sum().item() * planes.shape[2] * planes.shape[3] / 8
+        for t, taken in enumerate(take_steps(model, picture, torch.full((1,), codec.total_steps))):
+            refined = torch.zeros_like(taken.latents) if taken.sign is None else taken.sign.abs()
+            groups = torch.where(refined > 0, 0, 1 + model.chroma(t)[:, None, None].long())
+            costs = torch.stack([bits(taken.latents, (taken.index + shifts.UNIT * k).clamp(0, SCALES - 1), taken.sign)
+                                 for k in range(-shifts.LIMIT, shifts.LIMIT + 1)])
+            for group in groups.unique():
+                total += (costs[:, groups == group].double().sum(1).numpy() + of_shift).min()
+    return total / 8
 
 
 @cache

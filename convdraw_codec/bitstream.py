@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import IO
 
+from .colours import Colours
 from .errors import CdrError, TruncatedError
 
 MAGIC = b"\xcdCDR"
-VERSION = 2
+VERSION = 3
 MODES = ("RGB", "L", "RGBA", "LA")
 LARGEST_SIDE = 65535
 FINGERPRINT_BYTES = 8
@@ -32,7 +33,7 @@ class Header:
 
     width, height: pixels. mode: of the picture, as Pillow calls it. steps: stored whole; total_steps: of the
     model, not counting residual steps, which may follow them. cut: whether a part of one more step follows. model: the
-    fingerprint of the decoder, 16 hexadecimal digits. chunks: how many.
+    fingerprint of the decoder, 16 hexadecimal digits. chunks: how many. colours: those in which the picture is coded.
     """
 
     width: int
@@ -43,6 +44,7 @@ class Header:
     model: str
     cut: bool = False
     chunks: int = 0
+    colours: Colours = field(default_factory=Colours)
 
     @property
     def lossless(self) -> bool:
@@ -52,7 +54,8 @@ class Header:
     def pack(self) -> tuple[bytes, int]:
         """The header's bytes, and the checksum with which the chain over chunks and segments starts."""
         fixed = (MAGIC + bytes([VERSION]) + bytes.fromhex(self.model) + bytes([MODES.index(self.mode)])
-                 + struct.pack("<HHBB", self.width, self.height, self.total_steps, self.chunks))
+                 + struct.pack("<HHBB3B3b", self.width, self.height, self.total_steps, self.chunks, *self.colours.mean,
+                               *self.colours.turn))
         body = fixed + bytes([self.steps, self.cut])
         return body + struct.pack("<I", zlib.crc32(body)), zlib.crc32(fixed)
 
@@ -95,11 +98,13 @@ def parse_header(data: bytes) -> Header:
     if zlib.crc32(body) != checksum:
         raise CdrError("its header is damaged (checksum mismatch)")
     mode = body[5 + FINGERPRINT_BYTES]
-    width, height, total, chunks, steps, cut = struct.unpack_from("<HHBBBB", body, 6 + FINGERPRINT_BYTES)
+    width, height, total, chunks, red, green, blue, *turn, steps, cut = struct.unpack_from(
+        "<HHBB3B3bBB", body, 6 + FINGERPRINT_BYTES)
     if mode >= len(MODES) or not width or not height or cut > 1 or not total or (
             not 1 <= steps + cut <= total + RESIDUAL_STEPS):
         raise CdrError("its header makes no sense")
-    return Header(width, height, MODES[mode], steps, total, body[5:5 + FINGERPRINT_BYTES].hex(), bool(cut), chunks)
+    return Header(width, height, MODES[mode], steps, total, body[5:5 + FINGERPRINT_BYTES].hex(), bool(cut), chunks,
+                  Colours((red, green, blue), (turn[0], turn[1], turn[2])))
 
 
 def _pack_length(length: int) -> bytes:

@@ -18,6 +18,8 @@ from PIL import Image
 from . import bitstream
 from .bitstream import RESIDUAL_STEPS, Contents, Header
 from .choices import FILLS, REDUCTIONS, Fill
+from .colour_axes import colours_of
+from .colours import Colours
 from .errors import CdrError, ImageError, MachineError, TruncatedError
 from .exact_pixels import ExactPixels, bands
 from .images import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
@@ -96,10 +98,10 @@ class Codec:
         picture = open_picture(image, keep_orientation).without(alpha=drop_alpha, metadata=strip)
         if lossless and picture.lost:
             raise ImageError(f"it cannot be kept without loss: {picture.lost} would be lost")
-        header, original = self._header(picture, self.total_steps), picture.pixels
+        header, original = self._header(picture), picture.pixels
         if bpp is not None:
             size = int(bpp * header.width * header.height / 8)
-        contents, encoding = Contents(header, [], picture.chunks()), self._encode(picture, steps)
+        contents, encoding = Contents(header, [], picture.chunks()), self._encode(picture, header.colours, steps)
         if psnr is None:
             del image, picture, original  # a large picture in memory is large
         for segment, painter in encoding:
@@ -117,35 +119,35 @@ class Codec:
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
         """What decoding will show after 1, 2, ... ``steps`` stored steps, from the encoder's run."""
         picture = open_picture(image)
-        for t, (_, painter) in enumerate(self._encode(picture, steps)):
-            header = self._header(picture, t + 1)
-            yield _assemble(header, picture.chunks(), self._pixels(painter, header))
+        header = self._header(picture)
+        for t, (_, painter) in enumerate(self._encode(picture, header.colours, steps)):
+            stored = replace(header, steps=t + 1)
+            yield _assemble(stored, picture.chunks(), self._pixels(painter, stored))
 
-    def _header(self, picture: Picture, steps: int) -> Header:
-        return Header(*picture.pixels.size, picture.mode, steps, self.total_steps, self.fingerprint)
-
-    def _planes(self, picture: Picture) -> np.ndarray:
-        """(3, H, W) uint8, padded. Raises ImageError for a picture that is too large."""
+    def _header(self, picture: Picture) -> Header:
+        """With all steps of the model. Raises ImageError for a picture that is too large."""
         if picture.pixels.width * picture.pixels.height > MAX_PIXELS:
             raise ImageError(f"it has more than {MAX_PIXELS:,} pixels")
-        return to_planes(picture.pixels, self._model.padding)
+        return Header(*picture.pixels.size, picture.mode, self.total_steps, self.total_steps, self.fingerprint,
+                      colours=colours_of(np.asarray(picture.pixels)))
 
-    def _encode(self, picture: Picture, steps: int | None) -> Generator[tuple[bytes, Painter]]:
+    def _encode(self, picture: Picture, colours: Colours, steps: int | None) -> Generator[tuple[bytes, Painter]]:
         """The segment of each step, and what shows the picture after it, which the next step changes."""
         steps = self.total_steps if steps is None else steps
         if not 1 <= steps <= self.lossless_steps:
             raise ValueError(f"steps must be 1 to {self.total_steps}, or up to {self.lossless_steps} with residual "
                              f"steps, not {steps}")
-        planes, grey, size = self._planes(picture), picture.pixels.mode == "L", picture.pixels.size
+        planes = to_planes(picture.pixels, self._model.padding)
+        grey, size = picture.pixels.mode == "L", picture.pixels.size
         del picture
-        decoder = Decoder(self._model, *planes.shape[1:])
+        height, width = planes.shape[1:]
+        decoder = Decoder(self._model, height, width, colours)
         encoder = Encoder(decoder, planes)
         for t in range(min(steps, self.total_steps)):
-            coded = self._model.coded(t, grey).numpy()
-            latents, rows = encoder.choose(t, coded)
+            maps, kinds = self._maps(t, grey)
+            latents, rows = encoder.choose(t, maps)
             decoder.draw(t, latents)
-            maps = np.flatnonzero(coded)
-            segment = self._coder.encode([latents[i] for i in maps], [rows[i] for i in maps])
+            segment = self._coder.encode([latents[i] for i in maps], [rows[i] for i in maps], kinds)
             del latents, rows  # a large picture has no room for those of two steps
             yield segment, decoder
         if steps > self.total_steps:
@@ -157,9 +159,16 @@ class Codec:
                 if exact.sends(i):
                     rows = exact.predict(i)
                     residuals = exact.choose(i, planes, *size)
-                    segment = self._residual_coder.encode(bands(residuals), bands(rows))
+                    coded = bands(residuals)
+                    segment = self._residual_coder.encode(coded, bands(rows), [0] * len(coded))
                     exact.draw(i, residuals)
                 yield segment, exact
+
+    def _maps(self, t: int, grey: bool) -> tuple[np.ndarray, list[int]]:
+        """The maps of step t that a file holds, and the kind of each: 0 for luma, 1 for chroma."""
+        chroma = self._model.chroma(t).numpy()
+        maps = np.flatnonzero(~chroma | (not grey))
+        return maps, chroma[maps].astype(int).tolist()
 
     @staticmethod
     def _quality(original: Image.Image, planes: np.ndarray) -> float:
@@ -265,12 +274,12 @@ class Codec:
         """What shows the picture after each stored step; the next step changes it."""
         multiple, grey, segments = self._model.padding, header.mode[0] == "L", iter(segments)
         decoder = Decoder(self._model, header.height + -header.height % multiple,
-                          header.width + -header.width % multiple)
+                          header.width + -header.width % multiple, header.colours)
         for t, segment in enumerate(itertools.islice(segments, self.total_steps)):
-            rows, coded = decoder.predict(t), self._model.coded(t, grey).numpy()
-            latents, maps, cut = np.zeros(rows.shape, np.int8), np.flatnonzero(coded), t == header.steps
-            found, known, share = 0, None, STORED_UNIT
-            for i, latent_map in zip(maps, self._coder.decode(segment, [rows[i] for i in maps], cut), strict=not cut):
+            rows, (maps, kinds), cut = decoder.predict(t), self._maps(t, grey), t == header.steps
+            latents, found, known, share = np.zeros(rows.shape, np.int8), 0, None, STORED_UNIT
+            coded = self._coder.decode(segment, [rows[i] for i in maps], kinds, cut)
+            for i, latent_map in zip(maps, coded, strict=not cut):
                 latents[i] = latent_map
                 found += 1
             if latents.min() < -LATENT_LIMIT or latents.max() > LATENT_LIMIT:
@@ -288,7 +297,7 @@ class Codec:
                 decoder.close()
             if exact.sends(number):
                 predicted, cut = bands(exact.predict(number)), self.total_steps + number == header.steps
-                residuals = list(self._residual_coder.decode(segment, predicted, cut))
+                residuals = list(self._residual_coder.decode(segment, predicted, [0] * len(predicted), cut))
                 if residuals:
                     exact.draw(number, np.concatenate(residuals))
             elif segment:

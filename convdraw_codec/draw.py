@@ -19,10 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .bitstream import RESIDUAL_STEPS
+from .colours import TURN_UNIT, Colours
 from .entropy import PRECISION, SYMBOLS
 from .errors import ConfigError
 from .integer import EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectified_conv, rectify, round_through, whole
-from .lapped import lapping_filter
+from .lapped import FILTER_UNIT, lap, lapping_filter, unlap
 from .latents import (
     FIRST,
     LATENT_LIMIT,
@@ -43,6 +44,8 @@ from .transform import SPREAD_LIMIT, Overlap, nested_transform
 MAX_STEPS = 255 - RESIDUAL_STEPS  # a file counts all of them in a byte
 CANVAS_UNIT = 16  # the canvas counts in 1/16 of a pixel level
 CANVAS_MARGIN = 256  # levels by which the lapped canvas may leave 0..255
+COLOUR_UNIT = 256  # colours that are turned back count in 1/256 of a level ...
+SHOWN_UNIT = COLOUR_UNIT * FILTER_UNIT**2  # ... and once unlapped, in these parts of one
 HALF_CELLS_LIMIT = 2 * LATENT_LIMIT + 1
 PAST_LIMIT = 2**14 - 1  # half cells in which a history counts at most
 HISTORY_LIMIT = 31  # half cells beyond which the prior sees no difference
@@ -220,8 +223,8 @@ class ConvDRAW(nn.Module):
     """Convolutional DRAW over the layers and the schedule of a ``Config``.
 
     One step is ``look`` (what the canvas shows), ``prior`` (4), ``posterior`` (1)-(3) on the encoder's side
-    only, and ``draw`` (6)-(7). Canvas and pictures are lapped (see ``lapped``), by ``lapping``: float32
-    (B, 3, H, W), with H and W multiples of ``padding``.
+    only, and ``draw`` (6)-(7). The canvas and what it should be are turned in colour (see ``colours``) and lapped (see
+    ``lapped``), by ``lapping``: float32 (B, 3, H, W), with H and W multiples of ``padding``.
     """
 
     def __init__(self, config: Config):
@@ -259,10 +262,10 @@ class ConvDRAW(nn.Module):
         """The heads of step t, counted from 0."""
         return cast(StepHeads, self.steps[t])
 
-    def coded(self, t: int, grey: bool) -> Tensor:
-        """Which of step t's latents a file holds, (latents,) bool: a grey picture has no chroma."""
+    def chroma(self, t: int) -> Tensor:
+        """Which of step t's latents are of chroma, (latents,) bool: a file of a grey picture does not hold them."""
         step = self.config.steps[t]
-        return self.luma[step.layer][step.first:step.last] | (not grey)
+        return ~self.luma[step.layer][step.first:step.last]
 
     def core(self, t: int) -> LayerCores:
         """The cores of the layer that step t visits."""
@@ -300,6 +303,33 @@ class ConvDRAW(nn.Module):
         finally:
             for module in modules:
                 module.held = None
+
+    # -- between pictures and canvases ----------------------------------------------------------------------
+
+    def to_canvas(self, picture: Tensor, colours: Sequence[Colours]) -> Tensor:
+        """Pictures (B, 3, H, W) in 0..255, and the colours of each -> what their canvases should be, float32."""
+        mean, turns = self._colours(colours, picture.device)
+        with torch.autocast(picture.device.type, enabled=False):  # in full precision, whatever the convolutions have
+            turned = (turns.mT @ (picture.double() - mean).flatten(2) / TURN_UNIT).unflatten(2, picture.shape[2:])
+            return lap(turned.float() + self.initial_canvas.detach()[:, None, None], self.lapping)
+
+    def shown(self, canvas: Tensor, colours: Sequence[Colours]) -> Tensor:
+        """What canvases (B, 3, H, W) show, in whole 1/``SHOWN_UNIT`` of a level; canvas: in whole 1/16 of one.
+
+        In float64, in which all of it is exact, whatever the order of sums.
+        """
+        mean, turns = self._colours(colours, canvas.device)
+        first = (self.initial_canvas.detach() * CANVAS_UNIT).round().double()[:, None, None]
+        turned = (turns @ (canvas.double() - first).flatten(2)).unflatten(2, canvas.shape[2:])
+        scale = CANVAS_UNIT * TURN_UNIT
+        return unlap(((turned + mean * scale) * (COLOUR_UNIT / scale) + 0.5).floor(), self.lapping)
+
+    @staticmethod
+    def _colours(colours: Sequence[Colours], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Means (B, 3, 1, 1) and matrices (B, 3, 3) of turns, whole numbers as float64."""
+        means = torch.tensor([one.mean for one in colours], dtype=torch.float64, device=device)
+        turns = torch.tensor([one.matrix() for one in colours], dtype=torch.float64, device=device)
+        return means[:, :, None, None], turns
 
     # -- decoder: exact integers ---------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """Latents <-> bytes: range coding with constriction under stored integer tables.
 
-A distribution is a row of 32 frequencies that sum to 2**24: the latents -15..15, then an escape. Latent maps
-are coded one after another; within a map, positions are grouped by row (raster order within a group), since
-one call of the coder per distribution is what makes it fast. Escaped latents follow their map as plain bytes.
+A distribution is a row of 32 frequencies that sum to 2**24: the latents -15..15, then an escape. First come the
+shifts of rows (see ``shifts``), then latent maps, one after another; within a map, positions are sorted by row, else in
+raster order, since one call of the coder per distribution is what makes it fast. Escaped latents follow their map as
+plain bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import partial
 
 import numpy as np
 
+from . import shifts
 from .errors import CdrError
 
 PRECISION = 24
@@ -37,13 +39,20 @@ def _agreed(decoders: list, model, count: int) -> np.ndarray:
     return symbols
 
 
+def _symbols(latents: np.ndarray) -> np.ndarray:
+    """Of a map of latents, flat, int32."""
+    flat = latents.reshape(-1).astype(np.int32)
+    return np.where(np.abs(flat) > LARGEST, ESCAPE, flat + LARGEST).astype(np.int32)
+
+
 class LatentCoder:
     """Codes whole latents under a table of frequencies.
 
-    frequencies: (rows, 32) whole numbers >= 1, each row summing to 2**24; at most 256 rows.
+    frequencies: (rows, 32) whole numbers >= 1, each row summing to 2**24; at most 256 rows. groups: which of them are
+    shifted together in which kinds of map, see ``shifts.Shifts``.
     """
 
-    def __init__(self, frequencies: np.ndarray):
+    def __init__(self, frequencies: np.ndarray, groups: Sequence[Sequence[int]]):
         import constriction  # here, since training needs the constants above but no coder
 
         frequencies = np.asarray(frequencies, dtype=np.int64)
@@ -52,37 +61,43 @@ class LatentCoder:
             raise ValueError(f"a table has up to 256 rows of {SYMBOLS} positive numbers that sum to 2**{PRECISION}")
         self.frequencies = frequencies
         # constriction gives every symbol 1 and shares out the rest: with frequency - 1 nothing is left to round
-        self._models = [constriction.stream.model.Categorical((row - 1).astype(np.float64), perfect=False)
-                        for row in frequencies]
+        *self._models, self._shift = [constriction.stream.model.Categorical((row - 1).astype(np.float64), perfect=False)
+                                      for row in [*frequencies, shifts.shift_frequencies(PRECISION)]]
+        self._shifts = shifts.Shifts(groups, len(frequencies) // len(groups[0]))
         self._raw = constriction.stream.model.Uniform(256)
         self._queue = constriction.stream.queue
 
     @staticmethod
-    def _groups(rows: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    def _runs(rows: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
         """The positions of a map sorted by row, else in raster order; and (row, begin, end) in them of every row."""
         flat = rows.reshape(-1)
         counts = np.bincount(flat)
         there, ends = np.flatnonzero(counts), np.cumsum(counts)
-        groups = zip(there.tolist(), (ends - counts)[there].tolist(), ends[there].tolist(), strict=True)
-        return np.argsort(flat, kind="stable"), list(groups)
+        runs = zip(there.tolist(), (ends - counts)[there].tolist(), ends[there].tolist(), strict=True)
+        return np.argsort(flat, kind="stable"), list(runs)
 
-    def encode(self, latents: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> bytes:
-        """Latent maps (H, W), whole numbers of magnitude <= 127, and the row of each latent (uint8) -> bytes."""
+    def encode(self, latents: Sequence[np.ndarray], rows: Sequence[np.ndarray], kinds: Sequence[int]) -> bytes:
+        """Latent maps (H, W), whole numbers of magnitude <= 127, the row of each latent (uint8), and the kind of each
+        map -> bytes."""
         coder = self._queue.RangeEncoder()
-        for latent_map, row_map in zip(latents, rows, strict=True):
-            flat = latent_map.reshape(-1).astype(np.int32)
-            symbols = np.where(np.abs(flat) > LARGEST, ESCAPE, flat + LARGEST).astype(np.int32)
-            order, groups = self._groups(row_map)
+        groups = self._shifts.there(rows, kinds)
+        best = self._shifts.best(map(_symbols, latents), rows, kinds, groups, self.frequencies)
+        coder.encode((best + shifts.LIMIT).astype(np.int32), self._shift)
+        shifted = self._shifts.shifted(groups, best)
+        for latent_map, row_map, kind in zip(latents, rows, kinds, strict=True):
+            symbols = _symbols(latent_map)
+            order, runs = self._runs(shifted[kind][row_map])
             in_order = symbols[order]
-            for row, begin, end in groups:
+            for row, begin, end in runs:
                 coder.encode(in_order[begin:end], self._models[row])
-            escaped = flat[symbols == ESCAPE]
+            escaped = latent_map.reshape(-1)[symbols == ESCAPE].astype(np.int32)
             if len(escaped):
-                coder.encode((escaped + _RAW_OFFSET).astype(np.int32), self._raw)
+                coder.encode(escaped + _RAW_OFFSET, self._raw)
         # big-endian words: what may be left out at the end are zero bytes, which the decoder supplies
         return coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
 
-    def decode(self, data: bytes, rows: Sequence[np.ndarray], cut: bool = False) -> Iterator[np.ndarray]:
+    def decode(self, data: bytes, rows: Sequence[np.ndarray], kinds: Sequence[int], cut: bool = False
+               ) -> Iterator[np.ndarray]:
         """The inverse of ``encode``: the latent maps, int8, in order.
 
         cut: the data is only the beginning of what ``encode`` gave. Then those maps come that are the same however
@@ -91,10 +106,12 @@ class LatentCoder:
         decoder, models = self._decoder(data, b"\0", 0), self._models
         decode = partial(_agreed, [decoder, self._decoder(data, b"\xff", WORDS_BEHIND)]) if cut else decoder.decode
         try:
-            for row_map in rows:
+            groups = self._shifts.there(rows, kinds)
+            shifted = self._shifts.shifted(groups, decode(self._shift, len(groups)) - shifts.LIMIT)
+            for row_map, kind in zip(rows, kinds, strict=True):
                 flat = np.empty(row_map.size, np.int8)
-                order, groups = self._groups(row_map)
-                symbols = [decode(models[row], end - begin) for row, begin, end in groups]
+                order, runs = self._runs(shifted[kind][row_map])
+                symbols = [decode(models[row], end - begin) for row, begin, end in runs]
                 flat[order] = np.concatenate(symbols) - LARGEST
                 escaped = flat == ESCAPE - LARGEST
                 if escaped.any():
@@ -116,9 +133,9 @@ class LatentCoder:
         uniform = (raw >> np.uint64(64 - PRECISION)).astype(np.int64)
         cumulative = self.frequencies.cumsum(1)
         latents = np.empty(rows.size, dtype=np.int32)
-        order, groups = self._groups(rows)
+        order, runs = self._runs(rows)
         drawn = uniform[order]
-        for row, begin, end in groups:
+        for row, begin, end in runs:
             drawn[begin:end] = np.searchsorted(cumulative[row], drawn[begin:end], side="right")
         latents[order] = drawn - LARGEST
         return latents.reshape(rows.shape)

@@ -35,6 +35,7 @@ SHELF = 0.07  # mass over 1..2 relative to that over 0..1, for REFINE
 LEAK = (0.0, 0.08, 0.003)  # mass outside the nested cells, for ZERO relative to that off zero
 LEAK_SCALE = 0.7
 INFORMATION_UNIT, ESCAPE_BITS = 16, 8
+SHIFT_GROUPS = (1, 1, 0), (2, 2, 0)  # of FIRST, ZERO, REFINE in maps of luma, and of chroma; see ``shifts``
 
 
 def scale_of(index: Tensor, family: int) -> Tensor:

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from . import residual
 from .bitstream import FINGERPRINT_BYTES
-from .draw import CANVAS_MARGIN, CANVAS_UNIT, Config, ConvDRAW
+from .draw import CANVAS_MARGIN, CANVAS_UNIT, COLOUR_UNIT, Config, ConvDRAW
 from .entropy import PRECISION, SYMBOLS, LatentCoder
 from .errors import ModelError
 from .integer import SUM_LIMIT, UNIT, IntegerConvLSTM, gate_tables
-from .latents import FAMILIES, SCALES, frequency_table
+from .latents import FAMILIES, SCALES, SHIFT_GROUPS, frequency_table
 from .outputs import write_output
 from .transform import coefficient_counts
 
@@ -41,7 +41,8 @@ def check_sums(model: ConvDRAW) -> None:
         if not largest < SUM_LIMIT:
             raise ModelError(f"the sums of {name} can reach {largest:.0f}, and 2**24 is where exactness ends")
     sums, result = model.overlap.largest_sum()
-    across = (CANVAS_MARGIN + 255) * CANVAS_UNIT * model.lapping.abs().sum(0).max().item() ** 2
+    colour = 255 + 2 * (255 + CANVAS_MARGIN + 255)  # in levels: turns do not make entries twice as large
+    across = colour * COLOUR_UNIT * model.lapping.abs().sum(0).max().item() ** 2
     if not (max(sums, across) < DOUBLE_SUM_LIMIT and result < SUM_LIMIT):
         raise ModelError(f"the sums across blocks can reach {max(sums, across, result):.0f}, beyond exactness")
 
@@ -118,7 +119,8 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loade
         with torch.random.fork_rng(devices=[]):  # its initial weights are not needed: leave the caller's seed alone
             model = ConvDRAW(config)
         freeze(model, tensors, convolution)
-        latents, residuals = (LatentCoder(tensors[f"{TABLES}{name}"].numpy()) for name in ("frequencies", "residual"))
+        latents = LatentCoder(tensors[f"{TABLES}frequencies"].numpy(), SHIFT_GROUPS)
+        residuals = LatentCoder(tensors[f"{TABLES}residual"].numpy(), [[0] * residual.CENTRES])
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold what its configuration promises: {error}") from error
     return Loaded(model.eval().requires_grad_(False), latents, residuals, fingerprint(config, tensors))

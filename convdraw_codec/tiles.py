@@ -13,24 +13,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .draw import CANVAS_UNIT, ConvDRAW, DecoderState, EncoderState
-from .lapped import FILTER_UNIT, lap, unlap
+from .colours import Colours
+from .draw import CANVAS_UNIT, SHOWN_UNIT, ConvDRAW, DecoderState, EncoderState
 from .latents import LATENT_LIMIT, half_cells, table_row, target
 from .retouch import RETOUCH_UNIT, STORED_UNIT
 from .tiling import Span, Strip, Tiling, exactly, floats, put
 
-_LEVEL = CANVAS_UNIT * FILTER_UNIT**2  # unlapped canvases count in parts of a level
 _NOTHING = torch.empty(0)
 
 
 class Decoder:
     """The decoder's state over one picture, and the steps that change it.
 
-    height, width: multiples of ``model.padding``. Latents are numpy int arrays (maps, H/s, W/s).
+    height, width: multiples of ``model.padding``. colours: of the picture. Latents are numpy int arrays (maps, H/s,
+    W/s).
     """
 
-    def __init__(self, model: ConvDRAW, height: int, width: int):
-        self.model, self.height, self.width = model, height, width
+    def __init__(self, model: ConvDRAW, height: int, width: int, colours: Colours):
+        self.model, self.height, self.width, self.colours = model, height, width, colours
         layers = model.config.layers
         level = (model.initial_canvas.detach() * CANVAS_UNIT).round().to(torch.int16)
         self._canvas = level[:, None, None].expand(3, height, width).contiguous()
@@ -143,12 +143,13 @@ class Decoder:
             strip = Strip({"shown": (torch.from_numpy(shown), 1)}, rows, strip, copy=True)
             for columns in tiling.columns():
                 added = self.model.retouch(floats(strip.tile("shown", columns)), stored)[0].double()
-                put(shown, _rounded(self._levels(rows, columns) + added * (_LEVEL / RETOUCH_UNIT)), rows, columns, 1)
+                levels = self._levels(rows, columns) + added * (SHOWN_UNIT / RETOUCH_UNIT)
+                put(shown, _rounded(levels), rows, columns, 1)
         return shown
 
     def _levels(self, rows: Span, columns: Span) -> Tensor:
-        """The unlapped canvas in a tile and its margins, float64, in whole 1/``_LEVEL`` of a level."""
-        return unlap(self._canvas[:, rows.seen(1), columns.seen(1)], self.model.lapping)
+        """What the canvas shows in a tile and its margins, float64, in whole 1/``SHOWN_UNIT`` of a level."""
+        return self.model.shown(self._canvas[None, :, rows.seen(1), columns.seen(1)], [self.colours])[0]
 
 
 class Encoder:
@@ -164,8 +165,8 @@ class Encoder:
         self._h, self._c = ([torch.zeros(shape, dtype=torch.float16) for shape in shapes] for _ in range(2))
 
     @exactly
-    def choose(self, t: int, coded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Latents of step t, int8, 0 in maps that are not ``coded``; and the row of the stored table of each."""
+    def choose(self, t: int, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Latents of step t, int8, 0 but in those maps; and the row of the stored table of each."""
         decoder, model = self._decoder, self._decoder.model
         layer, stride, tiling = model.config.steps[t].layer, decoder.stride(t), decoder.tiling(t, len(model.lapping))
         shape, memory = decoder.shape(t), None
@@ -176,7 +177,8 @@ class Encoder:
                            copy=not tiling.single)
             for columns in tiling.columns():
                 state, seen = decoder.look(t, strip, columns, single=tiling.single)
-                image = lap(self._planes[:, rows.seen(1), columns.seen(1)].float(), model.lapping)[None]
+                planes = self._planes[None, :, rows.seen(1), columns.seen(1)].float()
+                image = model.to_canvas(planes, [decoder.colours])
                 encoder = EncoderState(image, [*_at(layer, model.embed(layer, image))],
                                        [*_at(layer, floats(memory.tile("h", columns)))],
                                        [*_at(layer, floats(memory.tile("c", columns)))])
@@ -187,13 +189,13 @@ class Encoder:
                 put(table_rows, found[0], rows, columns, stride)
                 put(self._h[layer], encoder.h[layer][0], rows, columns, stride)
                 put(self._c[layer], encoder.c[layer][0], rows, columns, stride)
-        latents[~coded] = 0
+        latents[np.delete(np.arange(len(latents)), maps)] = 0
         return latents, table_rows
 
 
 def _rounded(levels: Tensor) -> Tensor:
     """To whole levels, halves up: all of it is exact, since the unit is a power of two."""
-    return ((levels + _LEVEL // 2) / _LEVEL).floor().clamp(0, 255)
+    return ((levels + SHOWN_UNIT // 2) / SHOWN_UNIT).floor().clamp(0, 255)
 
 
 def _at(layer: int, tensor: Tensor) -> tuple[Tensor, ...]:

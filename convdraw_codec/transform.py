@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 
+from .colour_axes import colour_axes
 from .integer import round_through
 from .lapped import FILTER_UNIT, cosines, lap, lapping_filter, unlap
 
@@ -44,8 +45,7 @@ def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
 
     Rows are ordered by the deviation to expect in a photograph. Over all layers the basis is complete.
     """
-    colours = torch.tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=torch.float64)
-    colours = colours / colours.norm(dim=1, keepdim=True)
+    colours = torch.from_numpy(colour_axes())
     result: list[tuple[Tensor, Tensor, Tensor]] = []
     for layer, (stride, functions) in enumerate(zip(strides, nested_functions(strides), strict=True)):
         promoted = _promoted(functions) if layer else 0

@@ -27,14 +27,17 @@ class File:
     """Header, chunks and payloads, every checksum verified."""
 
     def __init__(self, data: bytes):
-        self._data, self._at = data, 26
-        header = data[:22]
-        assert header[:5] == b"\xcdCDR\x02", "not a .cdr file of version 2"
-        assert zlib.crc32(header) == int.from_bytes(data[22:26], "little"), "the header is damaged"
+        self._data, self._at = data, 32
+        header = data[:28]
+        assert header[:5] == b"\xcdCDR\x03", "not a .cdr file of version 3"
+        assert zlib.crc32(header) == int.from_bytes(data[28:32], "little"), "the header is damaged"
         self.fingerprint, self.mode = header[5:13].hex(), header[13]
         self.width, self.height = (int.from_bytes(header[i:i + 2], "little") for i in (14, 16))
-        self.total, chunks, self.whole, self.cut = header[18:22]
-        self._chain = zlib.crc32(header[:20])
+        self.total, chunks = header[18:20]
+        self.mean = np.frombuffer(header, np.uint8, 3, 20).astype(np.int64)
+        self.turn = np.frombuffer(header, np.int8, 3, 23).tolist()
+        self.whole, self.cut = header[26:28]
+        self._chain = zlib.crc32(header[:26])
         self.chunks = dict(self._part(4) for _ in range(chunks))
         self.payloads = [self._part(0)[1] for _ in range(self.whole + self.cut)]
         assert self._at == len(data), "bytes follow the last segment"
@@ -155,8 +158,13 @@ def halves_to_even(x: np.ndarray) -> np.ndarray:
 class Decoder:
     """Canvas and memories of one picture."""
 
-    def __init__(self, model: Model, height: int, width: int):
-        self.model, tensors = model, model.tensors
+    def __init__(self, model: Model, height: int, width: int, mean: np.ndarray, turn: list[int]):
+        self.model, tensors, self.mean, (b, c, d) = model, model.tensors, mean, turn
+        a, n = 127, 127 * 127 + b * b + c * c + d * d
+        products = np.array([[a * a + b * b - c * c - d * d, 2 * b * c - 2 * a * d, 2 * b * d + 2 * a * c],
+                             [2 * b * c + 2 * a * d, a * a - b * b + c * c - d * d, 2 * c * d - 2 * a * b],
+                             [2 * b * d - 2 * a * c, 2 * c * d + 2 * a * b, a * a - b * b - c * c + d * d]])
+        self.turn = (2**15 * products + n) // (2 * n)
         self.canvas = np.ones((3, height, width), np.int64) * tensors["decoder.initial_canvas"][:, None, None]
         self.h, self.c, self.history = [], [], []
         for i, layer in enumerate(model.layers):
@@ -235,8 +243,11 @@ class Decoder:
 
     def levels(self, stored: tuple[int, int] | None) -> np.ndarray:
         """The picture, (3, H, W); retouched if only so much is ``stored``: steps, and 1/64 of the next one."""
-        sums = cross(self.canvas, self.model.tensors["tables.lapping"].astype(np.int64))
-        levels = np.clip((sums + 2**31) // 2**32, 0, 255)
+        tensors = self.model.tensors
+        turned = np.tensordot(self.turn, self.canvas - tensors["decoder.initial_canvas"][:, None, None], 1)
+        colours = (turned + 2**18 * self.mean[:, None, None] + 2**9) // 2**10
+        sums = cross(colours, tensors["tables.lapping"].astype(np.int64))
+        levels = np.clip((sums + 2**35) // 2**36, 0, 255)
         if stored is None:
             return levels
         conv, size, steps = self.model.conv, self.model.config["retouch"], self.model.steps
@@ -249,7 +260,7 @@ class Decoder:
         q, p = (f32(steps[max(i, 0)]["quantiser"]) for i in (m - 1, m))
         unit = (f32(64 - j) * q + f32(j) * p) / f32(64)
         added = unpatch(np.rint(conv("retouch.exit", x) * unit).astype(np.int64), size["stride"])
-        return np.clip((sums + 2**28 * added + 2**31) // 2**32, 0, 255)
+        return np.clip((sums + 2**32 * added + 2**35) // 2**36, 0, 255)
 
 
 # -- 4. Residual steps -------------------------------------------------------------------------------------
@@ -282,7 +293,9 @@ def exact_levels(model: Model, shown: np.ndarray, payloads: list[bytes], cut: bo
         level = (centre + 2) // 4
         rows, table = 64 * (centre + 2 - 4 * level) + index, model.tensors["tables.residual"].astype(np.int64)
         bands = [rows[first:first + 16] for first in range(0, len(rows), 16)]
-        coded = (maps_of_a_cut if cut and i == len(payloads) - 1 else latent_maps)(table, payload, bands)
+        groups = [np.zeros_like(band) for band in bands]
+        found = (maps_of_a_cut if cut and i == len(payloads) - 1 else latent_maps)(table, payload, bands, groups)
+        coded = list(found)[1:]
         v = np.concatenate([np.zeros((0, rows.shape[1]), np.int64), *coded])
         predicted = (shown[colour, y::2, x::2] + level)[:len(v)]
         exact[slice(None) if grey else colour, y:2 * len(v):2, x::2] = (predicted + v) % 256
@@ -320,13 +333,22 @@ class RangeDecoder:
         return symbol
 
 
-def latent_maps(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray], behind: int = 0
-                ) -> Iterator[np.ndarray]:
-    """The maps of a payload followed by bytes ``behind``; raises Invalid where it is."""
+SHIFTS = [2 ** (22 - abs(k)) for k in range(-7, 8)]  # frequencies
+SHIFTS[7] = 2**24 - sum(SHIFTS[:7] + SHIFTS[8:])
+
+
+def latent_maps(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray], groups: Sequence[np.ndarray],
+                behind: int = 0) -> Iterator[np.ndarray]:
+    """The shifts, then the maps of a payload followed by bytes ``behind``; raises Invalid where it is."""
     decoder, frequencies = RangeDecoder(payload, behind), table.tolist()
-    for row_map in rows:
+    shifts = np.zeros(3, np.int64)
+    for group in range(3):
+        if any((group == of_map).any() for of_map in groups):
+            shifts[group] = decoder.symbol(SHIFTS) - 7
+    yield shifts
+    for row_map, group_map in zip(rows, groups, strict=True):
         latents = np.zeros(row_map.size, np.int64)
-        flat = row_map.reshape(-1)
+        flat = (row_map // 64 * 64 + np.clip(row_map % 64 + 2 * shifts[group_map], 0, 63)).reshape(-1)
         for position in np.argsort(flat, kind="stable"):
             latents[position] = decoder.symbol(frequencies[flat[position]]) - 15
         for position in np.flatnonzero(latents == 16):
@@ -334,10 +356,11 @@ def latent_maps(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray], b
         yield latents.reshape(row_map.shape)
 
 
-def maps_of_a_cut(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Those maps that are the same however the payload goes on."""
-    both_ways = [latent_maps(table, payload, rows, behind) for behind in (0, 255)]
-    for _ in rows:
+def maps_of_a_cut(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray], groups: Sequence[np.ndarray]
+                  ) -> Iterator[np.ndarray]:
+    """Those of ``latent_maps`` that are the same however the payload goes on."""
+    both_ways = [latent_maps(table, payload, rows, groups, behind) for behind in (0, 255)]
+    for _ in range(1 + len(rows)):
         try:
             first, second = (next(maps) for maps in both_ways)
         except Invalid:
@@ -364,13 +387,16 @@ def decode(model: Model, data: bytes, fill: str = "retouch", seed: int = 0) -> I
     file = File(data)
     assert file.fingerprint == model.fingerprint(), "another model made it"
     multiple, grey = model.layers[0]["stride"], file.mode in (1, 3)
-    decoder = Decoder(model, -(-file.height // multiple) * multiple, -(-file.width // multiple) * multiple)
+    decoder = Decoder(model, -(-file.height // multiple) * multiple, -(-file.width // multiple) * multiple, file.mean,
+                      file.turn)
     for t, payload in enumerate(file.payloads[:file.total]):
         step, rows = model.steps[t], decoder.rows(t)
         luma = model.tensors[f"tables.luma.{step['layer']}"][step["first"]:step["last"]] > 0
         coded = np.flatnonzero(luma | (not grey))
         latents, cut = np.zeros_like(rows), t == file.whole
-        maps = list((maps_of_a_cut if cut else latent_maps)(model.frequencies, payload, rows[coded]))
+        groups = np.where(rows >= 128, 0, np.where(luma, 1, 2)[:, None, None])
+        found = (maps_of_a_cut if cut else latent_maps)(model.frequencies, payload, rows[coded], groups[coded])
+        maps = list(found)[1:]
         for i, latent_map in zip(coded, maps, strict=not cut):
             latents[i] = latent_map
         assert np.abs(latents).max() <= 63, "an invalid latent"

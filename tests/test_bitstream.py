@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from convdraw_codec import CdrError, TruncatedError, inspect, truncate
 from convdraw_codec.bitstream import HEADER_BYTES, MODES, Contents, Header, read, write
+from convdraw_codec.colours import Colours
 
+colours = st.builds(Colours, st.tuples(*[st.integers(0, 255)] * 3), st.tuples(*[st.integers(-128, 127)] * 3))
 headers = st.builds(Header, width=st.integers(1, 65535), height=st.integers(1, 65535), mode=st.sampled_from(MODES),
-                    steps=st.just(0), total_steps=st.just(255), model=st.binary(min_size=8, max_size=8).map(bytes.hex))
+                    steps=st.just(0), total_steps=st.just(255), model=st.binary(min_size=8, max_size=8).map(bytes.hex),
+                    colours=colours)
 chunks = st.dictionaries(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=4, max_size=4),
                          st.binary(max_size=200), max_size=4)
 payloads = st.lists(st.binary(max_size=300), min_size=1, max_size=6)
@@ -69,10 +72,10 @@ SAMPLE = file_of(Header(40, 30, "RGB", 0, 9, "0123456789abcdef"), [b"one", b"", 
 
 
 def test_layout_of_a_whole_file():
-    header = Header(258, 3, "L", 1, 2, "0011223344556677", cut=True)
+    header = Header(258, 3, "L", 1, 2, "0011223344556677", cut=True, colours=Colours((1, 2, 255), (3, -1, -128)))
     small = write(Contents(header, [b"\xaa", b""], {"XMP ": b"<>"}))
-    assert small.hex() == "cd434452" "02" "0011223344556677" "01" "0201" "0300" "02" "01" "01" "01" "bea0497e" \
-                          "584d5020" "02" "3c3e" "e60ca90d" "01aa" "a07c536f" "00" "191fbb04"
+    assert small.hex() == "cd434452" "03" "0011223344556677" "01" "0201" "0300" "02" "01" "0102ff" "03ff80" "01" "01" \
+                          "ddacd31b" "584d5020" "02" "3c3e" "071ce371" "01aa" "23d28135" "00" "2d1f5070"
 
 
 def test_every_flipped_bit_is_noticed():

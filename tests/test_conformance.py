@@ -15,6 +15,7 @@ import convdraw_codec
 from convdraw_codec import Codec, bitstream, integer, truncate
 from convdraw_codec.choices import FILLS
 from convdraw_codec.cli import main
+from convdraw_codec.colours import Colours
 from convdraw_codec.entropy import PRECISION, SYMBOLS
 from convdraw_codec.errors import MachineError
 from convdraw_codec.latents import frequency_table
@@ -147,7 +148,7 @@ def test_a_file_of_the_set_has_latents_that_escape(monkeypatch):
 
     monkeypatch.setattr(RangeDecoder, "symbol", watched)
     decode(Model(PHOTO), conformance_file("loud")[0])
-    assert seen == {32, 256}
+    assert seen == {15, 32, 256}  # shifts, latents, those that escape
 
 
 def test_the_second_decoder_on_the_large_file():
@@ -193,13 +194,15 @@ def test_the_second_decoder_agrees_where_latents_are_wild(tiny, seed):
 
     codec, model = tiny
     rng = np.random.default_rng(seed)
-    decoder, segments = Decoder(codec._model, 16, 24), []
+    mean, turn = rng.integers(0, 256, 3).tolist(), rng.integers(-128, 128, 3).tolist()
+    colours = Colours(tuple(mean), tuple(turn))
+    decoder, segments = Decoder(codec._model, 16, 24, colours), []
     for t in range(codec.total_steps):
         rows = decoder.predict(t)
         latents = (rng.integers(-63, 64, rows.shape) * (rng.random(rows.shape) < rng.random())).astype(np.int8)
-        segments.append(codec._coder.encode(list(latents), list(rows)))
+        segments.append(codec._coder.encode(list(latents), list(rows), codec._maps(t, grey=False)[1]))
         decoder.draw(t, latents)
-    data = write(Contents(Header(24, 16, "RGB", 7, 7, codec.fingerprint), segments))
+    data = write(Contents(Header(24, 16, "RGB", 7, 7, codec.fingerprint, colours=colours), segments))
     assert digest(decode(model, data)) == digest(codec.decompress(data))
 
 

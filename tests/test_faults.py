@@ -36,7 +36,7 @@ own_file_system = pytest.mark.skipif(not namespaces(), reason="needs Linux and u
 
 @pytest.fixture
 def picture(tmp_path) -> Path:
-    Image.fromarray(synthetic(200, 300)).save(tmp_path / "in.png")
+    Image.fromarray(synthetic(300, 400)).save(tmp_path / "in.png")
     return tmp_path / "in.png"
 
 

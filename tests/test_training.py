@@ -17,11 +17,20 @@ from safetensors.torch import load_file
 
 from convdraw_codec import Codec, ConfigError, ModelError
 from convdraw_codec.cli import main
+from convdraw_codec.colours import Colours
 from convdraw_codec.draw import ConvDRAW
 from convdraw_codec.model_file import save_model, thaw
 from convdraw_codec.training.codec import CodecTrainer, train
 from convdraw_codec.training.configuration import CodecRecipe, Stage, find_config, load_config
-from convdraw_codec.training.objective import Objective, ResidualObjective, RetouchObjective, rollout, tradeoffs
+from convdraw_codec.training.objective import (
+    Objective,
+    ResidualObjective,
+    RetouchObjective,
+    colours_of_each,
+    rollout,
+    take_steps,
+    tradeoffs,
+)
 from convdraw_codec.training.photographs import find_photographs, random_crops
 
 from .conftest import synthetic
@@ -142,8 +151,9 @@ def test_a_run_begins_with_weights_for_other_quantisers(tmp_path):
     thaw(tmp_path / "m.safetensors", moved)
     thaw(tmp_path / "m.safetensors", left)
     left.widen_cells([step.quantiser / old.quantiser for step, old in zip(CONFIG.steps, steps, strict=True)])
+    canvas = moved.to_canvas(x, [Colours((118, 116, 108))] * 4)  # with all its chroma
     with torch.no_grad():
-        rates = [rollout(model, x, stored).rate.sum().item() for model in (moved, left)]
+        rates = [sum(taken.cost.sum().item() for taken in take_steps(model, canvas, stored)) for model in (moved, left)]
     assert rates[0] < rates[1]
 
 
@@ -318,7 +328,8 @@ def test_no_photographs(tmp_path):
 
 def test_what_the_retouch_learns_from_is_cut_where_it_says():
     """Canvases of different cuts differ, and how much is stored counts in 1/64 of a step."""
-    taken = list(RetouchObjective(tiny_model())._cut(batch(), [2.0, 2.5, 2.99, 3.0, 6.5]))
+    objective, x = RetouchObjective(tiny_model()), batch()
+    taken = list(objective._cut(x, colours_of_each(x), [2.0, 2.5, 2.99, 3.0, 6.5]))
     units = torch.stack([stored for _, stored in taken])
     assert (units[[0, 3]] == torch.tensor([[128], [192]])).all()
     assert (units.diff(dim=0) >= 0).all()

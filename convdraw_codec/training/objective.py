@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..draw import ConvDRAW, DecoderState
-from ..lapped import FILTER_UNIT, lap, unlap
+from ..colour_axes import colours_of
+from ..colours import Colours
+from ..draw import CANVAS_UNIT, SHOWN_UNIT, ConvDRAW, DecoderState
 from ..latents import LATENT_LIMIT, bits, half_cells, table_row, target
 from ..residual import CENTRES, PLACES, probability, squares
 from ..retouch import MIDDLE, RETOUCH_UNIT, STORED_UNIT, share_known
@@ -49,11 +50,12 @@ def _expected_bits(below: Tensor, index: Tensor, odds: Tensor, sign: Tensor | No
 
 @dataclass(frozen=True)
 class Taken:
-    """A step that was taken: the decoder's state before and after it, what it saw; of the latents, (B, latents, H/s,
-    W/s), the index of the prior, the sign so far, what they added (half cells), and their cost in bits."""
+    """A step that was taken: the decoder's state before and after it, what it saw; the latents, (B, latents, H/s, W/s),
+    and of each the index of the prior, the sign so far, what it added (half cells), and its cost in bits."""
 
     before: DecoderState
     seen: Tensor
+    latents: Tensor
     index: Tensor
     sign: Tensor | None
     added: Tensor
@@ -61,15 +63,20 @@ class Taken:
     cost: Tensor
 
 
-def lapped(model: ConvDRAW, image: Tensor) -> Tensor:
-    """Pictures (B, 3, H, W) -> lapped pictures, in full precision whatever the convolutions have."""
-    with torch.autocast(image.device.type, enabled=False):
-        return lap(image, model.lapping)
+def colours_of_each(image: Tensor) -> list[Colours]:
+    """The colours that suit pictures (B, 3, H, W) in 0..255."""
+    return [colours_of(pixels) for pixels in image.round().byte().permute(0, 2, 3, 1).cpu().numpy()]
+
+
+def shown(model: ConvDRAW, canvas: Tensor, colours: list[Colours]) -> Tensor:
+    """What canvases (B, 3, H, W) show, in levels, float32, beyond 0..255 as well."""
+    with torch.autocast(canvas.device.type, enabled=False):  # for matrix products, too
+        return (model.shown(canvas * CANVAS_UNIT, colours) / SHOWN_UNIT).float()
 
 
 def take_steps(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None
                ) -> Iterator[Taken]:
-    """Run all steps on lapped pictures (B, 3, H, W); steps from ``stored`` (B,) on add nothing.
+    """Run all steps on pictures as canvases hold them, (B, 3, H, W); steps from ``stored`` (B,) on add nothing.
 
     noise: one generator a picture; the encoder rounds at random near a tie, so that rate and distortion are
     smooth in its mean. Without, it rounds to nearest, as in coding, and gets no gradient: prior and decoder
@@ -101,12 +108,12 @@ def take_steps(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch
                 cost = bits(latents, index, sign)
                 added = half_cells(latents, sign) * live
             before, state = state, model.draw(t, state, seen, added)
-            yield Taken(before, seen, index, sign, added, state, cost * live)
+            yield Taken(before, seen, latents, index, sign, added, state, cost * live)
 
 
 def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None) -> Rollout:
     """Rate and distortion of all steps on pictures (B, 3, H, W) in 0..255; the rest as ``take_steps``."""
-    image = lapped(model, image)
+    image = model.to_canvas(image, colours_of_each(image))
     rates, distortions = [], []
     for taken in take_steps(model, image, stored, noise):
         rates.append(taken.cost.sum((1, 2, 3)) / image[0, 0].numel())
@@ -179,21 +186,20 @@ class RetouchObjective(nn.Module):
         cuts: steps stored; 3.4 are three whole steps and two fifths of the fourth one's maps.
         """
         with torch.no_grad():
-            taken = list(self._cut(image, sorted(cuts)))
-            canvases = torch.cat([canvas for canvas, _ in taken])
+            colours = colours_of_each(image)
+            taken = list(self._cut(image, colours, sorted(cuts)))
             stored = torch.cat([units for _, units in taken])
-            with torch.autocast(image.device.type, enabled=False):  # for matrix products, too
-                shown = unlap(canvases, self.model.lapping).float() / FILTER_UNIT**2
+            levels = shown(self.model, torch.cat([canvas for canvas, _ in taken]), colours * len(cuts))
             originals = image.repeat(len(cuts), 1, 1, 1)
-            before = LEAST + workers.total((shown - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
-        added = self.model.retouch((shown + 0.5).floor().clamp(0, 255), stored)
-        after = (shown + added / RETOUCH_UNIT - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1)
+            before = LEAST + workers.total((levels - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
+        added = self.model.retouch((levels + 0.5).floor().clamp(0, 255), stored)
+        after = (levels + added / RETOUCH_UNIT - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1)
         return (after / before).mean() * workers.count()
 
-    def _cut(self, image: Tensor, cuts: list[float]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _cut(self, image: Tensor, colours: list[Colours], cuts: list[float]) -> Iterator[tuple[Tensor, Tensor]]:
         """The canvas at each cut, (B, 3, H, W), and how much of each picture is there, in 1/64 of a step, (B,)."""
         everything = torch.full((len(image),), len(self.model.steps), device=image.device)
-        for t, taken in enumerate(take_steps(self.model, lapped(self.model, image), everything)):
+        for t, taken in enumerate(take_steps(self.model, self.model.to_canvas(image, colours), everything)):
             maps = taken.added.shape[1]
             for cut in cuts:
                 if cut == t + 1:
@@ -216,8 +222,8 @@ class ResidualObjective(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """The loss on pictures (B, 3, H, W) in 0..255: bits per pixel."""
         with torch.no_grad():
-            shown = self._shown(image)
-        seen, residuals = squares(shown - MIDDLE), squares(image - shown)
+            levels = self._shown(image)
+        seen, residuals = squares(levels - MIDDLE), squares(image - levels)
         cost = image.new_zeros(())
         for i in range(residuals.shape[1]):
             centre, index = self.model.residual.step(i)(seen, residuals[:, :i])
@@ -227,11 +233,10 @@ class ResidualObjective(nn.Module):
 
     def _shown(self, image: Tensor) -> Tensor:
         """The picture with all steps of the model, retouched, whole levels."""
-        steps = len(self.model.steps)
-        for taken in take_steps(self.model, lapped(self.model, image), image.new_full((len(image),), steps)):
+        steps, colours = len(self.model.steps), colours_of_each(image)
+        for taken in take_steps(self.model, self.model.to_canvas(image, colours), image.new_full((len(image),), steps)):
             canvas = taken.after.canvas
-        with torch.autocast(image.device.type, enabled=False):
-            levels = unlap(canvas, self.model.lapping).float() / FILTER_UNIT**2
+        levels = shown(self.model, canvas, colours)
         stored = torch.full((len(image),), STORED_UNIT * steps, device=image.device)
         added = self.model.retouch((levels + 0.5).floor().clamp(0, 255), stored)
         return (levels + added / RETOUCH_UNIT + 0.5).floor().clamp(0, 255)

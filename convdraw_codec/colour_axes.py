@@ -24,9 +24,11 @@ def colour_axes() -> np.ndarray:
 
 def colours_of(pixels: np.ndarray) -> Colours:
     """The colours of a picture, (H, W, 3) or grey (H, W), uint8. Grey is not turned: it has one axis."""
-    red, green, blue = (round(float(pixels[..., i].mean())) for i in range(3)) if pixels.ndim == 3 else (
-        round(float(pixels.mean())),) * 3
-    return Colours((red, green, blue), _turn(_variation(pixels)) if pixels.ndim == 3 else (0, 0, 0))
+    if pixels.ndim == 2:
+        grey = round(float(pixels.mean()))
+        return Colours((grey, grey, grey))
+    red, green, blue = (round(float(pixels[..., i].mean())) for i in range(3))
+    return Colours((red, green, blue), _turn(_variation(pixels)))
 
 
 def _variation(pixels: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ class Codec:
     """Compresses and decompresses pictures with one model.
 
     model: path of a model file; None is the photo model that comes with the package.
-    convolution: how exact convolutions are computed, "int8", "uint7", "float32" or "float64": the same pixels, each
+    convolution: how exact convolutions are computed, "int8", "int16", "float32" or "float64": the same pixels, each
     slower than the one before; None is the fastest that adds exactly on this machine.
     Raises ModelError for a file that is no usable model, MachineError if the convolution does not, or none does.
     Instances may be shared between threads.

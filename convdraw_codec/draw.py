@@ -22,7 +22,17 @@ from .bitstream import RESIDUAL_STEPS
 from .colours import TURN_UNIT, Colours
 from .entropy import PRECISION, SYMBOLS
 from .errors import ConfigError
-from .integer import EMBEDDING_UNIT, UNIT, IntegerConv, IntegerConvLSTM, rectified_conv, rectify, round_through, whole
+from .integer import (
+    EMBEDDING_UNIT,
+    PAIR_LIMIT,
+    UNIT,
+    IntegerConv,
+    IntegerConvLSTM,
+    rectified_conv,
+    rectify,
+    round_through,
+    whole,
+)
 from .lapped import FILTER_UNIT, lap, lapping_filter, unlap
 from .latents import (
     FIRST,
@@ -200,7 +210,8 @@ class StepHeads(nn.Module):
         self.history_embedding = IntegerConv(coefficients, layer.embedding, 1, input_unit=1 / 8,
                                              input_limit=HISTORY_LIMIT, output_unit=1 / EMBEDDING_UNIT, signed=False)
         self.prior_state = IntegerConv(layer.state + coarser_state, layer.context, kernel, input_unit=1 / UNIT,
-                                       input_limit=UNIT - 1, output_unit=1 / EMBEDDING_UNIT, bias=False)
+                                       input_limit=UNIT - 1, output_unit=1 / EMBEDDING_UNIT, weight_limit=PAIR_LIMIT,
+                                       bias=False)
         self.prior_context = rectified_conv(2 * layer.embedding, layer.context, kernel, output_unit=1 / EMBEDDING_UNIT)
         self.prior_index = rectified_conv(layer.context, latents * (2 if refines else 1), 1, output_unit=1 / INDEX_UNIT)
         # decoder input (6)
@@ -319,7 +330,7 @@ class ConvDRAW(nn.Module):
         In float64, in which all of it is exact, whatever the order of sums.
         """
         mean, turns = self._colours(colours, canvas.device)
-        first = (self.initial_canvas.detach() * CANVAS_UNIT).round().double()[:, None, None]
+        first = self.first_canvas().detach().double()[:, None, None]
         turned = (turns @ (canvas.double() - first).flatten(2)).unflatten(2, canvas.shape[2:])
         scale = CANVAS_UNIT * TURN_UNIT
         return unlap(((turned + mean * scale) * (COLOUR_UNIT / scale) + 0.5).floor(), self.lapping)
@@ -333,10 +344,13 @@ class ConvDRAW(nn.Module):
 
     # -- decoder: exact integers ---------------------------------------------------------------------------
 
+    def first_canvas(self) -> Tensor:
+        """The learned r_0, one colour everywhere: (3,), whole 1/16 of a level."""
+        return round_through(self.initial_canvas * CANVAS_UNIT)
+
     def start(self, batch: int, height: int, width: int) -> DecoderState:
         """The state before the first step: the learned canvas r_0, empty memories."""
         device = self.initial_canvas.device
-        level = round_through(self.initial_canvas * CANVAS_UNIT) / CANVAS_UNIT
 
         def empty(channels: int, stride: int) -> Tensor:
             return torch.zeros(batch, channels, height // stride, width // stride, dtype=torch.float32,
@@ -344,7 +358,7 @@ class ConvDRAW(nn.Module):
 
         layers = self.config.layers
         return DecoderState(
-            canvas=level[None, :, None, None].expand(batch, 3, height, width),
+            canvas=(self.first_canvas() / CANVAS_UNIT)[None, :, None, None].expand(batch, 3, height, width),
             h=tuple(empty(layer.state, layer.stride) for layer in layers),
             c=tuple(empty(layer.state, layer.stride) for layer in layers),
             history=tuple(empty(n, layer.stride) for n, layer in zip(self.coefficients, layers, strict=True)))

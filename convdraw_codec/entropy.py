@@ -45,6 +45,19 @@ def _symbols(latents: np.ndarray) -> np.ndarray:
     return np.where(np.abs(flat) > LARGEST, ESCAPE, flat + LARGEST).astype(np.int32)
 
 
+def _shortest(words: np.ndarray, position: int, state: tuple[int, int]) -> bytes:
+    """The fewest bytes that say the same as a range encoder's words: the decoder supplies zeros behind them.
+
+    Its state: anything from ``lower`` on, below ``lower + span``, in the two words from ``position`` on.
+    """
+    lower, span = state
+    point = int.from_bytes(words.astype(">u4").tobytes().ljust(4 * (position + 2), b"\0"), "big")
+    lowest = point - (point - lower) % 2**64  # with the words before them
+    highest = lowest + span - 1
+    rounded = next(x for x in (highest >> n << n for n in range(64, -1, -8)) if x >= lowest)
+    return rounded.to_bytes(4 * (position + 2), "big").rstrip(b"\0")
+
+
 class LatentCoder:
     """Codes whole latents under a table of frequencies.
 
@@ -93,8 +106,7 @@ class LatentCoder:
             escaped = latent_map.reshape(-1)[symbols == ESCAPE].astype(np.int32)
             if len(escaped):
                 coder.encode(escaped + _RAW_OFFSET, self._raw)
-        # big-endian words: what may be left out at the end are zero bytes, which the decoder supplies
-        return coder.get_compressed().astype(">u4").tobytes().rstrip(b"\0")
+        return _shortest(coder.get_compressed(), *coder.pos())
 
     def decode(self, data: bytes, rows: Sequence[np.ndarray], kinds: Sequence[int], cut: bool = False
                ) -> Iterator[np.ndarray]:

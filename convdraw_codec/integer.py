@@ -32,6 +32,8 @@ UNIT = 128  # LSTM states, gates and their inputs count in 1/128
 GATE_LIMIT = 1023  # gate inputs and cells are clamped to +-1023/128
 EMBEDDING_UNIT = 32  # rectified activations count in 1/32 ...
 EMBEDDING_LIMIT = 127  # ... from 0 to 127
+WEIGHT_LIMIT = 127
+PAIR_LIMIT = 64  # of weights, so that two products with bytes have room in 16 bits
 
 
 class _StraightThroughRound(torch.autograd.Function):
@@ -86,9 +88,12 @@ def int8_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convo
     return _byte_convolution(weight, bias, 128 if signed else 0)
 
 
-def uint7_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
-    """By kernels for bytes where inputs begin at 0: with those up to 127, sums of two products have room in 16 bits."""
-    return float32_convolution(weight, bias, signed) if signed else _byte_convolution(weight, bias, 0)
+def int16_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
+    """By kernels for bytes that first add two products in 16 bits, where those have room: of inputs that begin at 0,
+    and so end at 127, or of small weights."""
+    if signed and weight.float().abs().max() > PAIR_LIMIT:
+        return float32_convolution(weight, bias, signed)
+    return _byte_convolution(weight, bias, 128 if signed else 0)
 
 
 def float32_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
@@ -104,7 +109,7 @@ def float64_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Co
 
 
 # of whole weights -127..127 and biases, and inputs -128..127, or 0..127 if they are not signed; the fastest first
-CONVOLUTIONS: dict[str, Prepare] = {"int8": int8_convolution, "uint7": uint7_convolution,
+CONVOLUTIONS: dict[str, Prepare] = {"int8": int8_convolution, "int16": int16_convolution,
                                     "float32": float32_convolution, "float64": float64_convolution}
 
 
@@ -119,8 +124,8 @@ def is_exact(name: str) -> bool:
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         try:
-            return all(_adds_plainly(CONVOLUTIONS[name], *shape, signed, generator)
-                       for shape in PROBES for signed in (False, True))
+            return all(_adds_plainly(CONVOLUTIONS[name], *shape, signed, limit, generator)
+                       for shape in PROBES for signed in (False, True) for limit in (PAIR_LIMIT, WEIGHT_LIMIT))
         except (AttributeError, RuntimeError) as error:  # this torch has no such kernels
             if "allocate" in str(error):  # torch's way to run out of memory
                 raise
@@ -135,13 +140,13 @@ def fastest_exact() -> str:
     raise MachineError("no convolution of this machine adds whole numbers exactly")
 
 
-def _adds_plainly(prepare: Prepare, inputs: int, outputs: int, kernel: int, size: int, signed: bool,
+def _adds_plainly(prepare: Prepare, inputs: int, outputs: int, kernel: int, size: int, signed: bool, limit: int,
                   generator: torch.Generator) -> bool:
-    """Against a product of matrices in float64, up to the largest sums that there is room for."""
+    """Against a product of matrices in float64, up to the largest sums of weights up to ``limit``."""
     x = torch.randint(-127 if signed else 0, 128, (1, inputs, size, size + 4), generator=generator).float()
-    weight = torch.randint(-127, 128, (outputs, inputs, kernel, kernel), generator=generator)
+    weight = torch.randint(-limit, limit + 1, (outputs, inputs, kernel, kernel), generator=generator)
     bias = torch.randint(-2**20, 2**20, (outputs,), generator=generator).float()
-    weight[0], x[:, :, 4:8] = 127, 127
+    weight[0], x[:, :, 4:8] = limit, 127
     expected = weight.double().flatten(1) @ F.unfold(x.double(), kernel, padding=kernel // 2)[0] + bias[:, None]
     x = x.contiguous(memory_format=torch.channels_last)
     return torch.equal(prepare(weight, bias, signed)(x).double().flatten(2)[0], expected)
@@ -153,14 +158,16 @@ class IntegerConv(nn.Module):
     ``forward`` takes integers of magnitude at most ``input_limit`` (float32, shape (B, C, H, W)),
     each worth ``input_unit``, and returns real numbers: the exact integer sum times one float32
     multiplier per output channel, in ``output_unit``, a power of two, so that it changes no rounding.
-    signed: whether there are activations below 0.
+    signed: whether there are activations below 0. weight_limit: of the magnitude of weights when they are quantised.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, input_unit: float, input_limit: int,
-                 output_unit: float = 1.0, signed: bool = True, bias: bool = True, zero: bool = False):
+                 output_unit: float = 1.0, signed: bool = True, weight_limit: int = WEIGHT_LIMIT, bias: bool = True,
+                 zero: bool = False):
         super().__init__()
-        assert signed or input_limit <= EMBEDDING_LIMIT  # see ``uint7_convolution``
+        assert signed or input_limit <= EMBEDDING_LIMIT  # see ``int16_convolution``
         self.input_unit, self.input_limit, self.output_unit, self.signed = input_unit, input_limit, output_unit, signed
+        self.weight_limit = weight_limit
         self.padding = kernel // 2
         fan_in = inputs * kernel * kernel
         bound = 0.0 if zero else math.sqrt(3 / fan_in)
@@ -172,9 +179,9 @@ class IntegerConv(nn.Module):
         self.convolve: Convolution | None = None  # once frozen
 
     def quantised(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Integer weights in -127..127, float32 multiplier per output channel, integer bias.
+        """Integer weights up to the limit, float32 multiplier per output channel, integer bias.
 
-        The scale is the smallest for which the weights fit int8 and no sum can reach 2**24.
+        The scale is the smallest for which the weights fit and no sum can reach 2**24.
         """
         if self.frozen:
             return self.frozen
@@ -183,7 +190,7 @@ class IntegerConv(nn.Module):
         terms = weight[0].numel()
         magnitude = weight.detach().abs().flatten(1)
         room = (0.9 * SUM_LIMIT) / self.input_limit - 0.5 * terms
-        scale = torch.maximum(magnitude.amax(1) / 127, magnitude.sum(1) / room).clamp_min(1e-8)
+        scale = torch.maximum(magnitude.amax(1) / self.weight_limit, magnitude.sum(1) / room).clamp_min(1e-8)
         integers = round_through(weight / scale[:, None, None, None])
         multiplier = scale * self.input_unit
         bias = None
@@ -253,7 +260,7 @@ class IntegerConvLSTM(nn.Module):
         self.state = state
         self.gates_from_input = rectified_conv(inputs, 4 * state, kernel, output_unit=1 / UNIT)
         self.gates_from_state = IntegerConv(state, 4 * state, kernel, input_unit=1 / UNIT, input_limit=UNIT - 1,
-                                            output_unit=1 / UNIT, bias=False)
+                                            output_unit=1 / UNIT, weight_limit=PAIR_LIMIT, bias=False)
         assert self.gates_from_input.bias is not None
         with torch.no_grad():
             self.gates_from_input.bias[state:2 * state] = 1.0  # remember by default

@@ -70,7 +70,7 @@ def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
             tensors[f"{DECODER}{name}.multiplier"] = multiplier.float()
             if bias is not None:
                 tensors[f"{DECODER}{name}.bias"] = bias.to(torch.int32)
-        tensors[f"{DECODER}initial_canvas"] = (model.initial_canvas * CANVAS_UNIT).round().to(torch.int32)
+        tensors[f"{DECODER}initial_canvas"] = model.first_canvas().to(torch.int32)
         for name, parameter in model.named_parameters():
             if name.rpartition(".")[0] not in exact and name != "initial_canvas":
                 tensors[f"{ENCODER}{name}"] = parameter.to(torch.float16)

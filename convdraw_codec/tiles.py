@@ -32,7 +32,7 @@ class Decoder:
     def __init__(self, model: ConvDRAW, height: int, width: int, colours: Colours):
         self.model, self.height, self.width, self.colours = model, height, width, colours
         layers = model.config.layers
-        level = (model.initial_canvas.detach() * CANVAS_UNIT).round().to(torch.int16)
+        level = model.first_canvas().detach().to(torch.int16)
         self._canvas = level[:, None, None].expand(3, height, width).contiguous()
 
         def empty(channels: int, stride: int, dtype: torch.dtype) -> Tensor:
@@ -163,6 +163,18 @@ class Encoder:
         shapes = [(layer.encoder_state, decoder.height // layer.stride, decoder.width // layer.stride)
                   for layer in decoder.model.config.layers]
         self._h, self._c = ([torch.zeros(shape, dtype=torch.float16) for shape in shapes] for _ in range(2))
+        self._seen: dict[int, tuple[Tensor, Tensor]] = {}  # by layer
+
+    def see(self, layer: int, rows: Span, columns: Span, *, single: bool) -> tuple[Tensor, Tensor]:
+        """What a tile's canvas should be, and its embedding at a layer. ``single``: the tile is the whole picture."""
+        if single and layer in self._seen:
+            return self._seen[layer]
+        model, planes = self._decoder.model, self._planes[None, :, rows.seen(1), columns.seen(1)].float()
+        image = model.to_canvas(planes, [self._decoder.colours])
+        found = image, model.embed(layer, image)
+        if single:
+            self._seen[layer] = found
+        return found
 
     @exactly
     def choose(self, t: int, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,9 +189,8 @@ class Encoder:
                            copy=not tiling.single)
             for columns in tiling.columns():
                 state, seen = decoder.look(t, strip, columns, single=tiling.single)
-                planes = self._planes[None, :, rows.seen(1), columns.seen(1)].float()
-                image = model.to_canvas(planes, [decoder.colours])
-                encoder = EncoderState(image, [*_at(layer, model.embed(layer, image))],
+                image, embedded = self.see(layer, rows, columns, single=tiling.single)
+                encoder = EncoderState(image, [*_at(layer, embedded)],
                                        [*_at(layer, floats(memory.tile("h", columns)))],
                                        [*_at(layer, floats(memory.tile("c", columns)))])
                 sign = model.sign(t, state)

@@ -116,7 +116,7 @@ def test_a_path_that_is_asked_for_is_checked(monkeypatch, uncached):
     monkeypatch.setitem(integer.CONVOLUTIONS, "int8", is_not_there)
     with pytest.raises(MachineError, match="int8 convolutions do not add exactly on this machine"):
         Codec(TINY_MODEL, convolution="int8")
-    with pytest.raises(ValueError, match="one of int8, uint7, float32, float64, not 'float16'"):
+    with pytest.raises(ValueError, match="one of int8, int16, float32, float64, not 'float16'"):
         Codec(TINY_MODEL, convolution="float16")
 
 
@@ -180,7 +180,7 @@ def test_the_second_decoder_agrees_at_the_edges_of_steps(tiny, grey):
     ends = [len(truncate(whole, steps)) for steps in range(1, codec.total_steps + 1)]
     sizes = {end - 1 for end in ends[1:]} | {end + more for end in ends[:-1] for more in (6, 7, 9)}
     cuts = [truncate(whole, size=size) for size in sorted(sizes)]
-    assert sum(bitstream.parse_header(cut).cut for cut in cuts) > len(cuts) / 2
+    assert sum(bitstream.parse_header(cut).cut for cut in cuts) > len(cuts) / 3
     for cut in cuts:
         assert digest(decode(model, cut)) == digest(codec.decompress(cut))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from convdraw_codec import CdrError
@@ -69,6 +69,20 @@ def test_round_trip(seed, maps, height, width):
     assert np.array_equal(list(CODER.decode(CODER.encode(latents, rows, kinds), rows, kinds)), latents)
 
 
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
+def test_not_a_byte_to_spare(seed, maps, height, width):
+    latents, rows, kinds = draw(seed, maps, height, width)
+    data = CODER.encode(latents, rows, kinds)
+    assume(data)
+    assert not data.endswith(b"\0")
+    try:
+        shorter = list(CODER.decode(data[:-1], rows, kinds))
+    except CdrError:
+        return
+    assert not np.array_equal(shorter, latents)
+
+
 @settings(deadline=None, max_examples=50)
 @example(381996, 5, b"")  # an escape whose latent has not come yet
 @given(st.integers(0, 10**6), st.integers(0, 300), st.binary(max_size=9))
@@ -106,7 +120,7 @@ def test_size_is_the_entropy():
 def test_literal_bytes():
     rows = np.array([[[20, 90, 150], [20, 90, 150]]], dtype=np.uint8)
     latents = np.array([[[0, 1, -1], [-2, 0, 40]]])
-    assert CODER.encode(latents, rows, [0]).hex() == "6bfdf93b21e82b84"
+    assert CODER.encode(latents, rows, [0]).hex() == "6bfdf93b21f9"
 
 
 def test_samples_depend_on_seed_and_step_alone():

@@ -7,8 +7,10 @@ import torch
 from convdraw_codec.integer import (
     CONVOLUTIONS,
     GATE_LIMIT,
+    PAIR_LIMIT,
     SUM_LIMIT,
     UNIT,
+    WEIGHT_LIMIT,
     IntegerConv,
     IntegerConvLSTM,
     gate_tables,
@@ -24,9 +26,10 @@ def integers(seed: int, *shape: int, limit: int = 127) -> torch.Tensor:
 @pytest.mark.parametrize("path", list(filter(is_exact, CONVOLUTIONS)))
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("signed", [True, False])
-def test_every_path_gives_the_integers_of_int64(path, kernel, signed):
-    x, weight = integers(1, 2, 9, 6, 7), integers(2, 11, 9, kernel, kernel)
-    x[:, :, :3], weight[:3], weight[3:6] = 127, 127, -127  # the largest sums
+@pytest.mark.parametrize("limit", [PAIR_LIMIT, WEIGHT_LIMIT])
+def test_every_path_gives_the_integers_of_int64(path, kernel, signed, limit):
+    x, weight = integers(1, 2, 9, 6, 7), integers(2, 11, 9, kernel, kernel, limit=limit)
+    x[:, :, :3], weight[:3], weight[3:6] = 127, limit, -limit  # the largest sums
     x = x if signed else x.abs()
     bias = integers(3, 11, limit=2**20)
     padded = np.pad(x.numpy().astype(np.int64), ((0, 0), (0, 0), (kernel // 2,) * 2, (kernel // 2,) * 2))
@@ -59,13 +62,14 @@ def test_freezing_changes_nothing(path, signed):
         assert torch.equal(convolution(x), before)
 
 
-def test_quantised_weights_are_close_and_trainable():
+@pytest.mark.parametrize("limit", [PAIR_LIMIT, WEIGHT_LIMIT])
+def test_quantised_weights_are_close_and_trainable(limit):
     torch.manual_seed(0)
-    convolution = IntegerConv(5, 4, 3, input_unit=0.5, input_limit=127)
+    convolution = IntegerConv(5, 4, 3, input_unit=0.5, input_limit=127, weight_limit=limit)
     weight, multiplier, _ = convolution.quantised()
-    assert weight.abs().max() <= 127
+    assert weight.abs().max() <= limit
     restored = weight * multiplier[:, None, None, None] / 0.5
-    assert torch.allclose(restored, convolution.weight, atol=convolution.weight.abs().max().item() / 127)
+    assert torch.allclose(restored, convolution.weight, atol=convolution.weight.abs().max().item() / limit)
     convolution(integers(4, 1, 5, 4, 4)).sum().backward()
     assert convolution.weight.grad.abs().sum() > 0
 

@@ -30,7 +30,7 @@ from .configuration import Recipe
 
 SLOW_FACTOR = 0.1  # of the learning rate, for parts that start near their optimum
 LOG_EVERY = 100  # iterations
-GOOD_EVERY = 1000  # iterations between copies to return to after a jump
+GOOD_EVERY = 250  # iterations between copies to return to after a jump
 
 
 class Trainer(ABC):

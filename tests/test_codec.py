@@ -330,8 +330,9 @@ def test_quality_grows_with_bytes(photo, example):
 
 def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny):
     """No map that a cut file shows as known may change with more bytes."""
-    contents = read(tiny.compress(synthetic(120, 152)))
-    rows = Decoder(tiny._model, 120, 152, contents.header.colours).predict(0)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)  # no map is worth less than a byte
+    contents = read(tiny.compress(noise))
+    rows = Decoder(tiny._model, 40, 56, contents.header.colours).predict(0)
     _, kinds = tiny._maps(0, grey=False)
     whole = list(tiny._coder.decode(contents.segments[0], rows, kinds))
     assert len(whole) == len(rows)
@@ -341,7 +342,7 @@ def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny):
         assert all(map(np.array_equal, part, whole))
         counts.append(len(part))
     assert counts == sorted(counts)
-    assert counts[-1] > 0.5 * len(whole)
+    assert counts[-1] > 0.8 * len(whole)
 
 
 def test_a_budget_in_bits_per_pixel_and_in_decibels(tiny):

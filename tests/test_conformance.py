@@ -176,11 +176,12 @@ def test_the_second_decoder_agrees_on_any_file(tiny, height, width, grey, lossle
 def test_the_second_decoder_agrees_at_the_edges_of_steps(tiny, grey):
     """Cut a byte before a step is whole, and after the first bytes of the next one; the last step too."""
     codec, model = tiny
-    whole = codec.compress(synthetic(21, 30, grey=grey))
+    noise = np.random.default_rng(0).integers(0, 256, (21, 30) if grey else (21, 30, 3), dtype=np.uint8)
+    whole = codec.compress(noise)  # of which no step is over after a few bytes
     ends = [len(truncate(whole, steps)) for steps in range(1, codec.total_steps + 1)]
     sizes = {end - 1 for end in ends[1:]} | {end + more for end in ends[:-1] for more in (6, 7, 9)}
     cuts = [truncate(whole, size=size) for size in sorted(sizes)]
-    assert sum(bitstream.parse_header(cut).cut for cut in cuts) > len(cuts) / 3
+    assert sum(bitstream.parse_header(cut).cut for cut in cuts) > len(cuts) / 2
     for cut in cuts:
         assert digest(decode(model, cut)) == digest(codec.decompress(cut))
 

@@ -46,7 +46,7 @@ from .latents import (
     index_of,
     information_table,
 )
-from .patches import from_patches, to_patches
+from .patches import enlarged, from_patches, to_patches
 from .residual import SQUARE, Residual, ResidualSize
 from .retouch import Retouch, RetouchSize
 from .transform import SPREAD_LIMIT, Overlap, nested_transform
@@ -149,7 +149,8 @@ class DecoderState:
     """What the decoder knows after some steps. Tensors are never changed in place.
 
     canvas: r_t, (B, 3, H, W), multiples of 1/16 level. Per layer: h and c, (B, state, H/s, W/s), integers
-    in 1/128; history, (B, coefficients, H/s, W/s): the value sent so far, in half cells of the last quantiser.
+    in 1/128; history, (B, coefficients, H/s, W/s): the value sent so far, in half cells of the last quantiser. Whole
+    numbers of any type that holds them all.
     """
 
     canvas: Tensor
@@ -333,7 +334,7 @@ class ConvDRAW(nn.Module):
         first = self.first_canvas().detach().double()[:, None, None]
         turned = (turns @ (canvas.double() - first).flatten(2)).unflatten(2, canvas.shape[2:])
         scale = CANVAS_UNIT * TURN_UNIT
-        return unlap(((turned + mean * scale) * (COLOUR_UNIT / scale) + 0.5).floor(), self.lapping)
+        return unlap((turned + mean * scale).mul_(COLOUR_UNIT / scale).add_(0.5).floor_(), self.lapping)
 
     @staticmethod
     def _colours(colours: Sequence[Colours], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -380,10 +381,10 @@ class ConvDRAW(nn.Module):
         memory = state.h[step.layer]
         if step.layer > 0:
             ratio = self.config.layers[step.layer - 1].stride // self.config.layers[step.layer].stride
-            coarser = state.h[step.layer - 1].repeat_interleave(ratio, dim=2).repeat_interleave(ratio, dim=3)
-            memory = torch.cat([memory, coarser], dim=1)
-        hidden = rectify(heads.prior_state(memory) + heads.prior_context(torch.cat([seen, known], dim=1)))
-        index = heads.prior_index(hidden)
+            memory = torch.cat([memory, enlarged(state.h[step.layer - 1], ratio)], dim=1)
+        hidden = heads.prior_context(torch.cat([seen, known], dim=1))
+        hidden += heads.prior_state(memory)
+        index = heads.prior_index(rectify(hidden))
         if heads.refines:
             if_zero, if_significant = index.chunk(2, dim=1)
             index = torch.where(history[:, step.first:step.last] == 0, if_zero, if_significant)
@@ -391,8 +392,8 @@ class ConvDRAW(nn.Module):
 
     def sign(self, t: int, state: DecoderState) -> Tensor | None:
         """Sign so far of each coefficient of step t, (B, latents, H/s, W/s); None on their first visit."""
-        step = self.config.steps[t]
-        return state.history[step.layer][:, step.first:step.last].sign() if self.heads(t).refines else None
+        step, heads = self.config.steps[t], self.heads(t)
+        return state.history[step.layer][:, step.first:step.last].sign().to(torch.int8) if heads.refines else None
 
     def draw(self, t: int, state: DecoderState, seen: Tensor, added: Tensor) -> DecoderState:
         """h^d_t (6) and r_t (7) from what the latents add, whole half cells (B, latents, H/s, W/s)."""
@@ -400,15 +401,14 @@ class ConvDRAW(nn.Module):
         layer, stride = step.layer, self.config.layers[step.layer].stride
         embedded = torch.cat([rectify(heads.latent_embedding(added)), seen], dim=1)
         h, c = self.core(t).decoder(embedded, state.h[layer], state.c[layer])
-        padding = (0, 0, 0, 0, step.first, self.coefficients[layer] - step.last)
-        every = F.pad(added, padding).contiguous(memory_format=torch.channels_last)
-        cells = self.core(t).write(h) + self.core(t).synthesis(every)
+        cells = self.core(t).write(h)
+        cells += self.core(t).synthesis(added, step.first)
         patches = whole(cells * (heads.cell * CANVAS_UNIT), -SPREAD_LIMIT, SPREAD_LIMIT)
-        written = self.overlap.spread(from_patches(patches, stride), layer) / CANVAS_UNIT
-        canvas = (state.canvas + written).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
+        written = self.overlap.spread(from_patches(patches, stride), layer)
+        canvas = torch.add(state.canvas, written, alpha=1 / CANVAS_UNIT).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
         past = state.history[layer]
-        sent = added.detach() + REFINEMENT * past[:, step.first:step.last]
-        sent = sent.clamp(-PAST_LIMIT, PAST_LIMIT)
+        sent = REFINEMENT * past[:, step.first:step.last] + added.detach()
+        sent = sent.clamp(-PAST_LIMIT, PAST_LIMIT).to(past.dtype)
         history = torch.cat([past[:, :step.first], sent, past[:, step.last:]], dim=1)
 
         def put(old: tuple[Tensor, ...], new: Tensor) -> tuple[Tensor, ...]:

@@ -99,7 +99,7 @@ class LatentCoder:
         shifted = self._shifts.shifted(groups, best)
         for latent_map, row_map, kind in zip(latents, rows, kinds, strict=True):
             symbols = _symbols(latent_map)
-            order, runs = self._runs(shifted[kind][row_map])
+            order, runs = self._runs(shifted[kind].take(row_map))
             in_order = symbols[order]
             for row, begin, end in runs:
                 coder.encode(in_order[begin:end], self._models[row])
@@ -122,9 +122,9 @@ class LatentCoder:
             shifted = self._shifts.shifted(groups, decode(self._shift, len(groups)) - shifts.LIMIT)
             for row_map, kind in zip(rows, kinds, strict=True):
                 flat = np.empty(row_map.size, np.int8)
-                order, runs = self._runs(shifted[kind][row_map])
+                order, runs = self._runs(shifted[kind].take(row_map))
                 symbols = [decode(models[row], end - begin) for row, begin, end in runs]
-                flat[order] = np.concatenate(symbols) - LARGEST
+                flat[order] = np.concatenate(symbols, dtype=np.int8, casting="unsafe") - LARGEST  # a byte holds them
                 escaped = flat == ESCAPE - LARGEST
                 if escaped.any():
                     flat[escaped] = decode(self._raw, int(escaped.sum())) - _RAW_OFFSET

@@ -52,9 +52,8 @@ def round_through(x: Tensor) -> Tensor:
 
 
 def whole(x: Tensor, low: float, high: float) -> Tensor:
-    """Real numbers -> the nearest whole ones from ``low`` to ``high``."""
-    x = x.clamp(low, high)
-    return round_through(x) if x.requires_grad else x.round_()
+    """Real numbers -> the nearest whole ones from ``low`` to ``high``. Where no gradient is wanted, in their place."""
+    return round_through(x.clamp(low, high)) if x.requires_grad else x.clamp_(low, high).round_()
 
 
 def rectify(x: Tensor) -> Tensor:
@@ -62,19 +61,20 @@ def rectify(x: Tensor) -> Tensor:
     return whole(x, 0, EMBEDDING_LIMIT)
 
 
-Convolution = Callable[[Tensor], Tensor]  # (B, inputs, H, W) whole numbers -> (B, outputs, H, W) sums and biases
+# (B, inputs, H, W) whole numbers of any type -> (B, outputs, H, W) sums and biases, float32
+Convolution = Callable[[Tensor], Tensor]
 Prepare = Callable[[Tensor, "Tensor | None", bool], Convolution]
 
 
-def _byte_convolution(weight: Tensor, bias: Tensor | None, zero: int) -> Convolution:
-    """By oneDNN's kernels for bytes, of inputs from -``zero`` to 255 - ``zero``."""
-    outputs, kernel = len(weight), weight.shape[-1]
+def _byte_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
+    """By oneDNN's kernels for bytes."""
+    outputs, kernel, zero = len(weight), weight.shape[-1], 128 if signed else 0
     place = [1, 1], [kernel // 2] * 2, [1, 1], 1  # stride, padding, dilation, groups
     ones, zeros = torch.ones(outputs), torch.zeros(outputs, dtype=torch.int32)
     packed = torch.ops.onednn.qconv_prepack(weight.to(torch.int8), ones, 1.0, zero, *place)
 
     def convolve(x: Tensor) -> Tensor:
-        x = (x + zero if zero else x).to(torch.uint8)
+        x = x.to(torch.int8).view(torch.uint8) ^ zero  # to which the sign bit adds 128
         return torch.ops.onednn.qconv2d_pointwise(x, 1.0, zero, packed, ones, zeros, bias, *place, 1.0, 0,
                                                   torch.float32, "none", [], "")
 
@@ -85,7 +85,7 @@ def int8_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convo
     """By kernels for bytes: exact where VNNI instructions add in 32 bits; without them, sums of two saturate."""
     if not torch.cpu._is_vnni_supported():
         raise RuntimeError("this processor has no VNNI instructions")
-    return _byte_convolution(weight, bias, 128 if signed else 0)
+    return _byte_convolution(weight, bias, signed)
 
 
 def int16_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
@@ -93,13 +93,16 @@ def int16_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Conv
     and so end at 127, or of small weights."""
     if signed and weight.float().abs().max() > PAIR_LIMIT:
         return float32_convolution(weight, bias, signed)
-    return _byte_convolution(weight, bias, 128 if signed else 0)
+    return _byte_convolution(weight, bias, signed)
 
 
 def float32_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
     """Exact while no sum reaches 2**24, whatever the kernel."""
     weight, padding = weight.float().contiguous(memory_format=torch.channels_last), weight.shape[-1] // 2
-    return lambda x: F.conv2d(x, weight, bias, padding=padding)
+    if not padding:  # one product of matrices
+        matrix = weight.flatten(1)
+        return lambda x: F.linear(x.float().permute(0, 2, 3, 1), matrix, bias).permute(0, 3, 1, 2)
+    return lambda x: F.conv2d(x.float(), weight, bias, padding=padding)
 
 
 def float64_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
@@ -176,7 +179,8 @@ class IntegerConv(nn.Module):
         self.bias: nn.Parameter | None = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.frozen: tuple[Tensor, Tensor, Tensor | None] | None = None
         self.held: tuple[Tensor, Tensor, Tensor | None] | None = None  # see ``ConvDRAW.quantised_once``
-        self.convolve: Convolution | None = None  # once frozen
+        self.prepare: Prepare | None = None  # once frozen ...
+        self.prepared: dict[tuple[int, int], Convolution] = {}  # ... for these inputs
 
     def quantised(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Integer weights up to the limit, float32 multiplier per output channel, integer bias.
@@ -208,16 +212,29 @@ class IntegerConv(nn.Module):
     def freeze(self, weight: Tensor, multiplier: Tensor, bias: Tensor | None, convolution: str) -> None:
         """Use these integers from now on, in place of the trainable parameters, by that convolution path."""
         self.frozen = weight.to(torch.int8), multiplier.float(), None if bias is None else bias.float()
-        self.convolve = CONVOLUTIONS[convolution](weight, self.frozen[2], self.signed)
+        self.prepare = CONVOLUTIONS[convolution]
+        self._convolution(0, self.shape[1])
         self.weight = self.bias = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier."""
+    def _convolution(self, first: int, last: int) -> Convolution:
+        """That of some of the inputs, once frozen."""
+        assert self.frozen
+        assert self.prepare
+        if (first, last) not in self.prepared:
+            weight, _, bias = self.frozen
+            self.prepared[first, last] = self.prepare(weight[:, first:last], bias, self.signed)
+        return self.prepared[first, last]
+
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier.
+
+        ``x`` may hold some of the inputs, from ``first`` on, if the others are all 0.
+        """
         weight, multiplier, bias = self.held or self.quantised()
-        factor = (multiplier / self.output_unit)[:, None, None]
-        if self.convolve:  # frozen, and no gradient needs the sums again
-            return self.convolve(x).mul_(factor)
-        total = F.conv2d(x, weight, padding=self.padding).float()
+        factor, last = (multiplier / self.output_unit)[:, None, None], first + x.shape[1]
+        if self.frozen:  # and no gradient needs the sums again
+            return self._convolution(first, last)(x).mul_(factor)
+        total = F.conv2d(x, weight[:, first:last], padding=self.padding).float()
         if bias is not None:
             total = total + bias[:, None, None]
         return total * factor
@@ -230,17 +247,24 @@ def rectified_conv(inputs: int, outputs: int, kernel: int, *, output_unit: float
                        output_unit=output_unit, signed=False, zero=zero)
 
 
+def _look_up(table: Tensor, index: Tensor) -> Tensor:
+    """The table's entry for every index from -1023 on, (B, C, H, W)."""
+    places = (index.to(torch.int32) + GATE_LIMIT).permute(0, 2, 3, 1)
+    return table.index_select(0, places.flatten()).view(places.shape).permute(0, 3, 1, 2)  # several times table[places]
+
+
 def sigmoid_units(index: Tensor, table: Tensor | None) -> Tensor:
-    """Logistic function of index/128, in units of 1/128 (0..128). table: from index 0, negative ones at its end."""
+    """Logistic function of index/128, in units of 1/128 (0..128). table: as ``gate_tables`` gives it, if it is stored.
+    """
     if table is not None:
-        return table[index.to(torch.int32)]
+        return _look_up(table, index)
     return round_through(UNIT * torch.sigmoid(index / UNIT))
 
 
 def tanh_units(index: Tensor, table: Tensor | None) -> Tensor:
     """Hyperbolic tangent of index/128, in units of 1/128 (-127..127); table as for ``sigmoid_units``."""
     if table is not None:
-        return table[index.to(torch.int32)]
+        return _look_up(table, index)
     return round_through((UNIT * torch.tanh(index / UNIT)).clamp(-(UNIT - 1), UNIT - 1))
 
 
@@ -268,14 +292,16 @@ class IntegerConvLSTM(nn.Module):
 
     def look_up(self, logistic: Tensor, tanh: Tensor) -> None:
         """Use stored tables from now on, as ``gate_tables`` gives them."""
-        self.tables = logistic.roll(-GATE_LIMIT), tanh.roll(-GATE_LIMIT)
+        self.tables = logistic, tanh
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """x: (B, inputs, H, W) integers 0..127; h, c: (B, state, H, W). Returns the new h and c."""
         logistic, tanh = self.tables
-        index = whole(self.gates_from_input(x) + self.gates_from_state(h), -GATE_LIMIT, GATE_LIMIT)
+        gates = self.gates_from_input(x)
+        gates += self.gates_from_state(h)
+        index = whole(gates, -GATE_LIMIT, GATE_LIMIT)
         candidate = tanh_units(index[:, 3 * self.state:], tanh)
         admit, keep, emit = sigmoid_units(index[:, :3 * self.state], logistic).chunk(3, dim=1)
-        c = whole((keep * c + admit * candidate) / UNIT, -GATE_LIMIT, GATE_LIMIT)
-        h = round_through(emit * tanh_units(c, tanh) / UNIT)
-        return h.clamp(1 - UNIT, UNIT - 1), c
+        c = whole(torch.addcmul(keep * c, admit, candidate) / UNIT, -GATE_LIMIT, GATE_LIMIT)
+        h = whole(emit * tanh_units(c, tanh) / UNIT, 1 - UNIT, UNIT - 1)
+        return h, c

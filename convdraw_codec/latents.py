@@ -119,9 +119,9 @@ def target(mean: Tensor, sign: Tensor | None) -> Tensor:
 
 
 def half_cells(latent: Tensor, sign: Tensor | None) -> Tensor:
-    """Whole latents -> what they add to the coefficient, a whole number of half cells."""
+    """Whole latents -> what they add to the coefficient, a whole number of half cells, of the same type."""
     from_zero = 2 * latent + latent.sign()
-    return from_zero if sign is None else torch.where(sign == 0, from_zero, (2 * latent + 1) * sign)
+    return from_zero if sign is None else from_zero * (sign == 0) + (2 * latent + 1) * sign
 
 
 def table_row(index: Tensor, sign: Tensor | None) -> Tensor:

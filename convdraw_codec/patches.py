@@ -15,6 +15,13 @@ def to_patches(picture: Tensor, stride: int) -> Tensor:
     return blocks.flatten(3).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
+def enlarged(positions: Tensor, ratio: int) -> Tensor:
+    """(B, C, h, w) -> (B, C, h ratio, w ratio), each value a square; from any layout, as convolutions like it."""
+    rows = positions.permute(0, 2, 3, 1)
+    squares = rows[:, :, None, :, None].expand(-1, -1, ratio, -1, ratio, -1)
+    return squares.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+
+
 def from_patches(patches: Tensor, stride: int) -> Tensor:
     """The inverse, ``pixel_shuffle``: (B, C stride stride, h, w) -> (B, C, h stride, w stride)."""
     blocks = patches.unflatten(1, (-1, stride, stride)).permute(0, 1, 4, 2, 5, 3)

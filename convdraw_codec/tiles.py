@@ -76,11 +76,11 @@ class Decoder:
         if single and self._looked and self._looked[0] == t:
             return self._looked[1:]
         layer = self.model.config.steps[t].layer
-        canvas = strip.tile("canvas", columns)[None].float() / CANVAS_UNIT
-        memories = [floats(strip.tile(f"h{i}", columns)) for i in (layer - 1, layer) if i >= 0]
+        canvas = strip.tile("canvas", columns)[None].float().div_(CANVAS_UNIT)
+        memories = [strip.tile(f"h{i}", columns)[None] for i in (layer - 1, layer) if i >= 0]
         state = DecoderState(canvas, (*[_NOTHING] * (layer + 1 - len(memories)), *memories),
                              _at(layer, floats(strip.tile("c", columns))),
-                             _at(layer, floats(strip.tile("history", columns))))
+                             _at(layer, strip.tile("history", columns)[None]))
         seen = self.model.look(t, state)
         if single:
             self._looked = t, state, seen
@@ -114,8 +114,8 @@ class Decoder:
                 if latents is None:
                     added = seen.new_zeros(1, self.model.heads(t).latents, *seen.shape[2:])
                 else:
-                    sent = torch.from_numpy(latents[:, rows.seen(stride), columns.seen(stride)])[None].float()
-                    added = half_cells(sent, self.model.sign(t, state))
+                    sent = torch.from_numpy(latents[:, rows.seen(stride), columns.seen(stride)])[None]
+                    added = half_cells(sent.contiguous(memory_format=torch.channels_last), self.model.sign(t, state))
                     if known is not None:
                         added[:, known:] = 0
                 state = self.model.draw(t, state, seen, added)
@@ -132,9 +132,11 @@ class Decoder:
         multiple, filtered = self.model.padding, len(self.model.lapping)
         shown = np.empty((3, self.height, self.width), np.uint8)
         tiling = Tiling(self.height, self.width, multiple, -(-filtered // multiple) * multiple)
+        levels = _NOTHING
         for rows in tiling.rows():
             for columns in tiling.columns():
-                put(shown, _rounded(self._levels(rows, columns)), rows, columns, 1)
+                levels = self._levels(rows, columns)
+                put(shown, _rounded(levels), rows, columns, 1)
         if not retouched:
             return shown
         tiling = replace(tiling, margin=-(-max(self.model.retouch.reach, filtered) // multiple) * multiple)
@@ -142,9 +144,9 @@ class Decoder:
         for rows in tiling.rows():
             strip = Strip({"shown": (torch.from_numpy(shown), 1)}, rows, strip, copy=True)
             for columns in tiling.columns():
-                added = self.model.retouch(floats(strip.tile("shown", columns)), stored)[0].double()
-                levels = self._levels(rows, columns) + added * (SHOWN_UNIT / RETOUCH_UNIT)
-                put(shown, _rounded(levels), rows, columns, 1)
+                added = self.model.retouch(floats(strip.tile("shown", columns)), stored)[0]
+                levels = levels if tiling.single else self._levels(rows, columns)
+                put(shown, _rounded(levels.add_(added, alpha=SHOWN_UNIT // RETOUCH_UNIT)), rows, columns, 1)
         return shown
 
     def _levels(self, rows: Span, columns: Span) -> Tensor:
@@ -206,7 +208,7 @@ class Encoder:
 
 def _rounded(levels: Tensor) -> Tensor:
     """To whole levels, halves up: all of it is exact, since the unit is a power of two."""
-    return ((levels + SHOWN_UNIT // 2) / SHOWN_UNIT).floor().clamp(0, 255)
+    return (levels + SHOWN_UNIT // 2).mul_(1 / SHOWN_UNIT).floor_().clamp_(0, 255)
 
 
 def _at(layer: int, tensor: Tensor) -> tuple[Tensor, ...]:

@@ -117,4 +117,4 @@ def put(whole: Tensor | np.ndarray, new: Tensor, rows: Span, columns: Span, stri
 
 def floats(tensor: Tensor) -> Tensor:
     """A batch of one, float32, as convolutions like it."""
-    return tensor[None].float().contiguous(memory_format=torch.channels_last)
+    return tensor[None].contiguous(memory_format=torch.channels_last).float()  # fewer bytes to move about, as a rule

@@ -113,7 +113,7 @@ class Overlap:
         shrink = self.shrink[level].to(picture.device)
         small = _whole(_both_ways(picture.double(), shrink))
         unlapped = _whole(unlap(self.spread(small, layer, level + 1), self.filters[level]))
-        return picture + _whole(_both_ways(unlapped - small, shrink.T)).to(picture.dtype)
+        return _whole(_both_ways(unlapped - small, shrink.T)).to(picture.dtype).add_(picture)
 
     def largest_sum(self, level: int = 0, limit: float = SPREAD_LIMIT) -> tuple[float, float]:
         """The largest magnitudes that ``spread`` can reach, of any sum and of its result, whatever the picture."""
@@ -130,10 +130,16 @@ class Overlap:
 
 def _both_ways(picture: Tensor, matrix: Tensor) -> Tensor:
     """Apply the matrix to every block, along both axes: (..., H, W) -> (..., rows / columns H, same W)."""
-    across = (matrix @ picture.unflatten(-2, (-1, matrix.shape[1]))).flatten(-3, -2)
-    return (across.unflatten(-1, (-1, matrix.shape[1])) @ matrix.T).flatten(-2)
+
+    def rows(x: Tensor) -> Tensor:
+        return (matrix @ x.unflatten(-2, (-1, matrix.shape[1]))).flatten(-3, -2)
+
+    def columns(x: Tensor) -> Tensor:
+        return (x.unflatten(-1, (-1, matrix.shape[1])) @ matrix.T).flatten(-2)
+
+    return columns(rows(picture)) if matrix.shape[0] < matrix.shape[1] else rows(columns(picture))  # the least work
 
 
 def _whole(scaled: Tensor) -> Tensor:
-    """From units of 1/2^28 to whole ones."""
-    return round_through(scaled / FILTER_UNIT**2)
+    """From units of 1/2^28 to whole ones; where no gradient is wanted, in their place."""
+    return round_through(scaled * FILTER_UNIT**-2) if scaled.requires_grad else scaled.mul_(FILTER_UNIT**-2).round_()

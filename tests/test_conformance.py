@@ -57,7 +57,7 @@ def test_the_command_says_which_paths_are_exact(short_set):
 
 
 def rounds_badly(weight, bias, signed):
-    return lambda x: torch.nn.functional.conv2d(x, weight * 1.001, padding=weight.shape[-1] // 2)
+    return lambda x: torch.nn.functional.conv2d(x.float(), weight * 1.001, padding=weight.shape[-1] // 2)
 
 
 def is_not_there(weight, bias, signed):

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from convdraw_codec.patches import from_patches, to_patches
+from convdraw_codec.patches import enlarged, from_patches, to_patches
 
 PICTURES = {
     "whole": lambda x: x,
@@ -23,3 +23,10 @@ def test_patches_are_those_of_torch(kind, stride):
     assert patches.is_contiguous(memory_format=torch.channels_last)
     for same in (patches, patches.contiguous()):
         assert torch.equal(from_patches(same, stride), picture)
+
+
+def test_enlarged_positions_are_squares():
+    positions = torch.arange(2 * 3 * 2 * 4).view(2, 3, 2, 4).to(memory_format=torch.channels_last)
+    large = enlarged(positions, 3)
+    assert large.shape == (2, 3, 6, 12)
+    assert all(torch.equal(large[:, :, y::3, x::3], positions) for y in range(3) for x in range(3))

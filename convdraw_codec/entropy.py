@@ -84,10 +84,10 @@ class LatentCoder:
     def _runs(rows: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
         """The positions of a map sorted by row, else in raster order; and (row, begin, end) in them of every row."""
         flat = rows.reshape(-1)
-        counts = np.bincount(flat)
-        there, ends = np.flatnonzero(counts), np.cumsum(counts)
-        runs = zip(there.tolist(), (ends - counts)[there].tolist(), ends[there].tolist(), strict=True)
-        return np.argsort(flat, kind="stable"), list(runs)
+        order = np.argsort(flat, kind="stable")
+        in_order = flat.take(order)
+        borders = [0, *(np.flatnonzero(in_order[1:] != in_order[:-1]) + 1).tolist(), len(flat)]
+        return order, list(zip(in_order.take(borders[:-1]).tolist(), borders[:-1], borders[1:], strict=True))
 
     def encode(self, latents: Sequence[np.ndarray], rows: Sequence[np.ndarray], kinds: Sequence[int]) -> bytes:
         """Latent maps (H, W), whole numbers of magnitude <= 127, the row of each latent (uint8), and the kind of each
@@ -125,8 +125,8 @@ class LatentCoder:
                 order, runs = self._runs(shifted[kind].take(row_map))
                 symbols = [decode(models[row], end - begin) for row, begin, end in runs]
                 flat[order] = np.concatenate(symbols, dtype=np.int8, casting="unsafe") - LARGEST  # a byte holds them
-                escaped = flat == ESCAPE - LARGEST
-                if escaped.any():
+                if flat.max() == ESCAPE - LARGEST:
+                    escaped = flat == ESCAPE - LARGEST
                     flat[escaped] = decode(self._raw, int(escaped.sum())) - _RAW_OFFSET
                 yield flat.reshape(row_map.shape)
         except _Undetermined:

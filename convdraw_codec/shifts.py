@@ -33,10 +33,10 @@ class Shifts:
 
     def there(self, rows: Sequence[np.ndarray], kinds: Sequence[int]) -> np.ndarray:
         """The groups that have latents in maps of rows, in rising order."""
-        counts = np.zeros(self._groups.shape)
+        there = np.zeros(self._groups.shape, bool)
         for row_map, kind in zip(rows, kinds, strict=True):
-            counts[kind] += np.bincount(row_map.reshape(-1), minlength=len(self._family))
-        return np.unique(self._groups[counts > 0])
+            there[kind, row_map.reshape(-1)] = True
+        return np.unique(self._groups[there])
 
     def shifted(self, groups: np.ndarray, shifts: np.ndarray) -> np.ndarray:
         """The row that takes the place of each one in each kind of map, (kinds, rows) uint8, with the shifts of those

@@ -354,8 +354,8 @@ def test_too_few_pictures(tmp_path):
         train(recipe(CONFIGS["one layer"]), [tmp_path / "bits.npz"], tmp_path / "m.safetensors", print)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar10-small", "draw", "draw-attention", "mnist", "mnist-small", "omniglot",
-                                  "two-layer"])
+@pytest.mark.parametrize("name", ["cifar10", "cifar10-small", "draw", "draw-attention", "mnist", "mnist-small",
+                                  "omniglot", "two-layer"])
 def test_configurations_that_come_along(name):
     """They are complete, and their models explain a picture."""
     loaded = load_config(find_config(f"paper/{name}"))

@@ -148,7 +148,7 @@ class Config:
 class DecoderState:
     """What the decoder knows after some steps. Tensors are never changed in place.
 
-    canvas: r_t, (B, 3, H, W), multiples of 1/16 level. Per layer: h and c, (B, state, H/s, W/s), integers
+    canvas: r_t, (B, 3, H, W), in whole 1/16 of a level. Per layer: h and c, (B, state, H/s, W/s), integers
     in 1/128; history, (B, coefficients, H/s, W/s): the value sent so far, in half cells of the last quantiser. Whole
     numbers of any type that holds them all.
     """
@@ -359,7 +359,7 @@ class ConvDRAW(nn.Module):
 
         layers = self.config.layers
         return DecoderState(
-            canvas=(self.first_canvas() / CANVAS_UNIT)[None, :, None, None].expand(batch, 3, height, width),
+            canvas=self.first_canvas()[None, :, None, None].expand(batch, 3, height, width),
             h=tuple(empty(layer.state, layer.stride) for layer in layers),
             c=tuple(empty(layer.state, layer.stride) for layer in layers),
             history=tuple(empty(n, layer.stride) for n, layer in zip(self.coefficients, layers, strict=True)))
@@ -367,8 +367,9 @@ class ConvDRAW(nn.Module):
     def look(self, t: int, state: DecoderState) -> Tensor:
         """Embedding of the canvas r_{t-1} at the layer of step t, (B, embedding, H/s, W/s), 0..127."""
         stride = self.config.layers[self.config.steps[t].layer].stride
-        levels = whole(state.canvas - 128, -127, 127)
-        return rectify(self.core(t).canvas_embedding(to_patches(levels, stride)))
+        levels = state.canvas / CANVAS_UNIT
+        levels -= 128
+        return rectify(self.core(t).canvas_embedding(to_patches(whole(levels, -127, 127), stride)))
 
     def prior(self, t: int, state: DecoderState, seen: Tensor) -> Tensor:
         """p_t = p(z_t | h^d_{t-1}) (4): index of each latent's scale, (B, latents, H/s, W/s), 0..63.
@@ -403,13 +404,16 @@ class ConvDRAW(nn.Module):
         h, c = self.core(t).decoder(embedded, state.h[layer], state.c[layer])
         cells = self.core(t).write(h)
         cells += self.core(t).synthesis(added, step.first)
-        patches = whole(cells * (heads.cell * CANVAS_UNIT), -SPREAD_LIMIT, SPREAD_LIMIT)
+        cells *= heads.cell * CANVAS_UNIT
+        patches = whole(cells, -SPREAD_LIMIT, SPREAD_LIMIT)
         written = self.overlap.spread(from_patches(patches, stride), layer)
-        canvas = torch.add(state.canvas, written, alpha=1 / CANVAS_UNIT).clamp(-CANVAS_MARGIN, 255 + CANVAS_MARGIN)
+        written += state.canvas
+        canvas = whole(written, -CANVAS_MARGIN * CANVAS_UNIT, (255 + CANVAS_MARGIN) * CANVAS_UNIT)
         past = state.history[layer]
         sent = REFINEMENT * past[:, step.first:step.last] + added.detach()
         sent = sent.clamp(-PAST_LIMIT, PAST_LIMIT).to(past.dtype)
-        history = torch.cat([past[:, :step.first], sent, past[:, step.last:]], dim=1)
+        history = past.clone()
+        history[:, step.first:step.last] = sent
 
         def put(old: tuple[Tensor, ...], new: Tensor) -> tuple[Tensor, ...]:
             return (*old[:layer], new, *old[layer + 1:])
@@ -435,7 +439,7 @@ class ConvDRAW(nn.Module):
         step, heads = self.config.steps[t], self.heads(t)
         cores, stride = self.core(t), self.config.layers[step.layer].stride
         with torch.autocast(encoder.image.device.type, enabled=False):
-            error = self.overlap.gather(encoder.image - state.canvas, step.layer)  # (1)
+            error = self.overlap.gather(encoder.image - state.canvas / CANVAS_UNIT, step.layer)  # (1)
         error = to_patches(error, stride)
         embedded = F.relu(cores.error_embedding(error / 32) + encoder.embedded[step.layer])
         c = encoder.c[step.layer]

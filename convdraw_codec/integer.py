@@ -57,8 +57,9 @@ def whole(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def rectify(x: Tensor) -> Tensor:
-    """Real pre-activation -> whole number 0..127, both in 1/32."""
-    return whole(x, 0, EMBEDDING_LIMIT)
+    """Real pre-activation -> whole number 0..127, both in 1/32; int8 where no gradient is wanted."""
+    x = whole(x, 0, EMBEDDING_LIMIT)
+    return x if x.requires_grad else x.to(torch.int8)
 
 
 # (B, inputs, H, W) whole numbers of any type -> (B, outputs, H, W) sums and biases, float32
@@ -158,7 +159,7 @@ def _adds_plainly(prepare: Prepare, inputs: int, outputs: int, kernel: int, size
 class IntegerConv(nn.Module):
     """A convolution of integer activations with int8 weights.
 
-    ``forward`` takes integers of magnitude at most ``input_limit`` (float32, shape (B, C, H, W)),
+    ``forward`` takes integers of magnitude at most ``input_limit`` (of any type, shape (B, C, H, W)),
     each worth ``input_unit``, and returns real numbers: the exact integer sum times one float32
     multiplier per output channel, in ``output_unit``, a power of two, so that it changes no rounding.
     signed: whether there are activations below 0. weight_limit: of the magnitude of weights when they are quantised.
@@ -234,7 +235,7 @@ class IntegerConv(nn.Module):
         factor, last = (multiplier / self.output_unit)[:, None, None], first + x.shape[1]
         if self.frozen:  # and no gradient needs the sums again
             return self._convolution(first, last)(x).mul_(factor)
-        total = F.conv2d(x, weight[:, first:last], padding=self.padding).float()
+        total = F.conv2d(x.to(weight.dtype), weight[:, first:last], padding=self.padding).float()
         if bias is not None:
             total = total + bias[:, None, None]
         return total * factor
@@ -249,7 +250,7 @@ def rectified_conv(inputs: int, outputs: int, kernel: int, *, output_unit: float
 
 def _look_up(table: Tensor, index: Tensor) -> Tensor:
     """The table's entry for every index from -1023 on, (B, C, H, W)."""
-    places = (index.to(torch.int32) + GATE_LIMIT).permute(0, 2, 3, 1)
+    places = index.to(torch.int32).add_(GATE_LIMIT).permute(0, 2, 3, 1)
     return table.index_select(0, places.flatten()).view(places.shape).permute(0, 3, 1, 2)  # several times table[places]
 
 
@@ -302,6 +303,9 @@ class IntegerConvLSTM(nn.Module):
         index = whole(gates, -GATE_LIMIT, GATE_LIMIT)
         candidate = tanh_units(index[:, 3 * self.state:], tanh)
         admit, keep, emit = sigmoid_units(index[:, :3 * self.state], logistic).chunk(3, dim=1)
-        c = whole(torch.addcmul(keep * c, admit, candidate) / UNIT, -GATE_LIMIT, GATE_LIMIT)
-        h = whole(emit * tanh_units(c, tanh) / UNIT, 1 - UNIT, UNIT - 1)
-        return h, c
+        c = torch.addcmul(keep * c, admit, candidate)
+        c /= UNIT
+        c = whole(c, -GATE_LIMIT, GATE_LIMIT)
+        h = emit * tanh_units(c, tanh)
+        h /= UNIT
+        return whole(h, 1 - UNIT, UNIT - 1), c

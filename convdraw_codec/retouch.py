@@ -72,7 +72,9 @@ class Retouch(nn.Module):
         where = (STORED_UNIT - share)[:, None] * before + share[:, None] * after
         seen = rectify(self.entry(patches) + self.stored(where.to(shown.dtype)[:, :, None, None]))
         for convolution in self.hidden:
-            seen = rectify(convolution(seen) + seen)
+            change = convolution(seen)
+            change += seen
+            seen = rectify(change)
         unit = ((STORED_UNIT - share) * self.units[steps] + share * self.units[steps + 1]) / STORED_UNIT
         return from_patches(round_through(self.exit(seen) * unit[:, None, None, None]), self.stride)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .colours import Colours
-from .draw import CANVAS_UNIT, SHOWN_UNIT, ConvDRAW, DecoderState, EncoderState
+from .draw import SHOWN_UNIT, ConvDRAW, DecoderState, EncoderState
 from .latents import LATENT_LIMIT, half_cells, table_row, target
 from .retouch import RETOUCH_UNIT, STORED_UNIT
 from .tiling import Span, Strip, Tiling, exactly, floats, put
@@ -76,7 +76,7 @@ class Decoder:
         if single and self._looked and self._looked[0] == t:
             return self._looked[1:]
         layer = self.model.config.steps[t].layer
-        canvas = strip.tile("canvas", columns)[None].float().div_(CANVAS_UNIT)
+        canvas = strip.tile("canvas", columns)[None].float()
         memories = [strip.tile(f"h{i}", columns)[None] for i in (layer - 1, layer) if i >= 0]
         state = DecoderState(canvas, (*[_NOTHING] * (layer + 1 - len(memories)), *memories),
                              _at(layer, floats(strip.tile("c", columns))),
@@ -119,7 +119,7 @@ class Decoder:
                     if known is not None:
                         added[:, known:] = 0
                 state = self.model.draw(t, state, seen, added)
-                put(self._canvas, state.canvas[0] * CANVAS_UNIT, rows, columns, 1)
+                put(self._canvas, state.canvas[0], rows, columns, 1)
                 for whole, new in ((self._h, state.h), (self._c, state.c), (self._history, state.history)):
                     put(whole[layer], new[layer][0], rows, columns, stride)
         self._looked = None

@@ -110,10 +110,10 @@ class Overlap:
         """
         if layer + level == len(self.shrink):
             return picture
-        shrink = self.shrink[level].to(picture.device)
-        small = _whole(_both_ways(picture.double(), shrink))
-        unlapped = _whole(unlap(self.spread(small, layer, level + 1), self.filters[level]))
-        return _whole(_both_ways(unlapped - small, shrink.T)).to(picture.dtype).add_(picture)
+        shrink = (self.shrink[level] / FILTER_UNIT).to(picture.device)
+        small = _round(_both_ways(picture.double(), shrink))
+        unlapped = _round(unlap(self.spread(small, layer, level + 1), self.filters[level]) * FILTER_UNIT**-2)
+        return _round(_both_ways(unlapped - small, shrink.T)).to(picture.dtype).add_(picture)
 
     def largest_sum(self, level: int = 0, limit: float = SPREAD_LIMIT) -> tuple[float, float]:
         """The largest magnitudes that ``spread`` can reach, of any sum and of its result, whatever the picture."""
@@ -140,6 +140,6 @@ def _both_ways(picture: Tensor, matrix: Tensor) -> Tensor:
     return columns(rows(picture)) if matrix.shape[0] < matrix.shape[1] else rows(columns(picture))  # the least work
 
 
-def _whole(scaled: Tensor) -> Tensor:
-    """From units of 1/2^28 to whole ones; where no gradient is wanted, in their place."""
-    return round_through(scaled * FILTER_UNIT**-2) if scaled.requires_grad else scaled.mul_(FILTER_UNIT**-2).round_()
+def _round(x: Tensor) -> Tensor:
+    """Half to even; where no gradient is wanted, in place."""
+    return round_through(x) if x.requires_grad else x.round_()

@@ -71,7 +71,7 @@ def colours_of_each(image: Tensor) -> list[Colours]:
 def shown(model: ConvDRAW, canvas: Tensor, colours: list[Colours]) -> Tensor:
     """What canvases (B, 3, H, W) show, in levels, float32, beyond 0..255 as well."""
     with torch.autocast(canvas.device.type, enabled=False):  # for matrix products, too
-        return (model.shown(canvas * CANVAS_UNIT, colours) / SHOWN_UNIT).float()
+        return (model.shown(canvas, colours) / SHOWN_UNIT).float()
 
 
 def take_steps(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None
@@ -117,7 +117,7 @@ def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Ge
     rates, distortions = [], []
     for taken in take_steps(model, image, stored, noise):
         rates.append(taken.cost.sum((1, 2, 3)) / image[0, 0].numel())
-        distortions.append((image - taken.after.canvas).square().mean((1, 2, 3)))
+        distortions.append((image - taken.after.canvas / CANVAS_UNIT).square().mean((1, 2, 3)))
     return Rollout(torch.stack(rates), torch.stack(distortions))
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -246,6 +246,16 @@ def rectified_conv(inputs: int, outputs: int, kernel: int, *, output_unit: float
     """A convolution of what ``rectify`` gives."""
     return IntegerConv(inputs, outputs, kernel, input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT,
                        output_unit=output_unit, signed=False, zero=zero)
+
+
+def residual_layers(convolutions: Iterable[nn.Module], seen: Tensor) -> Tensor:
+    """What ``rectify`` gives, (B, C, H, W), after every ``rectified_conv`` has added to it, and all is rectified again.
+    """
+    for convolution in convolutions:
+        total = convolution(seen)
+        total += seen
+        seen = rectify(total)
+    return seen
 
 
 def _look_up(table: Tensor, index: Tensor) -> Tensor:

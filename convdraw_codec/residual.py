@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .bitstream import RESIDUAL_STEPS
 from .errors import ConfigError
-from .integer import EMBEDDING_UNIT, IntegerConv, rectified_conv, rectify, whole
+from .integer import EMBEDDING_UNIT, IntegerConv, rectified_conv, rectify, residual_layers, whole
 from .patches import to_patches
 from .retouch import LEVEL_UNIT, MIDDLE
 
@@ -77,9 +77,7 @@ class ResidualStep(nn.Module):
         seen = self.look(shown)
         if self.known is not None:
             seen = seen + self.known(known.clamp(-RESIDUAL_LIMIT, RESIDUAL_LIMIT))
-        seen = rectify(seen)
-        for convolution in self.hidden:
-            seen = rectify(convolution(seen) + seen)
+        seen = residual_layers(self.hidden, rectify(seen))
         centre, index = self.exit(seen).chunk(2, dim=1)
         return whole(centre * CENTRES, -128 * CENTRES, 127 * CENTRES), whole(index * INDEX_UNIT, 0, SCALES - 1)
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import ConfigError
-from .integer import EMBEDDING_UNIT, IntegerConv, rectified_conv, rectify, round_through
+from .integer import EMBEDDING_UNIT, IntegerConv, rectified_conv, rectify, residual_layers, round_through
 from .patches import from_patches, to_patches
 
 MIDDLE, LEVEL_UNIT = 128, 64  # the network sees (level - 128) / 64
@@ -71,10 +71,7 @@ class Retouch(nn.Module):
         before, after = (F.one_hot(steps + i, len(self.units)) for i in (0, 1))
         where = (STORED_UNIT - share)[:, None] * before + share[:, None] * after
         seen = rectify(self.entry(patches) + self.stored(where.to(shown.dtype)[:, :, None, None]))
-        for convolution in self.hidden:
-            change = convolution(seen)
-            change += seen
-            seen = rectify(change)
+        seen = residual_layers(self.hidden, seen)
         unit = ((STORED_UNIT - share) * self.units[steps] + share * self.units[steps + 1]) / STORED_UNIT
         return from_patches(round_through(self.exit(seen) * unit[:, None, None, None]), self.stride)
 

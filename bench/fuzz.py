@@ -15,7 +15,6 @@ import random
 import struct
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,38 +29,14 @@ with atheris.instrument_imports(include=["convdraw_codec"]):
     from convdraw_codec.selftest import digest
 from PIL import Image
 
+from .sealing import seal
+
 DATA = Path(__file__).parent.parent / "tests" / "data"
 TINY = DATA / "tiny.safetensors"
 SEALED = 0.75  # of the mutants
 LARGEST = 8192  # bytes of an input
 PIXELS = 64 * 64  # that a decoded picture may have, so that a run makes many
 SAID_EVERY = 1000  # whole files
-
-
-def seal(data: bytes) -> bytes:
-    """The same bytes with right checksums, and lengths that fit, as far as it is a file at all."""
-    if len(data) < bitstream.HEADER_BYTES:
-        return data
-    sealed = bytearray(data)
-    sealed[:5] = bitstream.MAGIC + bytes([bitstream.VERSION])
-    struct.pack_into("<I", sealed, 22, zlib.crc32(sealed[:22]))
-    chunks, chain, offset = sealed[19], zlib.crc32(sealed[:20]), bitstream.HEADER_BYTES
-    for number in range(chunks + sealed[20] + sealed[21]):
-        start, offset, length = offset, offset + 4 * (number < chunks), 0
-        for shift in range(0, 35, 7):
-            if offset >= len(sealed):
-                return bytes(sealed)
-            length |= (sealed[offset] & 127) << shift
-            offset += 1
-            if sealed[offset - 1] < 128:
-                break
-        if offset + length + 4 > len(sealed):
-            return bytes(sealed)
-        offset += length
-        chain = zlib.crc32(sealed[start:offset], chain)
-        struct.pack_into("<I", sealed, offset, chain)
-        offset += 4
-    return bytes(sealed[:offset])
 
 
 def mutant(data: bytes, largest: int, seed: int) -> bytes:

@@ -8,10 +8,9 @@ import click
 import numpy as np
 from PIL import Image, ImageOps
 
-from convdraw_codec.training.photographs import find_photographs
+from convdraw_codec.training.photographs import SUFFIXES, find_photographs
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
-SUFFIXES = {".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"}
 
 
 def find_images(paths: tuple[Path, ...], held_out: bool = False) -> list[Path]:

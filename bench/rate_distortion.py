@@ -185,7 +185,7 @@ def check(files: list[Path], metrics: tuple[str, ...]) -> None:
 
 def keep(path: Path, table: dict) -> None:
     """Write a table."""
-    path.write_text(json.dumps(table, indent=1) + "\n")
+    write_output(str(path), (json.dumps(table, indent=1) + "\n").encode())
 
 
 def _said(value: float | None) -> str:

@@ -109,12 +109,14 @@ def multiply_adds(model: ConvDRAW) -> dict[str, float]:
     decoder = encoder = 0.0
     for t, step in enumerate(model.config.steps):
         positions = model.config.layers[step.layer].stride ** -2
+        visited = (step.last - step.first) / model.coefficients[step.layer]
         for part in (model.heads(t), model.core(t)):
-            for module in part.modules():
+            for name, module in part.named_modules():
+                used = positions * (visited if name in ("analysis", "synthesis") else 1)
                 if isinstance(module, IntegerConv):
-                    decoder += math.prod(module.shape) * positions / 1000
+                    decoder += math.prod(module.shape) * used / 1000
                 elif isinstance(module, nn.Conv2d):
-                    encoder += module.weight.numel() * positions / 1000
+                    encoder += module.weight.numel() * used / 1000
     layers = [module for module in model.retouch.modules() if isinstance(module, IntegerConv) and module.padding]
     retouch = sum(math.prod(module.shape) for module in layers) / model.retouch.stride**2 / 1000
     return {"encode": round(encoder + decoder, 1), "decode": round(decoder + retouch, 1), "retouch": round(retouch, 1)}

@@ -51,7 +51,7 @@ def plan(inputs: list[Path], folder: Path, suffix: str, accepted: set[str], recu
 
 def run(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterator[tuple[Task, Result]]:
     """``work`` on every task, in ``jobs`` processes; results as they come. ``work`` can be pickled if jobs > 1."""
-    if jobs == 1:
+    if jobs == 1 or not tasks:
         for task in tasks:
             yield task, work(task)
         return

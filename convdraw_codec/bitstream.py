@@ -211,10 +211,10 @@ class Incoming:
             if isinstance(part, str):
                 raise TruncatedError(f"{part} step {number} of {count}", number - 1)
             yield part[1]
-        while self._more():
-            pass
-        if self._reader.offset != len(self._data):
-            raise TruncatedError(f"{len(self._data) - self._reader.offset} bytes follow its last step", count)
+        while self._reader.offset == len(self._data):
+            if not self._more():
+                return
+        raise TruncatedError("more bytes follow its last step", self.header.steps)
 
 
 def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None) -> Contents:
@@ -245,7 +245,7 @@ def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None
         if not segments:
             raise TruncatedError(f"{problem}, so nothing can be decoded", 0)
         if not allow_truncated:
-            raise TruncatedError(problem, len(segments))
+            raise TruncatedError(problem, len(segments) - cut)
     return Contents(replace(header, steps=len(segments) - cut, cut=cut), segments, chunks)
 
 

@@ -194,7 +194,8 @@ def compress(inputs: tuple[str, ...], output: str | None, steps: int | None, siz
         import PIL.Image
 
         PIL.Image.init()
-        tasks = plan_batch(inputs, output, ".cdr", set(PIL.Image.registered_extensions()), recursive)
+        known = {suffix for suffix, name in PIL.Image.registered_extensions().items() if name in PIL.Image.OPEN}
+        tasks = plan_batch(inputs, output, ".cdr", known, recursive)
         threads = threads or batch.threads_each(jobs)
     options = Compressing(model, threads, force, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr,
                                                   "lossless": bool(lossless)},
@@ -383,8 +384,6 @@ def montage(input: str, output: str, steps: tuple[int, ...] | None, width: int, 
         original, data = original_and_file(content, input, codec)
     with failing("decode", input):
         header = bitstream.read(data).header
-    if crop and not (crop[0] < crop[2] <= header.width and crop[1] < crop[3] <= header.height):
-        raise click.UsageError(f"--crop: that is no part of {header.width}x{header.height} pixels.")
     if not header.steps:
         raise Failure(f"cannot draw the cuts of {name_of(input)}: it does not hold a whole step")
     if steps and not all(1 <= step <= header.steps for step in steps):
@@ -392,8 +391,10 @@ def montage(input: str, output: str, steps: tuple[int, ...] | None, width: int, 
     strip = Montage(width, crop)
     with failing("draw the cuts of", input):
         for step in steps or sorted({1 + round(i * (header.steps - 1) / 4) for i in range(5)}):
-            picture, size = codec.decompress(data, step), len(bitstream.truncate(data, step))
-            strip.add(upright(picture), f"{step} steps: {size:,} bytes", rate_and_quality(size, picture, original))
+            picture, size = upright(codec.decompress(data, step)), len(bitstream.truncate(data, step))
+            if crop and not (crop[0] < crop[2] <= picture.width and crop[1] < crop[3] <= picture.height):
+                raise click.UsageError(f"--crop: that is no part of {picture.width}x{picture.height} pixels.")
+            strip.add(picture, f"{step} steps: {size:,} bytes", rate_and_quality(size, picture, original))
         if original:
             strip.add(upright(original), "original", f"{header.width}x{header.height}")
         picture = strip.draw()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -35,8 +34,11 @@ MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pict
 
 
 def _until_damage(segments: Iterable[bytes]) -> Iterator[bytes]:
-    with contextlib.suppress(TruncatedError):
+    try:
         yield from segments
+    except TruncatedError as error:
+        if not error.steps:
+            raise
 
 
 class Codec:

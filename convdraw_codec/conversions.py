@@ -17,7 +17,7 @@ import click
 
 from . import batch, bitstream
 from .errors import ImageError, TruncatedError
-from .messages import Chatter, Failure, failing
+from .messages import Chatter, Failure, failing, name_of
 from .outputs import STANDARD, write_output
 
 if TYPE_CHECKING:
@@ -165,13 +165,10 @@ class Decompressing:
             try:
                 return bitstream.read(data, steps=self.steps).header, []
             except TruncatedError as error:
-                if not error.steps:
-                    raise
                 if not self.allow_truncated:
-                    advice = f"--allow-truncated decodes the {error.steps} whole steps before"
-                    raise TruncatedError(f"{error}; {advice}", error.steps) from error
+                    raise advised(error) from error
                 header = bitstream.read(data, allow_truncated=True, steps=self.steps).header
-                return header, [f"{error}; decoding its {error.steps} whole steps"]
+                return header, [f"{error}; decoding its {header.steps} whole steps"]
 
     def convert(self, data: bytes, source: str, output: str, on_step: Callable[[int], None] | None) -> bytes:
         """The picture of a .cdr file, in the format that the output's suffix names."""
@@ -186,9 +183,14 @@ class Decompressing:
         codec = load_codec(self.model, self.threads)
         with failing("decode", source), contextlib.ExitStack() as stack:
             file = sys.stdin.buffer if source == STANDARD else stack.enter_context(open(source, "rb"))
-            for step, picture in enumerate(codec.progressive(file, allow_truncated=self.allow_truncated), 1):
-                save(output, encode(picture, output))
-                chatter.say(f"{output}: step {step}")
+            try:
+                for step, picture in enumerate(codec.progressive(file), 1):
+                    save(output, encode(picture, output))
+                    chatter.say(f"{output}: step {step}")
+            except TruncatedError as error:
+                if not (self.allow_truncated and error.steps):
+                    raise advised(error) from error
+                chatter.say(f"{name_of(source)}: {error}; {output} shows its {error.steps} whole steps")
 
     @settled
     def __call__(self, task: batch.Task) -> Done:
@@ -200,6 +202,13 @@ class Decompressing:
         picture = self.convert(data, source, output, None)
         save(output, picture)
         return Done(len(data), len(picture), header.width * header.height, tuple(notes))
+
+
+def advised(error: TruncatedError) -> TruncatedError:
+    """The same, with what can be done about it."""
+    if not error.steps:
+        return error
+    return TruncatedError(f"{error}; --allow-truncated decodes the {error.steps} whole steps before", error.steps)
 
 
 def upright(image: Image) -> Image:
@@ -265,12 +274,12 @@ def compared(original: Image, other: Image, size: int) -> str:
 
 def encode(picture: Image, output: str) -> bytes:
     """The picture in the format that the output's suffix names, with its metadata."""
-    from .images import METADATA
+    from .images import DAMAGE, METADATA
 
     encoded, picture_format = io.BytesIO(), format_of(output)
     metadata = {key: picture.info[key] for key in METADATA.values() if key in picture.info}
     try:
         picture.save(encoded, picture_format, **metadata)
-    except (OSError, ValueError) as error:  # too large for the format, say
+    except (OSError, *DAMAGE) as error:  # too large for the format, say, or with EXIF that makes no sense
         raise Failure(f"cannot write {output} as {picture_format}: {error}") from error
     return encoded.getvalue()

@@ -46,6 +46,7 @@ from .latents import (
     index_of,
     information_table,
 )
+from .lstm import lstm
 from .patches import enlarged, from_patches, to_patches
 from .residual import SQUARE, Residual, ResidualSize
 from .retouch import Retouch, RetouchSize
@@ -290,7 +291,7 @@ class ConvDRAW(nn.Module):
     @torch.no_grad()
     def widen_cells(self, ratios: Sequence[float]) -> None:
         """Let weights that were trained with other quantisers say the same in levels: each step's cells are so many
-        times as wide as they were."""
+        times as wide as they were. What all steps of a layer write, in cells, stays; and so does the retouch."""
         known = [torch.ones(n, device=self.initial_canvas.device) for n in self.coefficients]
         for t, ratio in enumerate(ratios):
             step, heads = self.config.steps[t], self.heads(t)
@@ -299,6 +300,8 @@ class ConvDRAW(nn.Module):
             parameters = dict(heads.named_parameters())
             parameters["history_embedding.weight"].mul_(known[step.layer][:, None, None])
             parameters["latent_embedding.weight"].mul_(ratio)
+            for name in ("posterior.weight", "posterior.bias"):
+                parameters[name].div_(ratio)
             parameters["prior_index.bias"].add_(moved.to(known[0]) / INDEX_UNIT)
             known[step.layer][step.first:step.last] = ratio
 
@@ -442,11 +445,8 @@ class ConvDRAW(nn.Module):
             error = self.overlap.gather(encoder.image - state.canvas / CANVAS_UNIT, step.layer)  # (1)
         error = to_patches(error, stride)
         embedded = F.relu(cores.error_embedding(error / 32) + encoder.embedded[step.layer])
-        c = encoder.c[step.layer]
         inputs = torch.cat([embedded, encoder.h[step.layer], state.h[step.layer] / UNIT], dim=1)
-        admit, keep, emit, candidate = cores.encoder_gates(inputs).float().chunk(4, dim=1)  # (2)
-        c = torch.sigmoid(keep + 1) * c + torch.sigmoid(admit) * torch.tanh(candidate)
-        h = torch.sigmoid(emit) * torch.tanh(c)
+        h, c = lstm(cores.encoder_gates(inputs), encoder.c[step.layer])  # (2)
         encoder.h[step.layer], encoder.c[step.layer] = h, c
         analysis = cores.analysis.weight[step.first:step.last]
         linear = F.conv2d(error / (heads.cell * error.shape[1]), analysis)

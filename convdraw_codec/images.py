@@ -24,8 +24,9 @@ _GREY = ("L", "1", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _COLOUR = ("RGB", "RGBX", "P", "RGBA", "RGBa", "PA", "CMYK", "YCbCr", "LAB", "HSV")
 _ROUNDED = ("YCbCr", "LAB", "HSV", "La", "RGBa")  # as RGB or grey, not quite the same
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
-# What Pillow raises for damaged files.
-DAMAGE = (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, TypeError, struct.error, zlib.error)
+# What Pillow raises for damaged files; its AVIF decoder, RuntimeError.
+DAMAGE = (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, TypeError, RuntimeError, struct.error,
+          zlib.error)
 # Chunks, and where Pillow keeps what they hold.
 METADATA = {"ICCP": "icc_profile", "EXIF": "exif", "XMP ": "xmp"}
 ALPHA = "ALPH"

@@ -141,14 +141,20 @@ def _large_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
     for i, (layer, coefficients) in enumerate(zip(config.layers, counts, strict=True)):
         core, kernel = f"cores.{i}.", (layer.kernel, layer.kernel)
         yield f"{DECODER}{core}synthesis.weight", (3 * layer.stride**2, coefficients, 1, 1)
+        yield f"{DECODER}{core}write.weight", (3 * layer.stride**2, layer.state, 1, 1)
         yield f"{DECODER}{core}decoder.gates_from_input.weight", (4 * layer.state, 2 * layer.embedding, *kernel)
         yield f"{DECODER}{core}decoder.gates_from_state.weight", (4 * layer.state, layer.state, *kernel)
         inputs = layer.embedding + layer.encoder_state + layer.state
         yield f"{ENCODER}{core}encoder_gates.weight", (4 * layer.encoder_state, inputs, *kernel)
     for t, step in enumerate(config.steps):
         layer = config.layers[step.layer]
-        kernel = layer.kernel, layer.kernel
-        yield f"{DECODER}steps.{t}.prior_context.weight", (layer.context, 2 * layer.embedding, *kernel)
+        heads, kernel = f"{DECODER}steps.{t}.", (layer.kernel, layer.kernel)
+        coarser = config.layers[step.layer - 1].state if step.layer else 0
+        refines = any(step.layer == earlier.layer and step.first < earlier.last and earlier.first < step.last
+                      for earlier in config.steps[:t])
+        yield f"{heads}prior_context.weight", (layer.context, 2 * layer.embedding, *kernel)
+        yield f"{heads}prior_state.weight", (layer.context, layer.state + coarser, *kernel)
+        yield f"{heads}prior_index.weight", ((step.last - step.first) * (1 + refines), layer.context, 1, 1)
     channels, square = config.retouch.channels, (3, 3)
     yield f"{DECODER}retouch.entry.weight", (channels, 3 * config.retouch.stride**2, *square)
     yield f"{DECODER}retouch.stored.weight", (channels, len(config.steps) + 1, 1, 1)

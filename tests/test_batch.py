@@ -39,6 +39,19 @@ def files(below: str) -> list[str]:
     return sorted(str(path.relative_to(below)) for path in Path(below).rglob("*") if path.is_file())
 
 
+def test_what_cannot_be_opened_is_not_taken_from_a_folder(folder):
+    Image.fromarray(synthetic(9, 16)).save("in/d.pdf")  # Pillow writes them, and reads none
+    assert run("compress", "in", "-o", "out", "--recursive", "--steps", "1", *MODEL).exit_code == 0
+    assert "d.cdr" not in files("out")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_second_run_has_nothing_left_to_do(folder, jobs):
+    assert run("compress", "in", "-o", "out", "-r", "--steps", "1", *MODEL).exit_code == 0
+    result = run("compress", "in", "-o", "out", "-r", "--skip-existing", "--jobs", jobs, *MODEL)
+    assert (result.exit_code, result.stderr) == (0, "5 files were there already\n")
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_folder_there_and_back(folder, jobs):
     result = run("compress", "in", "-o", "out", "--recursive", "--jobs", jobs, *MODEL)

@@ -1,5 +1,6 @@
 """The container: round trips, truncation, damage."""
 
+import itertools
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.sealing import seal
 from convdraw_codec import CdrError, TruncatedError, inspect, truncate
-from convdraw_codec.bitstream import HEADER_BYTES, MODES, Contents, Header, read, write
+from convdraw_codec.bitstream import HEADER_BYTES, MODES, Contents, Header, Incoming, read, write
 from convdraw_codec.colours import Colours
 
 colours = st.builds(Colours, st.tuples(*[st.integers(0, 255)] * 3), st.tuples(*[st.integers(-128, 127)] * 3))
@@ -99,6 +101,37 @@ def test_every_cut_is_noticed_and_keeps_its_whole_steps():
         if whole:
             kept = read(SAMPLE[:length], allow_truncated=True)
             assert (kept.header.steps, kept.segments, kept.chunks) == (whole, segments[:whole], contents.chunks)
+
+
+def test_what_follows_a_part_of_a_step_does_not_count_as_one():
+    data = truncate(SAMPLE, size=len(SAMPLE) - 2)
+    whole = read(data).header.steps
+    with pytest.raises(TruncatedError, match="4 bytes follow") as caught:
+        read(data + b"more")
+    assert caught.value.steps == whole == read(SAMPLE).header.steps - 1
+    with pytest.raises(TruncatedError, match="more bytes follow") as caught:
+        list(Incoming([data + b"more"]).segments())
+    assert caught.value.steps == whole
+
+
+def test_what_follows_the_last_step_is_not_waited_for():
+    pieces = itertools.chain([SAMPLE], itertools.repeat(b"more"))
+    with pytest.raises(TruncatedError, match="more bytes follow"):
+        list(Incoming(pieces).segments())
+
+
+@pytest.mark.parametrize("cut", [0, 2])
+def test_sealing_makes_checksums_right(cut):
+    """What hostile inputs of the bench are made with."""
+    data = truncate(SAMPLE, size=len(SAMPLE) - cut)
+    assert seal(data) == data
+    wrong = bytearray(data)
+    wrong[HEADER_BYTES - 9] ^= 1  # a colour
+    wrong[-5] ^= 1  # the last byte of a payload
+    with pytest.raises(CdrError):
+        read(bytes(wrong))
+    assert read(seal(bytes(wrong))).segments[-1] != read(data).segments[-1]
+    assert seal(data[:9]) == data[:9]
 
 
 def test_segments_out_of_order_are_noticed():

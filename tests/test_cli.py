@@ -5,14 +5,15 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
+from PIL import Image, ImageOps
 
-from convdraw_codec import __version__, truncate
+from convdraw_codec import __version__, bitstream, truncate
 from convdraw_codec.cli import main
 
 from .conftest import synthetic
@@ -158,6 +159,14 @@ def test_follow_writes_a_picture_for_each_step(folder):
     assert "out.png: step 6" in result.stderr
     assert "cut.cdr: it ends inside step 7 of 7" in result.stderr
     assert run("decompress", "in.cdr", "-o", "-", "--follow", *MODEL).exit_code == 2
+    result = run("decompress", "cut.cdr", "-o", "out.png", "--force", "--follow", "--allow-truncated", *MODEL)
+    assert result.exit_code == 0, result.stderr
+    assert "cut.cdr: it ends inside step 7 of 7; out.png shows its 6 whole steps" in result.stderr
+    Path("cut.cdr").write_bytes(Path("in.cdr").read_bytes()[:40])
+    for more in ((), ("--allow-truncated",)):
+        result = run("decompress", "cut.cdr", "-o", "none.png", "--follow", *more, *MODEL)
+        assert_fails(result, "cut.cdr", "it ends inside step 1 of 7")
+        assert not Path("none.png").exists()
 
 
 def test_a_budget_in_decibels(folder):
@@ -289,6 +298,30 @@ def test_orientation_may_be_kept(folder):
     for options, size in (((), "24x32"), (("--keep-orientation",), "32x24")):
         assert run("compress", "turned.jpg", "-o", "turned.cdr", "--force", *options, *MODEL).exit_code == 0
         assert size in run("info", "turned.cdr").stdout
+
+
+def test_a_part_of_a_turned_picture(folder):
+    """Parts are those of what is shown."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(synthetic(24, 32)).save("turned.jpg", exif=exif)
+    run("compress", "turned.jpg", "-o", "turned.cdr", "--keep-orientation", *MODEL)
+    draw = ("montage", "turned.cdr", "-o", "strip.png", "--width", "24", "--steps", "1", *MODEL)
+    assert_fails(run(*draw, "--crop", "0,0,32,24"), "--crop", "24x32", code=2)
+    assert run(*draw, "--crop", "0,0,24,32").exit_code == 0
+    shown = opened("strip.png").crop((0, 0, 24, 32))
+    run("decompress", "turned.cdr", "-o", "back.png", "--steps", "1", *MODEL)
+    assert shown.tobytes() == ImageOps.exif_transpose(opened("back.png")).tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".jpg", ".webp"])
+def test_metadata_that_make_no_sense_are_a_failure_or_go_along(folder, suffix):
+    contents = bitstream.read(Path("in.cdr").read_bytes())
+    Path("bad.cdr").write_bytes(bitstream.write(replace(contents, chunks={"EXIF": b"Exif\0\0no TIFF"})))
+    result = run("decompress", "bad.cdr", "-o", f"out{suffix}", *MODEL)
+    if result.exit_code:
+        assert_fails(result, f"out{suffix}")
+    assert Path(f"out{suffix}").exists() == (result.exit_code == 0)
 
 
 def test_comparing(folder):

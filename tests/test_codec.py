@@ -11,11 +11,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 
 from bench.verify import estimate
-from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, truncate
-from convdraw_codec.bitstream import Contents, Header, read, write
+from convdraw_codec import CdrError, Codec, ImageError, ModelError, TruncatedError, inspect, model_file, truncate
+from convdraw_codec.bitstream import HEADER_BYTES, Contents, Header, read, write
 from convdraw_codec.choices import FILLS
 from convdraw_codec.colour_axes import colours_of
 from convdraw_codec.colours import Colours
@@ -106,6 +106,9 @@ def test_streams_that_end_early(tiny):
     for bad in (b"", b"no", data[:9], b"\xff" + data):
         with pytest.raises(CdrError):
             tiny.progressive(io.BytesIO(bad))
+    for allowed in (False, True):  # without a step there is nothing to show
+        with pytest.raises(TruncatedError, match="step 1 of 7"):
+            list(tiny.progressive(io.BytesIO(data[:HEADER_BYTES + 3]), allow_truncated=allowed))
 
 
 def test_fills_differ_while_steps_are_missing(tiny):
@@ -215,6 +218,17 @@ def test_other_damage_is_not_taken_for_that_of_exif(tiny, tmp_path):
     (tmp_path / "p.png").write_bytes(data[:-12] + bad + data[-12:])
     with pytest.raises(ImageError, match="damaged"):
         tiny.compress(tmp_path / "p.png", 1)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_a_damaged_avif_is_one(tiny, tmp_path):
+    """Its decoder has errors of its own."""
+    Image.fromarray(synthetic(40, 60)).save(tmp_path / "p.avif")
+    data = bytearray((tmp_path / "p.avif").read_bytes())
+    data[-40:] = bytes(40)
+    (tmp_path / "p.avif").write_bytes(data[:-20])
+    with pytest.raises(ImageError, match="damaged"):
+        tiny.compress(tmp_path / "p.avif", 1)
 
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4), np.float32),
@@ -534,12 +548,12 @@ def changed(config: dict, path: tuple, value: object) -> None:
     (("steps", 0, "first"), 0.0), (("steps", 0, "last"), 10**9), (("steps", 0, "layer"), 7),
     (("steps", 0, "quantiser"), float("inf")), (("steps", 0, "quantiser"), "1"), (("layers", 0, "state"), 8.5),
     (("layers", 0, "state"), 20_000), (("layers", 0, "embedding"), 0), (("layers", 0, "stride"), 20_000),
-    (("layers", 1, "kernel"), 999), (("layers", 1, "context"), 10**6), (("layers", 1, "encoder_state"), 10**6),
+    (("layers", 1, "kernel"), 999), (("layers", 1, "context"), 10**4), (("layers", 1, "encoder_state"), 10**6),
     (("retouch", "layers"), 10**9), (("retouch", "channels"), 10**5), (("retouch", "stride"), True),
     (("residual", "layers"), 10**9), (("residual", "channels"), 10**6), (("residual",), None),
     (("layers",), []), (("layers",), 3), (("steps",), [1]), (("name",), None),
 ])
-def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(tmp_path, path, value):
+def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(tmp_path, monkeypatch, path, value):
     from safetensors import safe_open
     from safetensors.torch import save_file
 
@@ -551,12 +565,16 @@ def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(t
         steps = "steps.0." if path[0] == "residual" else ""
         channels = config[path[0]]["channels"]
         tensors[f"decoder.{path[0]}.{steps}hidden.{value - 3}.weight"] = torch.zeros(channels, channels, 3, 3).char()
+    if path[-1] == "context":  # what looks around fits, at the least
+        for t in (2, 4, 5):
+            tensors[f"decoder.steps.{t}.prior_context.weight"] = torch.zeros(value, 8, 3, 3).char()
     if path[-1] == "encoder_state":  # a small tensor that fits
         tensors["encoder.cores.1.encoder_gates.bias"] = torch.zeros(4 * value).half()
     save_file(tensors, tmp_path / "m.safetensors", metadata | {"config": json.dumps(config)})
     if path == ("name",):  # it decides nothing
         assert Codec(tmp_path / "m.safetensors").fingerprint == Codec(TINY_MODEL).fingerprint
         return
+    monkeypatch.setattr(model_file, "ConvDRAW", None)  # what would be made of it
     with pytest.raises(ModelError):
         Codec(tmp_path / "m.safetensors")
 

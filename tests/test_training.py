@@ -144,12 +144,19 @@ def test_a_run_begins_with_the_weights_of_a_file(photographs, tmp_path):
 def test_a_run_begins_with_weights_for_other_quantisers(tmp_path):
     """What they say in cells moves along: it costs less than to leave it."""
     torch.manual_seed(1)
-    save_model(ConvDRAW(CONFIG), tmp_path / "m.safetensors")  # its first scales are those of photographs
+    original = ConvDRAW(CONFIG)  # its first scales are those of photographs
+    for heads in original.steps:
+        torch.nn.init.constant_(heads.posterior.bias, 2**-10)
+    save_model(original, tmp_path / "m.safetensors")
     steps = tuple(replace(step, quantiser=step.quantiser * (0.5 if step.layer else 1.0)) for step in CONFIG.steps)
     config, x, stored = replace(CONFIG, steps=steps), batch(), torch.full((4,), 7)
     moved, left = ConvDRAW(config), ConvDRAW(config)
     thaw(tmp_path / "m.safetensors", moved)
     thaw(tmp_path / "m.safetensors", left)
+    for step, old, heads, learned in zip(moved.config.steps, CONFIG.steps, moved.steps, original.steps, strict=True):
+        corrections = (module.posterior.bias * quantiser for module, quantiser in (
+            (heads, step.quantiser), (learned, old.quantiser)))  # in levels
+        torch.testing.assert_close(*corrections)
     left.widen_cells([step.quantiser / old.quantiser for step, old in zip(CONFIG.steps, steps, strict=True)])
     canvas = moved.to_canvas(x, [Colours((118, 116, 108))] * 4)  # with all its chroma
     with torch.no_grad():
@@ -317,6 +324,12 @@ def test_configurations_that_make_no_sense(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ConfigError, match="no training configuration"):
         load_config(path)
+
+
+@pytest.mark.parametrize("change", [{"crop": 20}, {"crop": 0}, {"strength": 0.0}, {"complete": 1.5}])
+def test_recipes_that_make_no_sense(change):
+    with pytest.raises(ConfigError):
+        replace(SHORT, **change)
 
 
 def test_no_photographs(tmp_path):

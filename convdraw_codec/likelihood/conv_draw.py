@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from ..errors import ConfigError
+from ..lstm import lstm
 from ..patches import from_patches, to_patches
-from .generative import Generative, Picture, as_the_prior, check_sizes, gaussian, lstm
+from .generative import Generative, Picture, as_the_prior, check_sizes, gaussian
 from .products import Down, Each, Up
 
 

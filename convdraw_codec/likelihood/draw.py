@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from ..errors import ConfigError
-from .generative import Generative, Picture, as_the_prior, check_sizes, gaussian, lstm
+from ..lstm import lstm
+from .generative import Generative, Picture, as_the_prior, check_sizes, gaussian
 
 LOG_SIZE = (-8.0, 8.0)  # logarithms of what a window is like, beyond which numbers overflow
 

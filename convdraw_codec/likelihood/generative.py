@@ -212,10 +212,3 @@ def sample(model: Generative, count: int, generator: torch.Generator | None = No
     if model.picture.output == "gaussian":
         pictures = pictures * LEVELS_A_UNIT / LEVELS + 0.5
     return pictures.clamp(0, 1)
-
-
-def lstm(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """h and c of a long short-term memory from its gates, (B, 4n, ...), and its last c, (B, n, ...)."""
-    admit, keep, emit, candidate = gates.float().chunk(4, dim=1)
-    c = torch.sigmoid(keep + 1) * c + torch.sigmoid(admit) * torch.tanh(candidate)
-    return torch.sigmoid(emit) * torch.tanh(c), c

@@ -67,6 +67,14 @@ class CodecRecipe(Recipe):
     strength: float
     complete: float
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        multiple = self.model.layers[0].stride
+        if self.crop < multiple or self.crop % multiple:
+            raise ConfigError(f"a crop is a multiple of the coarsest stride, {multiple}, not {self.crop}")
+        if self.strength <= 0 or not 0 <= self.complete <= 1:
+            raise ConfigError("the strength is larger than 0, and complete lies from 0 to 1")
+
 
 @dataclass(frozen=True)
 class LikelihoodRecipe(Recipe):

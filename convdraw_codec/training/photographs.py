@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..images import DAMAGE
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm"}
 HELD_OUT = 6  # every 6th photograph validates
@@ -29,7 +30,7 @@ def load(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, *DAMAGE, Image.DecompressionBombError) as error:
         raise ConfigError(f"{path} cannot be read as a photograph: {error}") from error
 
 

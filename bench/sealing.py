@@ -1,0 +1,33 @@
+"""Files with right checksums, so that what is wrong behind them is reached."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from convdraw_codec import bitstream
+from convdraw_codec.errors import CdrError
+
+
+def seal(data: bytes) -> bytes:
+    """The same bytes with right checksums, and nothing behind the last of them, as far as it is a file at all."""
+    if len(data) < bitstream.HEADER_BYTES:
+        return data
+    sealed, offset = bytearray(data), bitstream.HEADER_BYTES
+    sealed[:5] = bitstream.MAGIC + bytes([bitstream.VERSION])
+    struct.pack_into("<I", sealed, offset - 4, zlib.crc32(sealed[:offset - 4]))
+    try:
+        header = bitstream.parse_header(bytes(sealed))
+    except CdrError:
+        return bytes(sealed)
+    chain = header.pack()[1]
+    for number in range(header.chunks + header.steps + header.cut):
+        start, offset = offset, offset + bitstream.CHUNK_NAME_BYTES * (number < header.chunks)
+        parsed = bitstream._parse_length(sealed, offset)
+        if parsed is None or sum(parsed) + bitstream.CHECKSUM_BYTES > len(sealed):
+            return bytes(sealed)
+        offset = sum(parsed)
+        chain = zlib.crc32(sealed[start:offset], chain)
+        struct.pack_into("<I", sealed, offset, chain)
+        offset += bitstream.CHECKSUM_BYTES
+    return bytes(sealed[:offset])

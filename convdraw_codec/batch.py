@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +29,7 @@ def plan(inputs: list[Path], folder: Path, suffix: str, accepted: set[str], recu
 
     Targets lie in ``folder``, with the suffix; what comes from below an input folder keeps its place below it.
     accepted: suffixes, lower case. Raises CdrawError for a folder without ``recursive``, for two inputs that
-    would become the same file, and if nothing is left.
+    would become the same file, and if nothing is left; OSError for a folder that cannot be read.
     """
     tasks: dict[Path, Task] = {}
     for given in inputs:
@@ -37,7 +38,7 @@ def plan(inputs: list[Path], folder: Path, suffix: str, accepted: set[str], recu
         elif not recursive:
             raise CdrawError(f"{given} is a folder; --recursive takes the files below it")
         else:
-            below = sorted(path for path in given.rglob("*") if path.suffix.lower() in accepted and path.is_file())
+            below = sorted(path for path in _below(given) if path.suffix.lower() in accepted and path.is_file())
             found = [(path, path.relative_to(given)) for path in below]
         for source, place in found:
             task = Task(source, (folder / place).with_suffix(suffix))
@@ -49,8 +50,19 @@ def plan(inputs: list[Path], folder: Path, suffix: str, accepted: set[str], recu
     return list(tasks.values())
 
 
-def run(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterator[tuple[Task, Result]]:
-    """``work`` on every task, in ``jobs`` processes; results as they come. ``work`` can be pickled if jobs > 1."""
+def _below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder; unlike ``rglob``, it passes over no folder in silence."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place, name) for name in names)
+
+
+def run(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterator[tuple[Task, Result | None]]:
+    """``work`` on every task, in ``jobs`` processes; results as they come, None where a process was killed. ``work``
+    can be pickled if jobs > 1."""
     if jobs == 1 or not tasks:
         for task in tasks:
             yield task, work(task)
@@ -60,7 +72,11 @@ def run(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterato
         futures = {pool.submit(work, task): task for task in tasks}
         try:
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    result = None
+                yield futures[future], result
         finally:
             pool.shutdown(cancel_futures=True)
 

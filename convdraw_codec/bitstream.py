@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -224,6 +225,7 @@ def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None
     damaged gives the whole steps before that place. Raises CdrError.
     """
     header = parse_header(data)
+    steps = None if steps is None else operator.index(steps)
     if steps is not None and not 1 <= steps <= header.steps:
         raise CdrError(f"it stores {header.steps} whole steps, so {steps} cannot be taken from it")
     reader = _Reader(data, header)
@@ -269,14 +271,17 @@ def pieces(file: IO[bytes]) -> Iterator[bytes]:
     return iter(lambda: read(READ_BYTES), b"")
 
 
-def truncate(data: bytes, steps: int | None = None, *, size: int | None = None) -> bytes:
+def truncate(data: bytes | str | PathLike[str], steps: int | None = None, *, size: int | None = None) -> bytes:
     """The same picture in fewer bytes: with only the first ``steps`` steps, or in at most ``size`` bytes.
 
-    With ``steps``, it is what ``compress`` with that many would write. A ``size`` may cut the last step short.
-    Raises CdrError if the file is damaged, stores fewer steps, or cannot become so small.
+    data: bytes or a path. With ``steps``, it is what ``compress`` with that many would write. A ``size`` may cut the
+    last step short. Raises CdrError if the file is damaged, stores fewer steps, or cannot become so small.
     """
     if (steps is None) == (size is None):
         raise ValueError("give either steps or size")
+    if isinstance(data, (str, PathLike)):
+        with open(data, "rb") as file:
+            data = file.read()
     contents = read(data, steps=steps)
     return write(contents if size is None else _cut(contents, size))
 

@@ -33,7 +33,7 @@ from .conversions import (
     upright,
 )
 from .errors import CdrawError
-from .messages import Chatter, Failure, failing, name_of
+from .messages import Chatter, Failure, failing, name_of, print_out
 from .option_types import Amount, Bytes, Numbers
 from .outputs import STANDARD
 
@@ -125,7 +125,8 @@ def run_batch(action: str, tasks: list[batch.Task], work: Callable[[batch.Task],
     table: list[tuple[batch.Task, Done]] = []
     with chatter.progress(action, len(started)) as on_task:
         for number, (task, done) in enumerate(batch.run(started, work, jobs), 1):
-            table.append((task, done))
+            killed = f"cannot work on {task.source}: a process was killed, perhaps for want of memory"
+            table.append((task, done or Done(failure=killed)))
             on_task(number)
     failed = [(task, done) for task, done in table if done.failure]
     table = [(task, done) for task, done in table if not done.failure]
@@ -156,10 +157,11 @@ def plan_batch(inputs: tuple[str, ...], output: str | None, suffix: str, accepte
         raise click.UsageError("standard input and output take one file.")
     if output is None or (os.path.lexists(output) and not os.path.isdir(output)):
         raise click.UsageError("many files go to a folder: -o FOLDER/.")
-    try:
-        tasks = batch.plan([Path(name) for name in inputs], Path(output), suffix, accepted, recursive)
-    except CdrawError as error:
-        raise click.UsageError(f"{error}.") from error
+    with failing("read", "the folders"):
+        try:
+            tasks = batch.plan([Path(name) for name in inputs], Path(output), suffix, accepted, recursive)
+        except CdrawError as error:
+            raise click.UsageError(f"{error}.") from error
     with failing("write", output):
         for folder in {task.target.parent for task in tasks}:
             folder.mkdir(parents=True, exist_ok=True)
@@ -194,7 +196,8 @@ def compress(inputs: tuple[str, ...], output: str | None, steps: int | None, siz
         import PIL.Image
 
         PIL.Image.init()
-        known = {suffix for suffix, name in PIL.Image.registered_extensions().items() if name in PIL.Image.OPEN}
+        opened = {*PIL.Image.OPEN, "MPO"}  # which are opened as JPEG
+        known = {suffix for suffix, name in PIL.Image.registered_extensions().items() if name in opened}
         tasks = plan_batch(inputs, output, ".cdr", known, recursive)
         threads = threads or batch.threads_each(jobs)
     options = Compressing(model, threads, force, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr,
@@ -280,10 +283,10 @@ def info(input: str, chatter: Chatter) -> None:
         data = read_input(input)
         contents = bitstream.read(data)
     header = contents.header
-    click.echo(f"{name_of(input)}: {header.width}x{header.height} {header.mode}, {size_summary(data, header)}, "
-               f"model {header.model}")
+    print_out(f"{name_of(input)}: {header.width}x{header.height} {header.mode}, {size_summary(data, header)}, "
+              f"model {header.model}")
     if chatter.verbose:
-        click.echo(step_sizes(data))
+        print_out(step_sizes(data))
 
 
 @main.command()
@@ -328,12 +331,12 @@ def selftest(threads: int | None) -> None:
     failed = False
     for outcome in outcomes():
         if not outcome.pictures:
-            click.echo(f"{outcome.path}: not exact on this machine, and not used")
+            print_out(f"{outcome.path}: not exact on this machine, and not used")
             continue
         failed |= bool(outcome.wrong) and outcome.path == used
         verdict = f"wrong in {', '.join(outcome.wrong)}" if outcome.wrong else "exact"
-        click.echo(f"{outcome.path}: {verdict}; {outcome.pictures} pictures in {outcome.seconds:.1f} s"
-                   + "; used here" * (outcome.path == used))
+        print_out(f"{outcome.path}: {verdict}; {outcome.pictures} pictures in {outcome.seconds:.1f} s"
+                  + "; used here" * (outcome.path == used))
     if failed:
         raise Failure("this machine shows wrong pixels: please report it, with what is printed above")
 
@@ -354,7 +357,8 @@ def compare(original: str, inputs: tuple[str, ...], model: str | None, threads: 
     for source in inputs:
         other, size = load_any(source, model, threads)
         with failing("compare", source):
-            click.echo(f"{name_of(source)}: {compared(first, other, size)}")
+            verdict = compared(first, other, size)
+        print_out(f"{name_of(source)}: {verdict}")
 
 
 @main.command()
@@ -429,6 +433,8 @@ def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None
 
     if threads:
         torch.set_num_threads(threads)
+    if not output.parent.is_dir():
+        raise Failure(f"cannot write {output}: there is no folder {output.parent}")
     with failing("train on", config):
         run(load_config(find_config(config)), list(data), output, chatter.say, origin=origin,
             checkpoint_minutes=minutes)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
+import operator
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.resources import as_file, files
 from os import PathLike
 from pathlib import Path
@@ -48,7 +52,7 @@ class Codec:
     convolution: how exact convolutions are computed, "int8", "int16", "float32" or "float64": the same pixels, each
     slower than the one before; None is the fastest that adds exactly on this machine.
     Raises ModelError for a file that is no usable model, MachineError if the convolution does not, or none does.
-    Instances may be shared between threads.
+    Instances may be shared between threads, and pickled: what is unpickled loads the same model anew.
     """
 
     def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None):
@@ -62,8 +66,13 @@ class Codec:
                 loaded = load_model(path, convolution)
         else:
             loaded = load_model(model, convolution)
+        self._made_from = model, convolution
         self._model, self._coder, self._residual_coder = loaded.model, loaded.latents, loaded.residuals
         self.fingerprint = loaded.fingerprint
+
+    def __reduce__(self) -> tuple:
+        model, convolution = self._made_from
+        return partial(Codec, convolution=convolution), (model,)
 
     @property
     def total_steps(self) -> int:
@@ -87,14 +96,16 @@ class Codec:
 
         image: a Pillow image, a uint8 array (H, W, 3) or (H, W), or a path. How much is stored: the first
         ``steps`` steps; at most ``size`` bytes, or ``bpp`` bits per pixel; as little as gives ``psnr`` decibels
-        over R, G and B (all steps of the model, if that is not enough); ``lossless``, every pixel exactly; by default,
-        all steps of the model. Alpha channel and metadata are kept unless ``drop_alpha`` or ``strip`` says otherwise.
-        The picture is turned as its EXIF orientation says, unless ``keep_orientation`` leaves pixels and orientation as
-        they are. on_step is called with the number of each finished step. Raises ImageError (a ValueError), CdrError if
-        it cannot be so small, ValueError for arguments that make no sense.
+        over R, G and B (all steps of the model, with a UserWarning, if that is not enough); ``lossless``, every pixel
+        exactly; by default, all steps of the model. Alpha channel and metadata are kept unless ``drop_alpha`` or
+        ``strip`` says otherwise. The picture is turned as its EXIF orientation says, unless ``keep_orientation`` leaves
+        pixels and orientation as they are. on_step is called with the number of each finished step. Raises ImageError
+        (a ValueError), CdrError if it cannot be so small, ValueError or TypeError for arguments that make no sense.
         """
         if sum(budget is not None for budget in (steps, size, bpp, psnr)) + lossless > 1:
             raise ValueError("give only one of steps, size, bpp, psnr and lossless")
+        if not all(0 <= budget < math.inf for budget in (size, bpp, psnr) if budget is not None):
+            raise ValueError("size, bpp and psnr are numbers from 0 on")
         if lossless:
             steps = self.lossless_steps
         picture = open_picture(image, keep_orientation).without(alpha=drop_alpha, metadata=strip)
@@ -116,6 +127,9 @@ class Codec:
                 encoding.close()  # and with it the memory of the encoder
                 del painter
                 return self._least(original, bitstream.write(contents), psnr)
+        if psnr is not None:
+            warnings.warn(f"all steps together give less than {psnr:g} decibels; lossless keeps every pixel",
+                          UserWarning, stacklevel=2)
         return bitstream.write(contents)
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
@@ -135,7 +149,7 @@ class Codec:
 
     def _encode(self, picture: Picture, colours: Colours, steps: int | None) -> Generator[tuple[bytes, Painter]]:
         """The segment of each step, and what shows the picture after it, which the next step changes."""
-        steps = self.total_steps if steps is None else steps
+        steps = self.total_steps if steps is None else operator.index(steps)
         if not 1 <= steps <= self.lossless_steps:
             raise ValueError(f"steps must be 1 to {self.total_steps}, or up to {self.lossless_steps} with residual "
                              f"steps, not {steps}")
@@ -204,13 +218,15 @@ class Codec:
 
         steps: use only the first so many. fill: what stands in for what is not stored. "retouch" shows the
         likeliest picture; "mean" takes the steps on the mean of the prior, "sample" on a sample drawn with ``seed``
-        (>= 0); "none" leaves the canvas as it is; where residual steps follow, it is "retouch". reduce: 2, 4 or 8, for
-        a picture so many times smaller on each side (rounded up), sooner, without the steps that are finer than it
-        can show. allow_truncated: decode the whole steps of a file that ends early. ICC profile, EXIF and XMP go to
-        the image's ``info``. Raises CdrError (a ValueError) for a file that cannot be decoded as asked.
+        (0 to 2**64 - 1); "none" leaves the canvas as it is; where residual steps follow, it is "retouch". reduce: 2, 4
+        or 8, for a picture so many times smaller on each side (rounded up), sooner, without the steps that are finer
+        than it can show. allow_truncated: decode the whole steps of a file that ends early. ICC profile, EXIF and XMP
+        go to the image's ``info``. Raises CdrError (a ValueError) for a file that cannot be decoded as asked.
         """
         if fill not in FILLS:
             raise ValueError(f"fill must be one of {FILLS}, not {fill!r}")
+        if not 0 <= seed < 2**64:
+            raise ValueError("a seed is a whole number from 0 to 2**64 - 1")
         if reduce not in REDUCTIONS:
             raise ValueError(f"reduce must be one of {REDUCTIONS}, not {reduce}")
         total = self._steps_within(reduce)
@@ -251,7 +267,11 @@ class Codec:
         return max(number for number, quantiser in enumerate(quantisers, 1) if quantiser >= finest)
 
     def _read(self, data: Data, steps: int | None, allow_truncated: bool) -> Contents:
-        data = Path(data).read_bytes() if isinstance(data, (str, PathLike)) else bytes(data)
+        if isinstance(data, (str, PathLike)):
+            data = Path(data).read_bytes()
+        elif not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a .cdr file is bytes or a path, not {type(data).__name__}")
+        data = bytes(data)
         self._check(bitstream.parse_header(data))
         return bitstream.read(data, steps=steps, allow_truncated=allow_truncated)
 

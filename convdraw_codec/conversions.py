@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 def read_input(source: str) -> bytes:
     """All of a file, or of standard input for "-"."""
-    return sys.stdin.buffer.read() if source == STANDARD else Path(source).read_bytes()
+    if source != STANDARD:
+        return Path(source).read_bytes()
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed")
+    return sys.stdin.buffer.read()
 
 
 def choose_output(source: str, output: str | None, suffix: str, force: bool) -> str:
@@ -228,7 +233,7 @@ def load_any(source: str, model: str | None, threads: int | None) -> tuple[Image
     with failing("read", source):
         content = read_input(source)
     with failing("decode", source), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of what is lost: it is lost on both sides
+        warnings.simplefilter("ignore")  # of what is lost: it is lost on both sides
         if content.startswith(bitstream.MAGIC):
             return upright(load_codec(model, threads).decompress(content)), len(content)
         return read_picture(io.BytesIO(content)).pixels, len(content)
@@ -274,12 +279,35 @@ def compared(original: Image, other: Image, size: int) -> str:
 
 def encode(picture: Image, output: str) -> bytes:
     """The picture in the format that the output's suffix names, with its metadata."""
+    from PIL.PngImagePlugin import PngInfo
+
     from .images import DAMAGE, METADATA
 
     encoded, picture_format = io.BytesIO(), format_of(output)
-    metadata = {key: picture.info[key] for key in METADATA.values() if key in picture.info}
+    metadata: dict[str, Any] = {key: picture.info[key] for key in METADATA.values() if key in picture.info}
+    if picture_format == "PNG" and "xmp" in metadata:  # which Pillow takes as text alone
+        metadata["pnginfo"] = PngInfo()
+        metadata["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.pop("xmp").decode(errors="replace"))
     try:
         picture.save(encoded, picture_format, **metadata)
+        lost = lost_in(encoded, picture)
     except (OSError, *DAMAGE) as error:  # too large for the format, say, or with EXIF that makes no sense
         raise Failure(f"cannot write {output} as {picture_format}: {error}") from error
+    if lost:
+        raise Failure(f"cannot write {output} as {picture_format}: {lost}; .png holds all of it")
     return encoded.getvalue()
+
+
+def lost_in(encoded: io.BytesIO, picture: Image) -> str:
+    """What of a picture its encoded form cannot hold, in words. Raises what Pillow does."""
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(encoded) as back:
+            if back.size != picture.size:
+                return f"it would have {back.width}x{back.height} pixels"
+            if picture.mode.endswith("A") and not back.has_transparency_data:
+                return "it would lose its alpha channel"
+    except PIL.UnidentifiedImageError:  # a PDF, say, which Pillow only writes
+        pass
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -14,7 +15,7 @@ from typing import BinaryIO, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .bitstream import LARGEST_SIDE
+from .bitstream import LARGEST_SIDE, MAGIC
 from .errors import CdrError, ImageError
 
 ImageLike: TypeAlias = "Picture | Image.Image | np.ndarray | str | PathLike[str]"
@@ -27,6 +28,8 @@ _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 # What Pillow raises for damaged files; its AVIF decoder, RuntimeError.
 DAMAGE = (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, TypeError, RuntimeError, struct.error,
           zlib.error)
+# Raw modes of 16 bits that Pillow cuts to 8 as it loads them.
+_DEEP = re.compile(r"(RGB|LA|CMYK)\w*;16")
 # Chunks, and where Pillow keeps what they hold.
 METADATA = {"ICCP": "icc_profile", "EXIF": "exif", "XMP ": "xmp"}
 ALPHA = "ALPH"
@@ -94,7 +97,7 @@ def open_picture(image: ImageLike, keep_orientation: bool = False) -> Picture:
 
     Arrays are uint8, (H, W, 3) or (H, W). The picture is turned as its EXIF orientation says, which then is gone,
     unless ``keep_orientation``. A UserWarning says what a conversion loses. Raises ImageError for what is no picture,
-    OSError for a path that cannot be read.
+    OSError for a path that cannot be read, TypeError for anything else.
     """
     if isinstance(image, Picture):
         return image
@@ -106,6 +109,8 @@ def open_picture(image: ImageLike, keep_orientation: bool = False) -> Picture:
         return _checked(Picture(Image.fromarray(np.ascontiguousarray(image))))
     if isinstance(image, Image.Image):
         return _checked(_convert(image, keep_orientation))
+    if not isinstance(image, (str, PathLike)):
+        raise TypeError(f"a picture is a Pillow image, a uint8 array or a path, not {type(image).__name__}")
     return read_picture(image, keep_orientation)
 
 
@@ -115,15 +120,35 @@ def read_picture(source: str | PathLike[str] | BinaryIO, keep_orientation: bool 
         with Image.open(source) as opened:
             return _checked(_convert(opened, keep_orientation))
     except UnidentifiedImageError as error:
+        if _beginning(source) == MAGIC:
+            raise ImageError("it is a .cdr file already; cdraw truncate makes it smaller") from error
         raise ImageError("it is no picture that Pillow can read") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError("it has more pixels than Pillow takes; PIL.Image.MAX_IMAGE_PIXELS says how many") from error
     except (CdrError, ImageError):
         raise
     except OSError as error:
         if error.errno is not None:  # the file could not be read; without a number, it is damaged
             raise
         raise ImageError(f"its picture is damaged ({error})") from error
-    except (*DAMAGE, Image.DecompressionBombError) as error:
+    except DAMAGE as error:
         raise ImageError(f"its picture is damaged ({error})") from error
+
+
+def _beginning(source: str | PathLike[str] | BinaryIO) -> bytes:
+    if isinstance(source, (str, PathLike)):
+        with open(source, "rb") as file:
+            return file.read(len(MAGIC))
+    source.seek(0)
+    return source.read(len(MAGIC))
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a file that Pillow has opened, and not loaded, has more than 8 bits a channel, of which it drops some."""
+    for tile in getattr(image, "tile", ()):
+        if _DEEP.search(str(tile[3])) or (tile[0].startswith("ppm") and tile[3][1] > 255):
+            return True
+    return False
 
 
 def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
@@ -131,11 +156,12 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
         raise ImageError("it is animated, and a .cdr file holds one picture")
     if image.mode not in _GREY + _COLOUR:
         raise ImageError(f"pictures of Pillow mode {image.mode} are not supported")
+    deep, from_ppm = _is_deep(image), image.format == "PPM"
     if not keep_orientation:
         image = turned(image)
     metadata = {name: _as_bytes(image.info[key]) for name, key in METADATA.items() if image.info.get(key)}
     grey, lost, was = image.mode in _GREY, "", image.mode
-    if image.mode.startswith("I") or image.mode == "F":
+    if deep or image.mode.startswith("I") or image.mode == "F":
         lost = "depth beyond 8 bits"
     elif image.mode == "CMYK":
         lost = "the separation into CMYK"
@@ -143,8 +169,8 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
         lost = f"the exact {image.mode}"
     if image.mode in ("CMYK", "LAB"):
         metadata.pop("ICCP", None)  # it speaks of other channels
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _to_levels(image, sixteen_bits=image.mode.startswith("I;") or from_ppm)
     image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
     alpha = None
     if image.has_transparency_data:
@@ -153,6 +179,15 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
     if lost and was not in _ROUNDED:
         warnings.warn(f"{lost} is not kept", UserWarning, stacklevel=3)
     return Picture(image.convert("L" if grey else "RGB"), alpha, metadata, lost)
+
+
+def _to_levels(image: Image.Image, *, sixteen_bits: bool) -> Image.Image:
+    """Of large numbers: 0 to 255 are levels, and whole ones beyond, up to 65535, levels of 16 bits."""
+    values = np.asarray(image)
+    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    if not (low >= 0 and high <= (255 if image.mode == "F" else 65535)):
+        raise ImageError(f"its values, in Pillow mode {image.mode}, are no levels: they go from {low:g} to {high:g}")
+    return Image.fromarray((values // 257 if sixteen_bits or high > 255 else values).astype(np.uint8))
 
 
 def turned(image: Image.Image) -> Image.Image:

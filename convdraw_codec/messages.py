@@ -44,6 +44,12 @@ def name_of(source: str) -> str:
     return "standard input" if source == STANDARD else source
 
 
+def print_out(text: str) -> None:
+    """A line of what was asked for, on standard output."""
+    with failing("write", "standard output"):
+        click.echo(text)
+
+
 @contextlib.contextmanager
 def failing(action: str, source: str) -> Iterator[None]:
     """Turn what can go wrong with a file into one sentence that names it."""

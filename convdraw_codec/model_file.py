@@ -105,6 +105,8 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loade
     Raises ModelError if the file is no model of this format or could leave the exact range, OSError if it
     cannot be read.
     """
+    with open(path, "rb"):  # else safetensors would say in its own words what is wrong
+        pass
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -11,32 +13,39 @@ from pathlib import Path
 
 STANDARD = "-"
 PART = ".part"  # suffix of what is not finished
+NAME_BYTES = 200  # of a name that are kept in a temporary one
 STALE = 3600.0  # seconds after which nobody is still writing
 
 
 def write_output(target: str, data: bytes) -> None:
     """Write to the file ``target``, through a temporary name beside it, or to standard output for "-".
 
-    Links are followed; devices and pipes are written to as they are. Raises OSError that names ``target``; then an
-    existing file is as it was, and no new one is left.
+    Links are followed; devices and pipes are written to as they are; a file keeps its permissions. Raises OSError that
+    names ``target``; then an existing file is as it was, and no new one is left.
     """
     if target == STANDARD:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed", "standard output")
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    path = Path(os.path.realpath(target))
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(data)
+        if os.path.exists(target) and not os.path.isfile(target):
+            Path(target).write_bytes(data)
         else:
-            _replace(path, data)
+            _replace(Path(os.path.realpath(target)), data)
     except OSError as error:
         raise OSError(error.errno, error.strerror, target) from error
 
 
+def _prefix(path: Path) -> str:
+    """Of temporary names: the file's own, as far as a name has room."""
+    return f".{os.fsdecode(os.fsencode(path.name)[:NAME_BYTES])}."
+
+
 def _replace(path: Path, data: bytes) -> None:
     _sweep(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=PART, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -44,7 +53,8 @@ def _replace(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp is private; this is a file like any other
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~umask
+        os.chmod(name, mode)  # mkstemp is private; this is a file like any other
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -55,7 +65,7 @@ def _sweep(path: Path) -> None:
     """Remove what processes that were killed left of the same output."""
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
-            if entry.name.startswith(f".{path.name}.") and entry.name.endswith(PART):
+            if entry.name.startswith(_prefix(path)) and entry.name.endswith(PART):
                 with contextlib.suppress(OSError):
                     if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE:
                         os.unlink(entry.path)

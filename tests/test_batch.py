@@ -1,6 +1,7 @@
 """Many files: each gets its result or its message, and a second run finishes what a first one left."""
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from convdraw_codec import batch
+from convdraw_codec.batch import Task
 from convdraw_codec.cli import main
 
 from .conftest import synthetic
@@ -43,6 +46,37 @@ def test_what_cannot_be_opened_is_not_taken_from_a_folder(folder):
     Image.fromarray(synthetic(9, 16)).save("in/d.pdf")  # Pillow writes them, and reads none
     assert run("compress", "in", "-o", "out", "--recursive", "--steps", "1", *MODEL).exit_code == 0
     assert "d.cdr" not in files("out")
+
+
+def kill_itself(task: Task) -> str:
+    if task.source.name == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task.source.name
+
+
+def test_a_process_that_is_killed_loses_no_file_in_silence(folder, monkeypatch):
+    tasks = [Task(Path(name), Path(name)) for name in ("a", "deadly", "b")]
+    results = dict(batch.run(tasks, kill_itself, 2))
+    assert set(results) == set(tasks)
+    assert results[tasks[1]] is None
+    monkeypatch.setattr(batch, "run", lambda tasks, work, jobs: [(task, None) for task in tasks])
+    result = run("compress", "in/a.png", "-o", "out/", "--jobs", "2", *MODEL)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("cdraw: error: cannot work on in/a.png: a process was killed")
+
+
+def test_a_folder_that_cannot_be_read(folder, monkeypatch):
+    there = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return there(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    result = run("compress", "in", "-o", "out", "--recursive", "--steps", "1", *MODEL)
+    assert result.exit_code == 1
+    assert result.stderr == "cdraw: error: cannot read in/deep: permission denied\n"
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -134,6 +134,13 @@ def test_sealing_makes_checksums_right(cut):
     assert seal(data[:9]) == data[:9]
 
 
+def test_truncating_a_path(tmp_path):
+    (tmp_path / "s.cdr").write_bytes(SAMPLE)
+    assert truncate(tmp_path / "s.cdr", 2) == truncate(str(tmp_path / "s.cdr"), 2) == truncate(SAMPLE, 2)
+    with pytest.raises(FileNotFoundError):
+        truncate(tmp_path / "absent.cdr", 2)
+
+
 def test_segments_out_of_order_are_noticed():
     _, data = file_of(Header(4, 4, "RGB", 0, 2, "00" * 8), [b"first", b"other"])
     body = data[HEADER_BYTES:]

@@ -300,6 +300,62 @@ def test_orientation_may_be_kept(folder):
         assert size in run("info", "turned.cdr").stdout
 
 
+def test_xmp_comes_back_in_every_format(folder):
+    xmp = "<x:xmpmeta>ä</x:xmpmeta>".encode()
+    Image.fromarray(synthetic(24, 32)).save("meta.jpg", xmp=xmp)
+    assert run("compress", "meta.jpg", "-o", "meta.cdr", *MODEL).exit_code == 0
+    for name in ("back.png", "back.jpg", "back.webp"):
+        assert run("decompress", "meta.cdr", "-o", name, *MODEL).exit_code == 0
+        assert opened(name).info["xmp"] == xmp
+
+
+@pytest.mark.parametrize(("mode", "name", "words"), [("RGBA", "out.bmp", "alpha"), ("RGBA", "out.ppm", "alpha"),
+                                                     ("RGB", "out.ico", "pixels")])
+def test_formats_that_lose_something(folder, mode, name, words):
+    Image.fromarray(synthetic(24, 70)).convert(mode).save("other.png")
+    assert run("compress", "other.png", "-o", "other.cdr", *MODEL).exit_code == 0
+    assert_fails(run("decompress", "other.cdr", "-o", name, *MODEL), name, words)
+    assert not Path(name).exists()
+
+
+def test_permissions_stay(folder):
+    Path("out.cdr").write_bytes(b"old")
+    Path("out.cdr").chmod(0o600)
+    assert run("compress", "in.png", "-o", "out.cdr", "--force", *MODEL).exit_code == 0
+    assert Path("out.cdr").stat().st_mode & 0o777 == 0o600
+
+
+def test_names_as_long_as_the_disk_takes(folder):
+    name = f"{'写' * 83}a.cdr"  # 254 bytes
+    assert run("compress", "in.png", "-o", name, *MODEL).exit_code == 0
+    assert Path(name).read_bytes() == Path("in.cdr").read_bytes()
+    assert sorted(path.name for path in Path().iterdir()) == ["in.cdr", "in.png", name]
+
+
+def test_a_pipe_by_its_name(folder):
+    program = [sys.executable, "-m", "convdraw_codec"]
+    cut = subprocess.run([*program, "truncate", "in.cdr", "--steps", "1", "--force", "-o", "/dev/stdout"],
+                         capture_output=True, check=True)
+    assert cut.stdout == truncate(Path("in.cdr").read_bytes(), 1)
+
+
+def test_decibels_that_cannot_be_had(folder):
+    result = run("compress", "in.png", "-o", "out.cdr", "--psnr", "99", *MODEL)
+    assert result.exit_code == 0
+    assert "in.png: all steps together give less than 99 decibels" in result.stderr
+
+
+@pytest.mark.parametrize(("command", "closed"), [(["info", "-"], "stdin"), (["truncate", "in.cdr", "--steps", "1"],
+                                                                           "stdout")])
+def test_closed_standard_streams(folder, command, closed):
+    shut = f"import sys; sys.{closed} = None; from convdraw_codec.cli import main; main()"
+    more = ["-o", "-"] if closed == "stdout" else []
+    result = subprocess.run([sys.executable, "-c", shut, *command, *more], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("cdraw: error: ")
+    assert "it is closed" in result.stderr
+
+
 def test_a_part_of_a_turned_picture(folder):
     """Parts are those of what is shown."""
     exif = Image.Exif()

@@ -332,6 +332,15 @@ def test_recipes_that_make_no_sense(change):
         replace(SHORT, **change)
 
 
+def test_photographs_that_are_too_small_leave_nothing_behind(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(2):
+        Image.fromarray(synthetic(9, 12, i)).save(tmp_path / "photos" / f"{i}.png")
+    with pytest.raises(ConfigError, match="16 pixels on each side"):
+        train(SHORT, [tmp_path / "photos"], tmp_path / "m.safetensors", print)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
 def test_no_photographs(tmp_path):
     with pytest.raises(ConfigError, match="no photograph"):
         train(SHORT, [tmp_path], tmp_path / "m.safetensors", print)

@@ -44,7 +44,7 @@ def random_crops(photographs: list[np.ndarray], size: int, places: range, seed: 
     """Endless batches of crops, flipped, turned and down-scaled by 0.6 to 1 at random, from ``iteration`` on.
 
     A photograph is drawn with probability proportional to its area. ``places`` of the whole batch are given:
-    a crop depends on seed, iteration and place alone.
+    a crop depends on seed, iteration and place alone. Raises ConfigError, at once, if none is large enough.
     """
     usable = [p for p in photographs if min(p.shape[:2]) >= size]
     if not usable:
@@ -66,8 +66,8 @@ def random_crops(photographs: list[np.ndarray], size: int, places: range, seed: 
             patch = patch.transpose(1, 0, 2)
         return np.ascontiguousarray(patch)
 
-    for i in itertools.count(iteration):
-        yield to_batch([crop(np.random.default_rng((seed, i, place))) for place in places])
+    return (to_batch([crop(np.random.default_rng((seed, i, place))) for place in places])
+            for i in itertools.count(iteration))
 
 
 def centre_crops(photographs: list[np.ndarray], size: int) -> list[Tensor]:

@@ -61,24 +61,38 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def run(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterator[tuple[Task, Result | None]]:
-    """``work`` on every task, in ``jobs`` processes; results as they come, None where a process was killed. ``work``
+    """``work`` on every task, in ``jobs`` processes; results as they come, None where its process was killed. ``work``
     can be pickled if jobs > 1."""
     if jobs == 1 or not tasks:
         for task in tasks:
             yield task, work(task)
         return
-    # a child forked from a process with torch's threads may hang
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=multiprocessing.get_context("spawn")) as pool:
+    left = []
+    with _processes(min(jobs, len(tasks))) as pool:
         futures = {pool.submit(work, task): task for task in tasks}
         try:
             for future in as_completed(futures):
                 try:
                     result = future.result()
                 except BrokenProcessPool:
-                    result = None
-                yield futures[future], result
+                    left.append(futures[future])
+                else:
+                    yield futures[future], result
         finally:
             pool.shutdown(cancel_futures=True)
+    for task in left:  # by itself, so that what kills its process stops no other
+        with _processes(1) as pool:
+            try:
+                alone = pool.submit(work, task).result()
+            except BrokenProcessPool:
+                yield task, None
+            else:
+                yield task, alone
+
+
+def _processes(count: int) -> ProcessPoolExecutor:
+    """Started anew: a child forked from a process with torch's threads may hang."""
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
 def threads_each(jobs: int) -> int:

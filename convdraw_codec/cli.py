@@ -125,7 +125,7 @@ def run_batch(action: str, tasks: list[batch.Task], work: Callable[[batch.Task],
     table: list[tuple[batch.Task, Done]] = []
     with chatter.progress(action, len(started)) as on_task:
         for number, (task, done) in enumerate(batch.run(started, work, jobs), 1):
-            killed = f"cannot work on {task.source}: a process was killed, perhaps for want of memory"
+            killed = f"cannot work on {task.source}: its process was killed, perhaps for want of memory"
             table.append((task, done or Done(failure=killed)))
             on_task(number)
     failed = [(task, done) for task, done in table if done.failure]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+import os
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -52,7 +53,7 @@ class Codec:
     convolution: how exact convolutions are computed, "int8", "int16", "float32" or "float64": the same pixels, each
     slower than the one before; None is the fastest that adds exactly on this machine.
     Raises ModelError for a file that is no usable model, MachineError if the convolution does not, or none does.
-    Instances may be shared between threads, and pickled: what is unpickled loads the same model anew.
+    Instances may be shared between threads, and pickled: what is unpickled loads the model file anew.
     """
 
     def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None):
@@ -66,13 +67,13 @@ class Codec:
                 loaded = load_model(path, convolution)
         else:
             loaded = load_model(model, convolution)
-        self._made_from = model, convolution
+        self._made_from = None if model is None else os.path.abspath(model), convolution
         self._model, self._coder, self._residual_coder = loaded.model, loaded.latents, loaded.residuals
         self.fingerprint = loaded.fingerprint
 
     def __reduce__(self) -> tuple:
         model, convolution = self._made_from
-        return partial(Codec, convolution=convolution), (model,)
+        return partial(type(self), convolution=convolution), (model,)
 
     @property
     def total_steps(self) -> int:
@@ -225,7 +226,7 @@ class Codec:
         """
         if fill not in FILLS:
             raise ValueError(f"fill must be one of {FILLS}, not {fill!r}")
-        if not 0 <= seed < 2**64:
+        if not 0 <= operator.index(seed) < 2**64:
             raise ValueError("a seed is a whole number from 0 to 2**64 - 1")
         if reduce not in REDUCTIONS:
             raise ValueError(f"reduce must be one of {REDUCTIONS}, not {reduce}")
@@ -269,9 +270,7 @@ class Codec:
     def _read(self, data: Data, steps: int | None, allow_truncated: bool) -> Contents:
         if isinstance(data, (str, PathLike)):
             data = Path(data).read_bytes()
-        elif not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"a .cdr file is bytes or a path, not {type(data).__name__}")
-        data = bytes(data)
+        data = bytes(memoryview(data))  # refuses what is neither
         self._check(bitstream.parse_header(data))
         return bitstream.read(data, steps=steps, allow_truncated=allow_truncated)
 

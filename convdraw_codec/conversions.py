@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -29,11 +29,14 @@ if TYPE_CHECKING:
 
 def read_input(source: str) -> bytes:
     """All of a file, or of standard input for "-"."""
-    if source != STANDARD:
-        return Path(source).read_bytes()
+    return standard_input().read() if source == STANDARD else Path(source).read_bytes()
+
+
+def standard_input() -> BinaryIO:
+    """Its bytes. Raises OSError where it is closed."""
     if sys.stdin is None:
         raise OSError(errno.EBADF, "it is closed")
-    return sys.stdin.buffer.read()
+    return sys.stdin.buffer
 
 
 def choose_output(source: str, output: str | None, suffix: str, force: bool) -> str:
@@ -173,7 +176,8 @@ class Decompressing:
                 if not self.allow_truncated:
                     raise advised(error) from error
                 header = bitstream.read(data, allow_truncated=True, steps=self.steps).header
-                return header, [f"{error}; decoding its {header.steps} whole steps"]
+                whole = f"its {header.steps} whole steps" if header.steps else "what there is of step 1"
+                return header, [f"{error}; decoding {whole}"]
 
     def convert(self, data: bytes, source: str, output: str, on_step: Callable[[int], None] | None) -> bytes:
         """The picture of a .cdr file, in the format that the output's suffix names."""
@@ -187,15 +191,16 @@ class Decompressing:
         """Write the picture anew for each step, as it arrives."""
         codec = load_codec(self.model, self.threads)
         with failing("decode", source), contextlib.ExitStack() as stack:
-            file = sys.stdin.buffer if source == STANDARD else stack.enter_context(open(source, "rb"))
+            file = standard_input() if source == STANDARD else stack.enter_context(open(source, "rb"))
+            step = 0
             try:
                 for step, picture in enumerate(codec.progressive(file), 1):
                     save(output, encode(picture, output))
                     chatter.say(f"{output}: step {step}")
             except TruncatedError as error:
-                if not (self.allow_truncated and error.steps):
+                if not (self.allow_truncated and step):
                     raise advised(error) from error
-                chatter.say(f"{name_of(source)}: {error}; {output} shows its {error.steps} whole steps")
+                chatter.say(f"{name_of(source)}: {error}; {output} shows what came before")
 
     @settled
     def __call__(self, task: batch.Task) -> Done:
@@ -304,9 +309,10 @@ def lost_in(encoded: io.BytesIO, picture: Image) -> str:
 
     try:
         with PIL.Image.open(encoded) as back:
-            if back.size != picture.size:
+            if sorted(back.size) != sorted(picture.size):  # TIFF files are turned as they are opened
                 return f"it would have {back.width}x{back.height} pixels"
-            if picture.mode.endswith("A") and not back.has_transparency_data:
+            opaque = not picture.mode.endswith("A") or picture.getchannel("A").getextrema()[0] == 255
+            if not opaque and not back.has_transparency_data:
                 return "it would lose its alpha channel"
     except PIL.UnidentifiedImageError:  # a PDF, say, which Pillow only writes
         pass

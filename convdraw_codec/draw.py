@@ -291,7 +291,7 @@ class ConvDRAW(nn.Module):
     @torch.no_grad()
     def widen_cells(self, ratios: Sequence[float]) -> None:
         """Let weights that were trained with other quantisers say the same in levels: each step's cells are so many
-        times as wide as they were. What all steps of a layer write, in cells, stays; and so does the retouch."""
+        times as wide as they were. The retouch stays, and what writes onto the canvas, which steps of a layer share."""
         known = [torch.ones(n, device=self.initial_canvas.device) for n in self.coefficients]
         for t, ratio in enumerate(ratios):
             step, heads = self.config.steps[t], self.heads(t)

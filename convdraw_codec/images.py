@@ -14,6 +14,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE
 
 from .bitstream import LARGEST_SIDE, MAGIC
 from .errors import CdrError, ImageError
@@ -145,8 +146,11 @@ def _beginning(source: str | PathLike[str] | BinaryIO) -> bytes:
 
 def _is_deep(image: Image.Image) -> bool:
     """Whether a file that Pillow has opened, and not loaded, has more than 8 bits a channel, of which it drops some."""
+    if any(bits > 8 for bits in getattr(image, "tag_v2", {}).get(BITSPERSAMPLE, ())):  # of TIFF
+        return True
     for tile in getattr(image, "tile", ()):
-        if _DEEP.search(str(tile[3])) or (tile[0].startswith("ppm") and tile[3][1] > 255):
+        ppm = tile[0].startswith("ppm") and isinstance(tile[3], tuple)
+        if _DEEP.search(str(tile[3])) or (ppm and tile[3][1] > 255):
             return True
     return False
 
@@ -170,7 +174,7 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
     if image.mode in ("CMYK", "LAB"):
         metadata.pop("ICCP", None)  # it speaks of other channels
     if image.mode.startswith("I") or image.mode == "F":
-        image = _to_levels(image, sixteen_bits=image.mode.startswith("I;") or from_ppm)
+        image = _to_levels(image, sixteen_bits=image.mode.startswith("I;") or (from_ppm and image.mode == "I"))
     image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
     alpha = None
     if image.has_transparency_data:

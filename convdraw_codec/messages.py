@@ -47,7 +47,10 @@ def name_of(source: str) -> str:
 def print_out(text: str) -> None:
     """A line of what was asked for, on standard output."""
     with failing("write", "standard output"):
-        click.echo(text)
+        try:
+            click.echo(text)
+        except BrokenPipeError:  # nobody wants more of it
+            raise SystemExit(1) from None
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ def write_output(target: str, data: bytes) -> None:
 
 def _prefix(path: Path) -> str:
     """Of temporary names: the file's own, as far as a name has room."""
-    return f".{os.fsdecode(os.fsencode(path.name)[:NAME_BYTES])}."
+    return f".{os.fsencode(path.name)[:NAME_BYTES].decode(errors='ignore')}."
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -54,8 +54,8 @@ def _replace(path: Path, data: bytes) -> None:
         umask = os.umask(0)
         os.umask(umask)
         mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~umask
-        os.chmod(name, mode)  # mkstemp is private; this is a file like any other
         os.replace(name, path)
+        os.chmod(path, mode)  # mkstemp is private; this is a file like any other
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -161,7 +161,7 @@ def test_follow_writes_a_picture_for_each_step(folder):
     assert run("decompress", "in.cdr", "-o", "-", "--follow", *MODEL).exit_code == 2
     result = run("decompress", "cut.cdr", "-o", "out.png", "--force", "--follow", "--allow-truncated", *MODEL)
     assert result.exit_code == 0, result.stderr
-    assert "cut.cdr: it ends inside step 7 of 7; out.png shows its 6 whole steps" in result.stderr
+    assert "cut.cdr: it ends inside step 7 of 7; out.png shows what came before" in result.stderr
     Path("cut.cdr").write_bytes(Path("in.cdr").read_bytes()[:40])
     for more in ((), ("--allow-truncated",)):
         result = run("decompress", "cut.cdr", "-o", "none.png", "--follow", *more, *MODEL)
@@ -309,10 +309,23 @@ def test_xmp_comes_back_in_every_format(folder):
         assert opened(name).info["xmp"] == xmp
 
 
+@pytest.mark.parametrize(("options", "name"), [((), "out.webp"), (("--keep-orientation",), "out.tif")])
+def test_formats_that_keep_it_in_their_way(folder, options, name):
+    """An alpha channel without holes, and a picture that its EXIF turns."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(synthetic(24, 70)).convert("RGBA").save("other.png", exif=exif)
+    assert run("compress", "other.png", "-o", "other.cdr", *options, *MODEL).exit_code == 0
+    assert run("decompress", "other.cdr", "-o", name, *MODEL).exit_code == 0
+
+
 @pytest.mark.parametrize(("mode", "name", "words"), [("RGBA", "out.bmp", "alpha"), ("RGBA", "out.ppm", "alpha"),
                                                      ("RGB", "out.ico", "pixels")])
 def test_formats_that_lose_something(folder, mode, name, words):
-    Image.fromarray(synthetic(24, 70)).convert(mode).save("other.png")
+    other = Image.fromarray(synthetic(24, 70)).convert(mode)
+    if mode == "RGBA":
+        other.putpixel((3, 3), (0, 0, 0, 0))
+    other.save("other.png")
     assert run("compress", "other.png", "-o", "other.cdr", *MODEL).exit_code == 0
     assert_fails(run("decompress", "other.cdr", "-o", name, *MODEL), name, words)
     assert not Path(name).exists()
@@ -345,12 +358,13 @@ def test_decibels_that_cannot_be_had(folder):
     assert "in.png: all steps together give less than 99 decibels" in result.stderr
 
 
-@pytest.mark.parametrize(("command", "closed"), [(["info", "-"], "stdin"), (["truncate", "in.cdr", "--steps", "1"],
-                                                                           "stdout")])
+@pytest.mark.parametrize(("command", "closed"), [
+    (["info", "-"], "stdin"), (["decompress", "-", "-o", "out.png", "--follow"], "stdin"),
+    (["truncate", "in.cdr", "--steps", "1", "-o", "-"], "stdout"),
+])
 def test_closed_standard_streams(folder, command, closed):
     shut = f"import sys; sys.{closed} = None; from convdraw_codec.cli import main; main()"
-    more = ["-o", "-"] if closed == "stdout" else []
-    result = subprocess.run([sys.executable, "-c", shut, *command, *more], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", shut, *command], capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr.startswith("cdraw: error: ")
     assert "it is closed" in result.stderr

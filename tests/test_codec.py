@@ -226,6 +226,15 @@ def test_depth_that_pillow_drops_is_lost_all_the_same(tiny, tmp_path, kind):
         tiny.compress(path, lossless=True)
 
 
+def test_portable_maps_of_few_bits_and_of_floats(tiny, tmp_path):
+    bits, levels = np.eye(6, dtype=np.uint8), synthetic(6, 9, grey=True)
+    (tmp_path / "p.pbm").write_text("P1 6 6\n" + "\n".join(" ".join(map(str, row)) for row in 1 - bits))
+    assert tiny.compress(tmp_path / "p.pbm") == tiny.compress(255 * bits)
+    (tmp_path / "p.pfm").write_bytes(b"Pf 9 6\n-1.0\n" + levels[::-1].astype("<f4").tobytes())
+    with pytest.warns(UserWarning, match="8 bits"):
+        assert tiny.compress(tmp_path / "p.pfm") == tiny.compress(levels)
+
+
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_levels_in_larger_numbers(tiny, mode):
     levels = Image.fromarray(synthetic(9, 9, grey=True))

@@ -93,7 +93,7 @@ def measure(name: str, metrics: tuple[str, ...], images: list[Path], out: Path, 
     mean = {key: np.mean([result[key] for result in per_image.values()], axis=0).round(6).tolist()
             for key in ("bpp", *metrics)}
     measured = mark | {"results": mean, "images": per_image}
-    write_output(str(target), (json.dumps(measured, indent=1) + "\n").encode())
+    keep(target, measured)
     shutil.rmtree(folder)
     with contextlib.suppress(OSError):  # another codec is unfinished
         folder.parent.rmdir()

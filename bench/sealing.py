@@ -15,7 +15,8 @@ def seal(data: bytes) -> bytes:
         return data
     sealed, offset = bytearray(data), bitstream.HEADER_BYTES
     sealed[:5] = bitstream.MAGIC + bytes([bitstream.VERSION])
-    struct.pack_into("<I", sealed, offset - 4, zlib.crc32(sealed[:offset - 4]))
+    end = offset - bitstream.CHECKSUM_BYTES
+    struct.pack_into("<I", sealed, end, zlib.crc32(sealed[:end]))
     try:
         header = bitstream.parse_header(bytes(sealed))
     except CdrError:

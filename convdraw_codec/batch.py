@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +72,8 @@ def run(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterato
         futures = {pool.submit(work, task): task for task in tasks}
         try:
             for future in as_completed(futures):
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
+                result = _unless_killed(future)
+                if result is None:
                     left.append(futures[future])
                 else:
                     yield futures[future], result
@@ -82,12 +81,14 @@ def run(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterato
             pool.shutdown(cancel_futures=True)
     for task in left:  # by itself, so that what kills its process stops no other
         with _processes(1) as pool:
-            try:
-                alone = pool.submit(work, task).result()
-            except BrokenProcessPool:
-                yield task, None
-            else:
-                yield task, alone
+            yield task, _unless_killed(pool.submit(work, task))
+
+
+def _unless_killed(future: Future[Result]) -> Result | None:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return None
 
 
 def _processes(count: int) -> ProcessPoolExecutor:

@@ -137,6 +137,12 @@ class Config:
             if not 0 <= step.layer < len(strides):
                 raise ConfigError(f"{step}: there is no such layer")
 
+    def refines(self, t: int) -> bool:
+        """Whether an earlier step sent some of the coefficients of step t, counted from 0."""
+        step = self.steps[t]
+        return any(step.layer == earlier.layer and step.first < earlier.last and earlier.first < step.last
+                   for earlier in self.steps[:t])
+
     @classmethod
     def from_dict(cls, data: dict) -> Config:
         """From TOML or JSON. Raises KeyError or TypeError for missing or unknown entries, ConfigError."""
@@ -256,7 +262,7 @@ class ConvDRAW(nn.Module):
                                    for layer, (basis, _, _) in zip(config.layers, transform, strict=True))
         self.steps = nn.ModuleList()
         sent: dict[tuple[int, int], float] = {}
-        for step in config.steps:
+        for t, step in enumerate(config.steps):
             basis, deviation, _ = transform[step.layer]
             chosen = range(step.first, step.last)
             if step.last > len(basis):
@@ -266,7 +272,7 @@ class ConvDRAW(nn.Module):
                 raise ConfigError(f"{step}: a refinement divides the quantiser, {max(earlier)}, by {REFINEMENT}")
             sent.update({(step.layer, i): step.quantiser for i in chosen})
             coarser = config.layers[step.layer - 1].state if step.layer else 0
-            self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, bool(earlier),
+            self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, config.refines(t),
                                         deviation[step.first:step.last]))
         self.retouch = Retouch(config.retouch, [step.quantiser for step in config.steps])
         self.residual = Residual(config.residual)

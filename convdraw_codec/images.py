@@ -30,7 +30,7 @@ _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 DAMAGE = (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, TypeError, RuntimeError, struct.error,
           zlib.error)
 # Raw modes of 16 bits that Pillow cuts to 8 as it loads them.
-_DEEP = re.compile(r"(RGB|LA|CMYK)\w*;16")
+_DEEP = re.compile(r"(RGB|LA)\w*;16")
 # Chunks, and where Pillow keeps what they hold.
 METADATA = {"ICCP": "icc_profile", "EXIF": "exif", "XMP ": "xmp"}
 ALPHA = "ALPH"
@@ -160,7 +160,7 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
         raise ImageError("it is animated, and a .cdr file holds one picture")
     if image.mode not in _GREY + _COLOUR:
         raise ImageError(f"pictures of Pillow mode {image.mode} are not supported")
-    deep, from_ppm = _is_deep(image), image.format == "PPM"
+    deep, sixteen_bits = _is_deep(image), image.mode.startswith("I;") or (image.mode, image.format) == ("I", "PPM")
     if not keep_orientation:
         image = turned(image)
     metadata = {name: _as_bytes(image.info[key]) for name, key in METADATA.items() if image.info.get(key)}
@@ -174,7 +174,7 @@ def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
     if image.mode in ("CMYK", "LAB"):
         metadata.pop("ICCP", None)  # it speaks of other channels
     if image.mode.startswith("I") or image.mode == "F":
-        image = _to_levels(image, sixteen_bits=image.mode.startswith("I;") or (from_ppm and image.mode == "I"))
+        image = _to_levels(image, sixteen_bits=sixteen_bits)
     image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
     alpha = None
     if image.has_transparency_data:

@@ -152,11 +152,9 @@ def _large_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
         layer = config.layers[step.layer]
         heads, kernel = f"{DECODER}steps.{t}.", (layer.kernel, layer.kernel)
         coarser = config.layers[step.layer - 1].state if step.layer else 0
-        refines = any(step.layer == earlier.layer and step.first < earlier.last and earlier.first < step.last
-                      for earlier in config.steps[:t])
         yield f"{heads}prior_context.weight", (layer.context, 2 * layer.embedding, *kernel)
         yield f"{heads}prior_state.weight", (layer.context, layer.state + coarser, *kernel)
-        yield f"{heads}prior_index.weight", ((step.last - step.first) * (1 + refines), layer.context, 1, 1)
+        yield f"{heads}prior_index.weight", ((step.last - step.first) * (1 + config.refines(t)), layer.context, 1, 1)
     channels, square = config.retouch.channels, (3, 3)
     yield f"{DECODER}retouch.entry.weight", (channels, 3 * config.retouch.stride**2, *square)
     yield f"{DECODER}retouch.stored.weight", (channels, len(config.steps) + 1, 1, 1)

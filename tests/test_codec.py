@@ -271,12 +271,6 @@ def test_budgets_that_are_no_numbers(tiny, budget):
         tiny.compress(synthetic(6, 9), **budget)
 
 
-def test_decibels_that_no_step_gives_are_warned_about(tiny):
-    picture = synthetic(9, 12)
-    with pytest.warns(UserWarning, match="less than 99 decibels"):
-        assert tiny.compress(picture, psnr=99) == tiny.compress(picture)
-
-
 def test_arguments_of_decompress_that_make_no_sense(tiny):
     data = tiny.compress(synthetic(6, 9))
     for arguments, error in (((data, 2.5), TypeError), ((5,), TypeError), ((io.BytesIO(data),), TypeError),
@@ -464,6 +458,8 @@ def test_a_budget_in_bits_per_pixel_and_in_decibels(tiny):
     data = tiny.compress(array, psnr=(levels[2] + levels[3]) / 2)
     assert psnr(tiny.decompress(data), array) >= (levels[2] + levels[3]) / 2
     assert len(truncate(whole, 3)) < len(data) <= len(truncate(whole, 4))
+    with pytest.warns(UserWarning, match="less than 99 decibels"):
+        assert tiny.compress(array, psnr=99) == whole
     with pytest.raises(ValueError, match="only one"):
         tiny.compress(array, 3, psnr=30)
     with pytest.raises(CdrError, match="cannot be cut to 20 bytes"):
@@ -644,10 +640,10 @@ def changed(config: dict, path: tuple, value: object) -> None:
     (("steps", 0, "first"), 0.0), (("steps", 0, "last"), 10**9), (("steps", 0, "layer"), 7),
     (("steps", 0, "quantiser"), float("inf")), (("steps", 0, "quantiser"), "1"), (("layers", 0, "state"), 8.5),
     (("layers", 0, "state"), 20_000), (("layers", 0, "embedding"), 0), (("layers", 0, "stride"), 20_000),
-    (("layers", 1, "kernel"), 999), (("layers", 1, "context"), 10**4), (("layers", 1, "encoder_state"), 10**6),
+    (("layers", 1, "kernel"), 999), (("layers", 1, "context"), 10**6), (("layers", 1, "encoder_state"), 10**6),
     (("retouch", "layers"), 10**9), (("retouch", "channels"), 10**5), (("retouch", "stride"), True),
     (("residual", "layers"), 10**9), (("residual", "channels"), 10**6), (("residual",), None),
-    (("layers",), []), (("layers",), 3), (("steps",), [1]), (("name",), None),
+    (("layers", 1, "context"), 10**4), (("layers",), []), (("layers",), 3), (("steps",), [1]), (("name",), None),
 ])
 def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(tmp_path, monkeypatch, path, value):
     from safetensors import safe_open
@@ -661,7 +657,7 @@ def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(t
         steps = "steps.0." if path[0] == "residual" else ""
         channels = config[path[0]]["channels"]
         tensors[f"decoder.{path[0]}.{steps}hidden.{value - 3}.weight"] = torch.zeros(channels, channels, 3, 3).char()
-    if path[-1] == "context":  # what looks around fits, at the least
+    if path[-1] == "context" and value == 10**4:  # what looks around fits, at the least
         for t in (2, 4, 5):
             tensors[f"decoder.steps.{t}.prior_context.weight"] = torch.zeros(value, 8, 3, 3).char()
     if path[-1] == "encoder_state":  # a small tensor that fits

@@ -15,7 +15,7 @@ def seal(data: bytes) -> bytes:
         return data
     sealed, offset = bytearray(data), bitstream.HEADER_BYTES
     sealed[:5] = bitstream.MAGIC + bytes([bitstream.VERSION])
-    end = offset - bitstream.CHECKSUM_BYTES
+    end = offset - 4
     struct.pack_into("<I", sealed, end, zlib.crc32(sealed[:end]))
     try:
         header = bitstream.parse_header(bytes(sealed))
@@ -29,6 +29,7 @@ def seal(data: bytes) -> bytes:
             return bytes(sealed)
         offset = sum(parsed)
         chain = zlib.crc32(sealed[start:offset], chain)
-        struct.pack_into("<I", sealed, offset, chain)
-        offset += bitstream.CHECKSUM_BYTES
+        after = offset + bitstream.CHECKSUM_BYTES
+        sealed[offset:after] = bitstream._checksum(chain)
+        offset = after
     return bytes(sealed[:offset])

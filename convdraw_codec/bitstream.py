@@ -18,11 +18,11 @@ from .colours import Colours
 from .errors import CdrError, TruncatedError
 
 MAGIC = b"\xcdCDR"
-VERSION = 3
+VERSION = 4
 MODES = ("RGB", "L", "RGBA", "LA")
 LARGEST_SIDE = 65535
 FINGERPRINT_BYTES = 8
-CHECKSUM_BYTES = 4
+CHECKSUM_BYTES = 3  # of each chunk and segment; the header has 4
 CHUNK_NAME_BYTES = 4
 READ_BYTES = 2**16
 RESIDUAL_STEPS = 12  # that may follow those of the model, and make the picture exact
@@ -130,11 +130,16 @@ def _parse_length(data: bytes | bytearray, offset: int) -> tuple[int, int] | Non
     return None
 
 
+def _checksum(chain: int) -> bytes:
+    """What of a running CRC-32 is stored."""
+    return chain.to_bytes(4, "little")[:CHECKSUM_BYTES]
+
+
 def _pack_part(name: bytes, payload: bytes, chain: int) -> tuple[bytes, int]:
     """A chunk, or a segment, which has no name: its bytes, and the running checksum after it."""
     part = name + _pack_length(len(payload)) + payload
     chain = zlib.crc32(part, chain)
-    return part + struct.pack("<I", chain), chain
+    return part + _checksum(chain), chain
 
 
 def write(contents: Contents) -> bytes:
@@ -164,10 +169,11 @@ class _Reader:
         length, start = parsed
         with memoryview(self.data) as view:
             chain = zlib.crc32(view[self.offset:start + length], self.chain)
-        if struct.unpack_from("<I", self.data, start + length)[0] != chain:
+        end = start + length + CHECKSUM_BYTES
+        if self.data[start + length:end] != _checksum(chain):
             return "it is damaged (checksum mismatch) in"
         name = bytes(self.data[self.offset:self.offset + name_bytes])
-        self.offset, self.chain = start + length + CHECKSUM_BYTES, chain
+        self.offset, self.chain = end, chain
         return name, bytes(self.data[start:start + length])
 
     def chunks(self, count: int) -> dict[str, bytes]:

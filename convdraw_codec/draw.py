@@ -24,10 +24,11 @@ from .entropy import PRECISION, SYMBOLS
 from .errors import ConfigError
 from .integer import (
     EMBEDDING_UNIT,
-    PAIR_LIMIT,
     UNIT,
+    WEIGHT_LIMIT,
     IntegerConv,
     IntegerConvLSTM,
+    in_bytes,
     rectified_conv,
     rectify,
     round_through,
@@ -195,7 +196,8 @@ class LayerCores(nn.Module):
         # the linear path: pixels to coefficients and back, and W of (7). All three are in cells of the step, and
         # kept near unit size, so that one learning rate suits all weights
         self.analysis = nn.Conv2d(patch, coefficients, 1, bias=False)
-        self.synthesis = IntegerConv(coefficients, patch, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT, bias=False)
+        self.synthesis = IntegerConv(coefficients, patch, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT,
+                                     weight_limit=WEIGHT_LIMIT, bias=False)  # with less, high rates cost 3 % more
         self.write = IntegerConv(layer.state, patch, 1, input_unit=WRITE_CELLS / UNIT, input_limit=UNIT - 1, zero=True)
         assert self.synthesis.weight is not None
         with torch.no_grad():
@@ -218,8 +220,7 @@ class StepHeads(nn.Module):
         self.history_embedding = IntegerConv(coefficients, layer.embedding, 1, input_unit=1 / 8,
                                              input_limit=HISTORY_LIMIT, output_unit=1 / EMBEDDING_UNIT, signed=False)
         self.prior_state = IntegerConv(layer.state + coarser_state, layer.context, kernel, input_unit=1 / UNIT,
-                                       input_limit=UNIT - 1, output_unit=1 / EMBEDDING_UNIT, weight_limit=PAIR_LIMIT,
-                                       bias=False)
+                                       input_limit=UNIT - 1, output_unit=1 / EMBEDDING_UNIT, bias=False)
         self.prior_context = rectified_conv(2 * layer.embedding, layer.context, kernel, output_unit=1 / EMBEDDING_UNIT)
         self.prior_index = rectified_conv(layer.context, latents * (2 if refines else 1), 1, output_unit=1 / INDEX_UNIT)
         # decoder input (6)
@@ -378,7 +379,7 @@ class ConvDRAW(nn.Module):
         stride = self.config.layers[self.config.steps[t].layer].stride
         levels = state.canvas / CANVAS_UNIT
         levels -= 128
-        return rectify(self.core(t).canvas_embedding(to_patches(whole(levels, -127, 127), stride)))
+        return rectify(self.core(t).canvas_embedding(to_patches(in_bytes(whole(levels, -127, 127)), stride)))
 
     def prior(self, t: int, state: DecoderState, seen: Tensor) -> Tensor:
         """p_t = p(z_t | h^d_{t-1}) (4): index of each latent's scale, (B, latents, H/s, W/s), 0..63.

@@ -34,6 +34,7 @@ _DEEP = re.compile(r"(RGB|LA)\w*;16")
 # Chunks, and where Pillow keeps what they hold.
 METADATA = {"ICCP": "icc_profile", "EXIF": "exif", "XMP ": "xmp"}
 ALPHA = "ALPH"
+_ALREADY = "it is a .cdr file already; cdraw truncate makes it smaller"
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,12 @@ def read_picture(source: str | PathLike[str] | BinaryIO, keep_orientation: bool 
     """A picture from a path or an open file; the rest as ``open_picture``."""
     try:
         with Image.open(source) as opened:
+            if opened.format == "CDR":  # whose opener may be registered
+                raise ImageError(_ALREADY)
             return _checked(_convert(opened, keep_orientation))
     except UnidentifiedImageError as error:
         if _beginning(source) == MAGIC:
-            raise ImageError("it is a .cdr file already; cdraw truncate makes it smaller") from error
+            raise ImageError(_ALREADY) from error
         raise ImageError("it is no picture that Pillow can read") from error
     except Image.DecompressionBombError as error:
         raise ImageError("it has more pixels than Pillow takes; PIL.Image.MAX_IMAGE_PIXELS says how many") from error

@@ -33,7 +33,7 @@ GATE_LIMIT = 1023  # gate inputs and cells are clamped to +-1023/128
 EMBEDDING_UNIT = 32  # rectified activations count in 1/32 ...
 EMBEDDING_LIMIT = 127  # ... from 0 to 127
 WEIGHT_LIMIT = 127
-PAIR_LIMIT = 64  # of weights, so that two products with bytes have room in 16 bits
+PAIR_LIMIT = 64  # ... of signed activations, so that two products with bytes have room in 16 bits
 
 
 class _StraightThroughRound(torch.autograd.Function):
@@ -56,10 +56,14 @@ def whole(x: Tensor, low: float, high: float) -> Tensor:
     return round_through(x.clamp(low, high)) if x.requires_grad else x.clamp_(low, high).round_()
 
 
+def in_bytes(x: Tensor) -> Tensor:
+    """Whole numbers -128..127, int8 where no gradient is wanted."""
+    return x if x.requires_grad else x.to(torch.int8)
+
+
 def rectify(x: Tensor) -> Tensor:
     """Real pre-activation -> whole number 0..127, both in 1/32; int8 where no gradient is wanted."""
-    x = whole(x, 0, EMBEDDING_LIMIT)
-    return x if x.requires_grad else x.to(torch.int8)
+    return in_bytes(whole(x, 0, EMBEDDING_LIMIT))
 
 
 # (B, inputs, H, W) whole numbers of any type -> (B, outputs, H, W) sums and biases, float32
@@ -162,16 +166,17 @@ class IntegerConv(nn.Module):
     ``forward`` takes integers of magnitude at most ``input_limit`` (of any type, shape (B, C, H, W)),
     each worth ``input_unit``, and returns real numbers: the exact integer sum times one float32
     multiplier per output channel, in ``output_unit``, a power of two, so that it changes no rounding.
-    signed: whether there are activations below 0. weight_limit: of the magnitude of weights when they are quantised.
+    signed: whether there are activations below 0. weight_limit: of the magnitude of weights when they are quantised; if
+    it is not given, the largest that ``int16_convolution`` takes.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, input_unit: float, input_limit: int,
-                 output_unit: float = 1.0, signed: bool = True, weight_limit: int = WEIGHT_LIMIT, bias: bool = True,
-                 zero: bool = False):
+                 output_unit: float = 1.0, signed: bool = True, weight_limit: int | None = None,
+                 bias: bool = True, zero: bool = False):
         super().__init__()
         assert signed or input_limit <= EMBEDDING_LIMIT  # see ``int16_convolution``
         self.input_unit, self.input_limit, self.output_unit, self.signed = input_unit, input_limit, output_unit, signed
-        self.weight_limit = weight_limit
+        self.weight_limit = weight_limit or (PAIR_LIMIT if signed else WEIGHT_LIMIT)
         self.padding = kernel // 2
         fan_in = inputs * kernel * kernel
         bound = 0.0 if zero else math.sqrt(3 / fan_in)
@@ -295,7 +300,7 @@ class IntegerConvLSTM(nn.Module):
         self.state = state
         self.gates_from_input = rectified_conv(inputs, 4 * state, kernel, output_unit=1 / UNIT)
         self.gates_from_state = IntegerConv(state, 4 * state, kernel, input_unit=1 / UNIT, input_limit=UNIT - 1,
-                                            output_unit=1 / UNIT, weight_limit=PAIR_LIMIT, bias=False)
+                                            output_unit=1 / UNIT, bias=False)
         assert self.gates_from_input.bias is not None
         with torch.no_grad():
             self.gates_from_input.bias[state:2 * state] = 1.0  # remember by default

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import ConfigError
-from .integer import EMBEDDING_UNIT, IntegerConv, rectified_conv, rectify, residual_layers, round_through
+from .integer import EMBEDDING_UNIT, IntegerConv, in_bytes, rectified_conv, rectify, residual_layers, round_through
 from .patches import from_patches, to_patches
 
 MIDDLE, LEVEL_UNIT = 128, 64  # the network sees (level - 128) / 64
@@ -65,7 +65,7 @@ class Retouch(nn.Module):
         shown: (B, 3, H, W), whole levels 0..255; H and W multiples of the stride. stored: in 1/64 of a step, whole,
         (B,), at most all steps. Between two steps, everything that depends on it moves in a straight line.
         """
-        patches = to_patches(shown - MIDDLE, self.stride)
+        patches = to_patches(in_bytes(shown - MIDDLE), self.stride)
         steps = (stored // STORED_UNIT).clamp_max(len(self.units) - 2)
         share = stored - STORED_UNIT * steps
         before, after = (F.one_hot(steps + i, len(self.units)) for i in (0, 1))

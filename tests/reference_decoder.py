@@ -29,7 +29,7 @@ class File:
     def __init__(self, data: bytes):
         self._data, self._at = data, 32
         header = data[:28]
-        assert header[:5] == b"\xcdCDR\x03", "not a .cdr file of version 3"
+        assert header[:5] == b"\xcdCDR\x04", "not a .cdr file of version 4"
         assert zlib.crc32(header) == int.from_bytes(data[28:32], "little"), "the header is damaged"
         self.fingerprint, self.mode = header[5:13].hex(), header[13]
         self.width, self.height = (int.from_bytes(header[i:i + 2], "little") for i in (14, 16))
@@ -53,7 +53,7 @@ class File:
                 break
         payload = self._take(length)
         self._chain = zlib.crc32(self._data[first:self._at], self._chain)
-        assert self._chain == int.from_bytes(self._take(4), "little"), "a part is damaged"
+        assert self._chain % 2**24 == int.from_bytes(self._take(3), "little"), "a part is damaged"
         return name, payload
 
     def _take(self, count: int) -> bytes:

@@ -62,10 +62,10 @@ def test_freezing_changes_nothing(path, signed):
         assert torch.equal(convolution(x), before)
 
 
-@pytest.mark.parametrize("limit", [PAIR_LIMIT, WEIGHT_LIMIT])
-def test_quantised_weights_are_close_and_trainable(limit):
+@pytest.mark.parametrize(("signed", "limit"), [(True, PAIR_LIMIT), (False, WEIGHT_LIMIT)])
+def test_quantised_weights_are_close_and_trainable(signed, limit):
     torch.manual_seed(0)
-    convolution = IntegerConv(5, 4, 3, input_unit=0.5, input_limit=127, weight_limit=limit)
+    convolution = IntegerConv(5, 4, 3, input_unit=0.5, input_limit=127, signed=signed)
     weight, multiplier, _ = convolution.quantised()
     assert weight.abs().max() <= limit
     restored = weight * multiplier[:, None, None, None] / 0.5

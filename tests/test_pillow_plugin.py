@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from convdraw_codec import register_cdr_opener, truncate
+from convdraw_codec import ImageError, register_cdr_opener, truncate
 
 from .conftest import synthetic
 from .tiny import TINY_MODEL
@@ -44,6 +44,11 @@ def test_pixels_are_those_of_the_codec(tiny, path):
         assert image.tobytes() == tiny.decompress(path).tobytes()
         assert image.load()[3, 4] == image.getpixel((3, 4))
     assert image.fp is None
+
+
+def test_a_cdr_file_is_not_compressed_again(tiny, path):
+    with pytest.raises(ImageError, match="already"):
+        tiny.compress(path)
 
 
 def test_copies_and_pickles(path):

@@ -84,10 +84,10 @@ class LatentCoder:
     def _runs(rows: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
         """The positions of a map sorted by row, else in raster order; and (row, begin, end) in them of every row."""
         flat = rows.reshape(-1)
-        order = np.argsort(flat, kind="stable")
-        in_order = flat.take(order)
-        borders = [0, *(np.flatnonzero(in_order[1:] != in_order[:-1]) + 1).tolist(), len(flat)]
-        return order, list(zip(in_order.take(borders[:-1]).tolist(), borders[:-1], borders[1:], strict=True))
+        counts = np.bincount(flat)
+        there = np.flatnonzero(counts)
+        ends = counts[there].cumsum().tolist()
+        return np.argsort(flat, kind="stable"), list(zip(there.tolist(), [0, *ends[:-1]], ends, strict=True))
 
     def encode(self, latents: Sequence[np.ndarray], rows: Sequence[np.ndarray], kinds: Sequence[int]) -> bytes:
         """Latent maps (H, W), whole numbers of magnitude <= 127, the row of each latent (uint8), and the kind of each

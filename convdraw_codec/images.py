@@ -194,7 +194,11 @@ def _to_levels(image: Image.Image, *, sixteen_bits: bool) -> Image.Image:
     low, high = (values.min(), values.max()) if values.size else (0, 0)
     if not (low >= 0 and high <= (255 if image.mode == "F" else 65535)):
         raise ImageError(f"its values, in Pillow mode {image.mode}, are no levels: they go from {low:g} to {high:g}")
-    return Image.fromarray((values // 257 if sixteen_bits or high > 255 else values).astype(np.uint8))
+    levels = Image.fromarray((values // 257 if sixteen_bits or high > 255 else values).astype(np.uint8))
+    transparent = image.info.get("transparency")  # the value that a PNG file may name
+    if transparent is not None:
+        levels.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return levels
 
 
 def turned(image: Image.Image) -> Image.Image:

@@ -35,7 +35,7 @@ class Shifts:
         """The groups that have latents in maps of rows, in rising order."""
         there = np.zeros(self._groups.shape, bool)
         for row_map, kind in zip(rows, kinds, strict=True):
-            there[kind, row_map.reshape(-1)] = True
+            there[kind] |= np.bincount(row_map.reshape(-1), minlength=len(self._scale)) > 0
         return np.unique(self._groups[there])
 
     def shifted(self, groups: np.ndarray, shifts: np.ndarray) -> np.ndarray:

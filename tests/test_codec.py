@@ -209,6 +209,15 @@ def test_other_modes_are_converted_and_say_what_is_lost(tiny, recwarn, mode, sto
     assert not lost or lost in str(recwarn[0].message)
 
 
+def test_the_transparent_value_of_a_deep_grey_png(tiny, tmp_path):
+    values = np.arange(54, dtype=np.uint16).reshape(6, 9) * 1200
+    Image.fromarray(values).save(tmp_path / "p.png", transparency=2400)
+    with pytest.warns(UserWarning, match="beyond 8 bits"):
+        picture = tiny.decompress(tiny.compress(tmp_path / "p.png", 1))
+    assert picture.mode == "LA"
+    assert np.array_equal(np.asarray(picture.getchannel("A")), np.where(values == 2400, 0, 255))
+
+
 @pytest.mark.parametrize("kind", ["png", "tif", "ppm", "pgm"])
 def test_depth_that_pillow_drops_is_lost_all_the_same(tiny, tmp_path, kind):
     path, values = tmp_path / f"p.{kind}", synthetic(6, 9).astype(np.uint16) * 257

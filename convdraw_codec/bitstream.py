@@ -18,7 +18,7 @@ from .colours import Colours
 from .errors import CdrError, TruncatedError
 
 MAGIC = b"\xcdCDR"
-VERSION = 4
+VERSION = 5
 MODES = ("RGB", "L", "RGBA", "LA")
 LARGEST_SIDE = 65535
 FINGERPRINT_BYTES = 8

@@ -168,7 +168,7 @@ class Codec:
             del latents, rows  # a large picture has no room for those of two steps
             yield segment, decoder
         if steps > self.total_steps:
-            exact = ExactPixels(self._model, decoder.pixels(retouched=True), grey=grey)
+            exact = ExactPixels(self._model, decoder.pixels(), grey=grey)
             decoder.close()
             del decoder, encoder
             for i in range(steps - self.total_steps):
@@ -219,7 +219,7 @@ class Codec:
 
         steps: use only the first so many. fill: what stands in for what is not stored. "retouch" shows the
         likeliest picture; "mean" takes the steps on the mean of the prior, "sample" on a sample drawn with ``seed``
-        (0 to 2**64 - 1); "none" leaves the canvas as it is; where residual steps follow, it is "retouch". reduce: 2, 4
+        (0 to 2**64 - 1); "none" leaves the canvas as it is. Of a whole file, all show the same. reduce: 2, 4
         or 8, for a picture so many times smaller on each side (rounded up), sooner, without the steps that are finer
         than it can show. allow_truncated: decode the whole steps of a file that ends early. ICC profile, EXIF and XMP
         go to the image's ``info``. Raises CdrError (a ValueError) for a file that cannot be decoded as asked.
@@ -314,7 +314,7 @@ class Codec:
         exact = None
         for number, segment in enumerate(segments):
             if exact is None:
-                exact = ExactPixels(self._model, decoder.pixels(retouched=True), grey=grey)
+                exact = ExactPixels(self._model, decoder.pixels(), grey=grey)
                 decoder.close()
             if exact.sends(number):
                 predicted, cut = bands(exact.predict(number)), self.total_steps + number == header.steps
@@ -335,7 +335,7 @@ class Codec:
             return painter.pixels()
         decoder, total = painter, self.total_steps if total is None else total
         if fill == "retouch":
-            return decoder.pixels(retouched=header.steps < total or total == self.total_steps)
+            return decoder.pixels(retouched=header.steps < total)
         if fill == "none":
             return decoder.pixels()
         for t in range(header.steps + header.cut, total):

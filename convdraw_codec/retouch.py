@@ -1,7 +1,7 @@
 """The retouch: what a picture most likely looked like, by a small network over the shown pixels.
 
-It stands in for what is not stored, once, at the end, and nothing is fed back: so what follows in a longer file still
-fits. Exact integers throughout, as in the decoder.
+It stands in for steps that are not stored, once, at the end, and nothing is fed back: so what follows in a longer file
+still fits. Exact integers throughout, as in the decoder.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Retouch(nn.Module):
         """What to add to pictures, in whole 1/16 levels, (B, 3, H, W).
 
         shown: (B, 3, H, W), whole levels 0..255; H and W multiples of the stride. stored: in 1/64 of a step, whole,
-        (B,), at most all steps. Between two steps, everything that depends on it moves in a straight line.
+        (B,), less than all steps; all in training alone. Between two steps, everything that depends on it moves in a straight line.
         """
         patches = to_patches(in_bytes(shown - MIDDLE), self.stride)
         steps = (stored // STORED_UNIT).clamp_max(len(self.units) - 2)

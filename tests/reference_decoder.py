@@ -29,7 +29,7 @@ class File:
     def __init__(self, data: bytes):
         self._data, self._at = data, 32
         header = data[:28]
-        assert header[:5] == b"\xcdCDR\x04", "not a .cdr file of version 4"
+        assert header[:5] == b"\xcdCDR\x05", "not a .cdr file of version 5"
         assert zlib.crc32(header) == int.from_bytes(data[28:32], "little"), "the header is damaged"
         self.fingerprint, self.mode = header[5:13].hex(), header[13]
         self.width, self.height = (int.from_bytes(header[i:i + 2], "little") for i in (14, 16))
@@ -405,12 +405,12 @@ def decode(model: Model, data: bytes, fill: str = "retouch", seed: int = 0) -> I
             information = model.tensors["tables.information"].astype(np.int64)[rows[coded]].sum((1, 2))
             known, share = coded[len(maps)], 64 * information[:len(maps)].sum() // max(information.sum(), 1)
         decoder.draw(t, latents, known)
-        stored = (t, share) if cut or t == file.total - 1 else (t + 1, 0)
+        stored = (t, share) if cut else (t + 1, 0)
     if fill in ("mean", "sample"):
         for t in range(len(file.payloads), file.total):
             decoder.draw(t, sample(model, decoder.rows(t), seed, t) if fill == "sample" else None)
     residual = file.payloads[file.total:]
-    levels = decoder.levels(stored if fill == "retouch" or residual else None)
+    levels = decoder.levels(stored if fill == "retouch" and stored[0] < file.total else None)
     if residual:
         levels = exact_levels(model, levels, residual, bool(file.cut), grey)
     levels = levels[:, :file.height, :file.width]

@@ -134,14 +134,14 @@ def test_streams_that_end_early(tiny):
 
 def test_fills_differ_while_steps_are_missing(tiny):
     data = tiny.compress(synthetic(24, 24))
-    assert len({digest(tiny.decompress(data, fill=fill)) for fill in FILLS if fill != "retouch"}) == 1
+    assert len({digest(tiny.decompress(data, fill=fill)) for fill in FILLS}) == 1
     assert len({digest(tiny.decompress(data, 3, fill=fill)) for fill in FILLS}) == len(FILLS)
 
 
 def test_the_retouch_comes_nearer_to_the_original(photo, example):
     array = np.asarray(open_picture(example).pixels)[:256, :256]
     data = photo.compress(array)
-    for steps in (1, 4, 8, 12, 25):
+    for steps in (1, 4, 8, 12, 24):
         bare, retouched = (psnr(photo.decompress(data, steps, fill=fill), array) for fill in ("none", "retouch"))
         assert retouched > bare
 

@@ -84,7 +84,8 @@ class CodecTrainer(Trainer):
         return steps if place < round(self.recipe.batch * self.recipe.complete) else int(rng.integers(1, steps + 1))
 
     def _cuts(self) -> list[float]:
-        """Where pictures are cut to be retouched: after all steps, after others, and now and then inside one."""
+        """Where pictures are cut to be retouched: after some steps, and now and then inside one; and after all, since
+        between the last two the retouch moves from one to the other."""
         rng, steps = np.random.default_rng((self.recipe.seed, self.iteration, 0, 2)), len(self.recipe.model.steps)
         after = rng.choice(steps, min(CUTS, steps) - 1, replace=False) + 1
         inside = rng.random(len(after)) < INSIDE

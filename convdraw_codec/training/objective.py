@@ -213,7 +213,7 @@ class RetouchObjective(nn.Module):
 
 
 class ResidualObjective(nn.Module):
-    """What makes whole retouched pictures exact, in bits per pixel. Codec and retouch stay as they are."""
+    """What makes whole pictures exact, in bits per pixel. The codec stays as it is."""
 
     def __init__(self, model: ConvDRAW):
         super().__init__()
@@ -232,11 +232,8 @@ class ResidualObjective(nn.Module):
         return cost / len(PLACES)
 
     def _shown(self, image: Tensor) -> Tensor:
-        """The picture with all steps of the model, retouched, whole levels."""
+        """The picture with all steps of the model, whole levels."""
         steps, colours = len(self.model.steps), colours_of_each(image)
         for taken in take_steps(self.model, self.model.to_canvas(image, colours), image.new_full((len(image),), steps)):
             canvas = taken.after.canvas
-        levels = shown(self.model, canvas, colours)
-        stored = torch.full((len(image),), STORED_UNIT * steps, device=image.device)
-        added = self.model.retouch((levels + 0.5).floor().clamp(0, 255), stored)
-        return (levels + added / RETOUCH_UNIT + 0.5).floor().clamp(0, 255)
+        return (shown(self.model, canvas, colours) + 0.5).floor().clamp(0, 255)

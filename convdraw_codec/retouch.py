@@ -63,7 +63,8 @@ class Retouch(nn.Module):
         """What to add to pictures, in whole 1/16 levels, (B, 3, H, W).
 
         shown: (B, 3, H, W), whole levels 0..255; H and W multiples of the stride. stored: in 1/64 of a step, whole,
-        (B,), less than all steps; all in training alone. Between two steps, everything that depends on it moves in a straight line.
+        (B,), less than all steps; all in training alone. Between two steps, everything that depends on it moves in a
+        straight line.
         """
         patches = to_patches(in_bytes(shown - MIDDLE), self.stride)
         steps = (stored // STORED_UNIT).clamp_max(len(self.units) - 2)

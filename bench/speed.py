@@ -105,7 +105,8 @@ def measure(task: Task) -> dict[str, Any]:
 
 
 def multiply_adds(model: ConvDRAW) -> dict[str, float]:
-    """Thousands of multiply-adds per pixel, with all steps; to encode takes the decoder, too. Cut files: retouched."""
+    """Thousands of multiply-adds per pixel, with all steps; to encode takes the decoder, too, to show a cut file
+    the retouch."""
     decoder = encoder = 0.0
     for t, step in enumerate(model.config.steps):
         positions = model.config.layers[step.layer].stride ** -2

@@ -21,9 +21,9 @@ def bands(values: np.ndarray) -> list[np.ndarray]:
 class ExactPixels:
     """A picture of which some pixels are known exactly, and the others as shown.
 
-    shown: (3, H, W) uint8, after all steps of the model; H and W even. grey: its channels are all the grey
-    picture, and one residual stands for the three. A step's residuals are an int8 array (H/2, W/2): the exact level
-    less that of the predicted centre, modulo 256.
+    shown: (3, H, W) uint8, after all steps of the model; H and W even. grey: its channels are all the grey picture, and
+    one residual stands for the three. A step's residuals are an int8 array (H/2, W/2): the exact level less that of the
+    predicted centre, modulo 256.
     """
 
     def __init__(self, model: ConvDRAW, shown: np.ndarray, *, grey: bool):

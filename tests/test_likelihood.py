@@ -14,11 +14,13 @@ from scipy.stats import norm
 
 from convdraw_codec import ConfigError, ModelError
 from convdraw_codec.likelihood import bits_back
+from convdraw_codec.likelihood.causal import CausalSize
 from convdraw_codec.likelihood.conv_draw import ConvDRAWConfig, GenerativeLayer
 from convdraw_codec.likelihood.datasets import load_pictures, pixels
 from convdraw_codec.likelihood.draw import DRAWConfig, window
-from convdraw_codec.likelihood.generative import Picture, bound, importance_weighted, sample
+from convdraw_codec.likelihood.generative import bound, importance_weighted, sample
 from convdraw_codec.likelihood.models import load_generative, model_config, new_model, save_generative
+from convdraw_codec.likelihood.picture import Picture
 from convdraw_codec.likelihood.products import Down, Each, Up
 from convdraw_codec.training.configuration import LikelihoodRecipe, Stage, find_config, load_config
 from convdraw_codec.training.likelihood import LikelihoodTrainer, batches, train
@@ -27,6 +29,8 @@ BITS, LEVELS = Picture(1, 8, 12, "bernoulli"), Picture(3, 8, 8, "gaussian")
 CONFIGS = {
     "one layer": ConvDRAWConfig(BITS, 3, (GenerativeLayer(4, 6, 2, 3),)),
     "two layers": ConvDRAWConfig(LEVELS, 2, (GenerativeLayer(8, 6, 3, 1), GenerativeLayer(2, 5, 2, 5))),
+    "causal bits": ConvDRAWConfig(BITS, 2, (GenerativeLayer(4, 6, 2, 3),), CausalSize(4, 2)),
+    "causal levels": ConvDRAWConfig(LEVELS, 2, (GenerativeLayer(4, 6, 2, 3),), CausalSize(5, 1)),
     "draw": DRAWConfig(BITS, 3, 16, 4),
     "attention": DRAWConfig(BITS, 3, 16, 4, read=2, write=3),
 }
@@ -36,7 +40,10 @@ CONFIGS = {
 def model(request):
     """Untrained, but with canvases, priors and posteriors that differ from step to step."""
     torch.manual_seed(1)
-    return new_model(CONFIGS[request.param])
+    model = new_model(CONFIGS[request.param])
+    if model.causal:
+        torch.nn.init.normal_(model.causal.exit.weight, std=0.3)
+    return model
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 2), (5, 4), (7, 7)])
@@ -221,6 +228,65 @@ def test_a_window_reads_what_lies_under_it():
     assert place.write(patch[None, None])[0, 0, 4, 15] == pytest.approx(1.0, abs=1e-2)
 
 
+def causal(name: str):
+    torch.manual_seed(2)
+    output = new_model(CONFIGS[name]).causal
+    torch.nn.init.normal_(output.exit.weight, std=0.5)
+    return output
+
+
+@pytest.mark.parametrize("name", ["causal bits", "causal levels"])
+def test_a_pixel_is_told_of_the_earlier_ones_only(name):
+    """Row by row, red before green before blue; and of the whole canvas around it."""
+    output = causal(name)
+    picture = output.picture
+    canvas = torch.randn(1, picture.canvas_channels, picture.height, picture.width)
+    x = picture.middles(some_pictures(picture, 1)).requires_grad_()
+    distribution = picture.distribution(output(canvas, x))
+    for channel in range(picture.channels):
+        for y, column in ((0, 0), (3, 5), (7, 7)):
+            place = 0, channel, y, column
+            told = torch.autograd.grad(distribution.mean[place], x, retain_graph=True)[0][0].abs().sum(0)
+            own = torch.autograd.grad(distribution.mean[place], x, retain_graph=True)[0][0, :, y, column]
+            assert told.flatten()[y * picture.width + column + 1:].sum() == 0
+            assert own[channel:].abs().sum() == 0
+            assert (own[:channel] != 0).all()
+            if y:
+                assert told[y - 1, column] > 0
+                assert told[y, column - 1] > 0
+
+
+@pytest.mark.parametrize("name", ["causal bits", "causal levels"])
+def test_pixels_in_turn_have_the_distributions_of_the_whole(name):
+    output = causal(name)
+    picture, x = output.picture, some_pictures(output.picture, 2)
+    canvas = torch.randn(2, picture.canvas_channels, picture.height, picture.width)
+    in_turn = torch.zeros_like(x)
+
+    def choose(distribution, place):
+        in_turn[place] = distribution.log_prob(x[place])
+        return x[place]
+
+    with torch.no_grad():
+        assert torch.equal(output.render(canvas, choose), x)
+        whole = picture.distribution(output(canvas, picture.middles(x))).log_prob(x)
+    assert torch.allclose(in_turn, whole, atol=1e-4)
+
+
+def test_a_new_causal_output_changes_nothing(tmp_path):
+    """Training goes on from a model without one."""
+    plain = CONFIGS["one layer"]
+    torch.manual_seed(1)
+    save_generative(new_model(plain), plain, tmp_path / "m.safetensors")
+    trainer = LikelihoodTrainer(recipe(replace(plain, causal=CausalSize(4, 2))), torch.device("cpu"), torch.zeros(0))
+    trainer.start_from(tmp_path / "m.safetensors")
+    x = some_pictures(BITS)
+    with torch.no_grad():
+        first, second = (bound(m, x, torch.Generator().manual_seed(0)).nats
+                         for m in (load_generative(tmp_path / "m.safetensors"), trainer.model))
+    assert torch.equal(first, second)
+
+
 # -- bits-back -------------------------------------------------------------------------------------------------
 
 def random_words(count: int, seed: int = 0) -> np.ndarray:
@@ -354,11 +420,12 @@ def test_too_few_pictures(tmp_path):
         train(recipe(CONFIGS["one layer"]), [tmp_path / "bits.npz"], tmp_path / "m.safetensors", print)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar10-small", "draw", "draw-attention", "mnist", "mnist-small",
-                                  "omniglot", "two-layer"])
+@pytest.mark.parametrize("name", ["causal/cifar10", "causal/mnist", "paper/cifar10", "paper/cifar10-small",
+                                  "paper/draw", "paper/draw-attention", "paper/mnist", "paper/mnist-small",
+                                  "paper/omniglot", "paper/two-layer"])
 def test_configurations_that_come_along(name):
     """They are complete, and their models explain a picture."""
-    loaded = load_config(find_config(f"paper/{name}"))
+    loaded = load_config(find_config(name))
     assert isinstance(loaded, LikelihoodRecipe)
     with torch.no_grad():
         model = new_model(loaded.model)

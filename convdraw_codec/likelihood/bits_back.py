@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
-from .generative import LEVELS, Generative
+from .generative import Generative
+from .picture import LEVELS
 
 GRID = 128  # cells of a latent in a standard deviation of its prior
 CELLS = 8 * GRID  # on each side of the prior's mean
@@ -55,11 +56,20 @@ def encode(model: Generative, pictures: Tensor, first_words: np.ndarray) -> Chai
             taken.append(coder.decode(_posterior, *_relative(q, p)))
             return _latents(p, taken[-1])
 
-        canvas = model.explain(_units(model, picture), take)
+        told: list[tuple[Tensor, Distribution]] = []
+
+        def know(distribution: Distribution, place: Any, picture: Tensor = picture,
+                 told: list[tuple[Tensor, Distribution]] = told) -> Tensor:
+            told.append((picture[place], distribution))
+            return picture[place]
+
+        canvas = model.explain(model.picture.middles(picture), take)
         fewest = min(fewest, _bits(coder))
         if fewest <= 2 * WORD:  # beyond its end the coder would go on with zeros
             raise ValueError(f"{len(first_words)} random words are too few to begin with")
-        coder.encode_reverse(picture.numpy().astype(np.int32).ravel(), *_pixels(model.picture.distribution(canvas)))
+        model.render(canvas, know)
+        for pixels, distribution in reversed(told):
+            coder.encode_reverse(pixels.numpy().astype(np.int32).ravel(), *_pixels(distribution))
         for cells in reversed(taken):
             coder.encode_reverse(cells, _prior)
     return Chain(coder.get_compressed(), _bits(coder) - before, before - fewest)
@@ -69,7 +79,11 @@ def encode(model: Generative, pictures: Tensor, first_words: np.ndarray) -> Chai
 def decode(model: Generative, words: np.ndarray, count: int) -> tuple[Tensor, np.ndarray]:
     """The inverse of ``encode``: pictures (N, channels, H, W) uint8, and the random words that came first."""
     coder, pictures = constriction.stream.stack.AnsCoder(words), []
-    shape = 1, model.picture.channels, model.picture.height, model.picture.width
+
+    def pixels(distribution: Distribution, _: Any) -> Tensor:
+        kind, *parameters = _pixels(distribution)
+        return torch.from_numpy(coder.decode(kind, *parameters)).float().view_as(distribution.mean)
+
     for _ in range(count):
         known: list[np.ndarray] = []
         given: list[tuple[Any, ...]] = []
@@ -84,9 +98,8 @@ def decode(model: Generative, words: np.ndarray, count: int) -> tuple[Tensor, np
             return _latents(p, cells)
 
         *_, decoder = model.generate(1, read)
-        kind, *parameters = _pixels(model.picture.distribution(model.canvas(decoder)))
-        picture = torch.from_numpy(coder.decode(kind, *parameters).reshape(shape))
-        model.explain(_units(model, picture.float()), give)
+        picture = model.render(model.canvas(decoder), pixels)
+        model.explain(model.picture.middles(picture), give)
         for cells, mean, deviation in reversed(given):
             coder.encode_reverse(cells, _posterior, mean, deviation)
         pictures.append(picture.to(torch.uint8))
@@ -97,11 +110,6 @@ def _bits(coder: constriction.stream.stack.AnsCoder) -> float:
     """What a coder holds, to a fraction of a bit."""
     words, state = coder.pos()
     return WORD * words + math.log2(max(state, 1))
-
-
-def _units(model: Generative, picture: Tensor) -> Tensor:
-    """A picture as the model sees it; in training, levels have noise of mean 1/2."""
-    return model.picture.units(picture + 0.5 if model.picture.output == "gaussian" else picture)
 
 
 def _latents(p: Normal, cells: np.ndarray) -> Tensor:

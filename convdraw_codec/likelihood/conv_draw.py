@@ -16,7 +16,9 @@ from torch.distributions import Normal
 from ..errors import ConfigError
 from ..lstm import lstm
 from ..patches import from_patches, to_patches
-from .generative import Generative, Picture, as_the_prior, check_sizes, gaussian
+from .causal import CausalOutput, CausalSize
+from .generative import Generative, as_the_prior, gaussian
+from .picture import Picture, check_sizes
 from .products import Down, Each, Up
 
 
@@ -40,11 +42,13 @@ class GenerativeLayer:
 
 @dataclass(frozen=True)
 class ConvDRAWConfig:
-    """Layers from coarse to fine, each visited once a step."""
+    """Layers from coarse to fine, each visited once a step. causal: what draws the pixels; None draws each for itself,
+    as in the paper."""
 
     picture: Picture
     steps: int
     layers: tuple[GenerativeLayer, ...]
+    causal: CausalSize | None = None
 
     def __post_init__(self) -> None:
         check_sizes(steps=self.steps)
@@ -124,6 +128,7 @@ class GenerativeConvDRAW(Generative):
         self.write = Up(finest.state, config.picture.canvas_channels, kernel, stride)
         self.first_canvas = nn.Parameter(torch.zeros(config.picture.canvas_channels, config.picture.height,
                                                      config.picture.width))
+        self.causal = CausalOutput(config.picture, config.causal) if config.causal else None
 
     def _part(self, layer: int) -> _Layer:
         return cast(_Layer, self.parts[layer])

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..images import DAMAGE
-from .generative import LEVELS, Picture
+from .picture import LEVELS, Picture
 
 _DAMAGE = (*DAMAGE, OSError, AttributeError, BadZipFile, Image.DecompressionBombError)  # and of numpy
 

@@ -14,7 +14,8 @@ from torch.distributions import Normal
 
 from ..errors import ConfigError
 from ..lstm import lstm
-from .generative import Generative, Picture, as_the_prior, check_sizes, gaussian
+from .generative import Generative, as_the_prior, gaussian
+from .picture import Picture, check_sizes
 
 LOG_SIZE = (-8.0, 8.0)  # logarithms of what a window is like, beyond which numbers overflow
 
@@ -116,6 +117,7 @@ class DRAW(Generative):
     def __init__(self, config: DRAWConfig):
         super().__init__()
         self.config, self.picture, self.steps = config, config.picture, config.steps
+        self.causal = None
         picture, state = config.picture, config.state
         seen = 2 * picture.channels * config.read**2 if config.read else picture.dimensions
         written = config.write**2 if config.write else picture.height * picture.width

@@ -14,71 +14,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, Normal, kl_divergence
+from torch.distributions import Distribution, Normal, kl_divergence
 
-from ..errors import ConfigError
-
-LEVELS = 256
-LEVELS_A_UNIT = 64  # how a canvas counts the levels of grey and colour
-LARGEST = 2**16  # of the sizes in a configuration
-LOG_VARIANCE = (-9.0, 6.0)  # of latents and canvas, beyond which nothing is gained
-
-
-def check_sizes(smallest: int = 1, **sizes: object) -> None:
-    """Raise ConfigError unless all are whole numbers from ``smallest`` to ``LARGEST``."""
-    for name, value in sizes.items():
-        if type(value) is not int or not smallest <= value <= LARGEST:
-            raise ConfigError(f"{name} is a whole number from {smallest} to {LARGEST}, not {value!r}")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a model draws: (channels, height, width), "bernoulli" for pixels of 0 and 1, "gaussian" for 0..255."""
-
-    channels: int
-    height: int
-    width: int
-    output: str
-
-    def __post_init__(self) -> None:
-        check_sizes(channels=self.channels, height=self.height, width=self.width)
-        if self.output not in ("bernoulli", "gaussian"):
-            raise ConfigError(f"the output of a model is bernoulli or gaussian, not {self.output!r}")
-
-    @property
-    def dimensions(self) -> int:
-        """Numbers in a picture."""
-        return self.channels * self.height * self.width
-
-    @property
-    def canvas_channels(self) -> int:
-        """A logit for each number, or mean and logarithm of the variance."""
-        return self.channels * (1 if self.output == "bernoulli" else 2)
-
-    def units(self, x: Tensor) -> Tensor:
-        """Pixels as a network sees them: 0 and 1, or levels around 0."""
-        return x if self.output == "bernoulli" else (x - LEVELS / 2) / LEVELS_A_UNIT
-
-    def mean(self, canvas: Tensor) -> Tensor:
-        """The picture that a canvas shows, in units."""
-        return torch.sigmoid(canvas) if self.output == "bernoulli" else canvas[:, :self.channels]
-
-    def deviation(self, canvas: Tensor) -> Tensor:
-        """That of levels, in units."""
-        return (canvas[:, self.channels:].clamp(*LOG_VARIANCE) / 2).exp()
-
-    def error(self, x: Tensor, canvas: Tensor) -> Tensor:
-        """(1): what is wrong with a canvas; of levels, in the deviations that it expects."""
-        wrong = x - self.mean(canvas)
-        return wrong if self.output == "bernoulli" else wrong / self.deviation(canvas)
-
-    def distribution(self, canvas: Tensor) -> Distribution:
-        """p(x | r_T), of 0 and 1 or of real levels 0..256."""
-        canvas = canvas.float()
-        if self.output == "bernoulli":
-            return Bernoulli(logits=canvas, validate_args=False)
-        mean, deviation = canvas[:, :self.channels], self.deviation(canvas)
-        return Normal(mean * LEVELS_A_UNIT + LEVELS / 2, deviation * LEVELS_A_UNIT, validate_args=False)
+from .causal import CausalOutput
+from .picture import LEVELS, LEVELS_A_UNIT, LOG_VARIANCE, Picture
 
 
 def gaussian(parameters: Tensor, around: Normal | None = None) -> Normal:
@@ -107,11 +46,12 @@ class Generative(nn.Module):
     """A model of pictures with latents in ``layers`` layers, drawn from the first to the last, in each of ``steps``.
 
     What decoder and encoder remember is made anew by every method, and never changed in place. first_canvas: r_0,
-    (canvas channels, H, W).
+    (canvas channels, H, W). causal: the output, where pixels are not independent of each other given r_T.
     """
 
     picture: Picture
     first_canvas: nn.Parameter
+    causal: CausalOutput | None
     layers: int
     steps: int
 
@@ -161,6 +101,15 @@ class Generative(nn.Module):
                 decoder = self.absorb(layer, choose(self.prior(layer, decoder)), decoder)
             yield decoder
 
+    def distribution(self, canvas: Tensor, x: Tensor) -> Distribution:
+        """p(x | r_T), of pixels in units, (B, channels, H, W): of each one, given those that come before it."""
+        return self.picture.distribution(self.causal(canvas, x) if self.causal else canvas)
+
+    def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
+        """Pixels (B, channels, H, W), of 0 and 1 or 0..255, as ``choose`` gives them: it is told the distribution of
+        the next ones, and their place, an index of such a tensor. All at once, where they are independent."""
+        return self.causal.render(canvas, choose) if self.causal else choose(self.picture.distribution(canvas), ...)
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -194,7 +143,8 @@ def bound(model: Generative, x: Tensor, generator: torch.Generator | None = None
         log_ratio.append((q.log_prob(z) - p.log_prob(z)).flatten(1).sum(1))
         return z
 
-    seen = model.picture.distribution(model.explain(model.picture.units(x), choose)).log_prob(x)
+    units = model.picture.units(x)
+    seen = model.distribution(model.explain(units, choose), units).log_prob(x)
     return Bound(-seen.flatten(1).sum(1), torch.stack(divergence).unflatten(0, (model.steps, model.layers)),
                  torch.stack(log_ratio).sum(0))
 
@@ -206,9 +156,26 @@ def importance_weighted(model: Generative, x: Tensor, draws: int, generator: tor
 
 
 def sample(model: Generative, count: int, generator: torch.Generator | None = None) -> Tensor:
-    """Pictures drawn from the prior, as the canvas shows them after every step: (steps, count, C, H, W), 0..1."""
-    drawn = model.generate(count, lambda p: draw_from(p, generator))
-    pictures = torch.stack([model.picture.mean(model.canvas(decoder).float()) for decoder in drawn])
+    """Pictures drawn from the prior, as the canvas shows them after every step: (steps, count, C, H, W), 0..1.
+
+    With a causal output, the last are what it draws.
+    """
+    canvases = [model.canvas(decoder).float() for decoder in model.generate(count, lambda p: draw_from(p, generator))]
+    pictures = torch.stack([model.picture.mean(canvas) for canvas in canvases])
     if model.picture.output == "gaussian":
         pictures = pictures * LEVELS_A_UNIT / LEVELS + 0.5
+    if model.causal:
+        pictures[-1] = drawn_pixels(model, canvases[-1], generator)
+        if model.picture.output == "gaussian":
+            pictures[-1] /= LEVELS - 1
     return pictures.clamp(0, 1)
+
+
+def drawn_pixels(model: Generative, canvas: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Pixels drawn from the distribution that a canvas stands for, (B, C, H, W), of 0 and 1 or 0..255."""
+    def choose(distribution: Distribution, _: Any) -> Tensor:
+        if isinstance(distribution, Normal):
+            return draw_from(distribution, generator).floor().clamp(0, LEVELS - 1)
+        return torch.bernoulli(distribution.mean, generator=generator)
+
+    return model.render(canvas, choose)

@@ -14,9 +14,11 @@ from safetensors.torch import save
 
 from ..errors import ModelError
 from ..outputs import write_output
+from .causal import CausalSize
 from .conv_draw import ConvDRAWConfig, GenerativeConvDRAW, GenerativeLayer
 from .draw import DRAW, DRAWConfig
-from .generative import Generative, Picture
+from .generative import Generative
+from .picture import Picture
 
 FORMAT = "cdraw generative model 1"
 ModelConfig: TypeAlias = "ConvDRAWConfig | DRAWConfig"
@@ -28,7 +30,8 @@ def model_config(data: Mapping[str, Any]) -> ModelConfig:
     picture = Picture(**entries.pop("picture"))
     if "layers" in entries:
         layers = tuple(GenerativeLayer(**layer) for layer in entries.pop("layers"))
-        return ConvDRAWConfig(picture=picture, layers=layers, **entries)
+        causal = entries.pop("causal", None)
+        return ConvDRAWConfig(picture=picture, layers=layers, causal=causal and CausalSize(**causal), **entries)
     return DRAWConfig(picture=picture, **entries)
 
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, ModelError
 from ..likelihood.datasets import load_pictures, pixels
-from ..likelihood.generative import LEVELS, Generative, bound
+from ..likelihood.generative import Generative, bound
 from ..likelihood.models import load_generative, new_model, save_generative
+from ..likelihood.picture import LEVELS
 from . import workers
 from .configuration import LikelihoodRecipe
 from .loop import Trainer, run
@@ -92,8 +93,11 @@ class LikelihoodTrainer(Trainer):
         save_generative(cast(Generative, self.averaged_model()), self.recipe.model, path)
 
     def read(self, path: Path) -> None:
+        """A causal output that the file lacks starts anew: it changes nothing yet."""
+        known, new = load_generative(path).state_dict(), self.model.state_dict()
+        known |= {name: tensor for name, tensor in new.items() if name not in known and name.startswith("causal.")}
         try:
-            self.model.load_state_dict(load_generative(path).state_dict())
+            self.model.load_state_dict(known)
         except RuntimeError as error:  # of several lines, from torch
             raise ModelError(f"{path} is a model of another configuration") from error
 

@@ -30,8 +30,9 @@ def model_config(data: Mapping[str, Any]) -> ModelConfig:
     picture = Picture(**entries.pop("picture"))
     if "layers" in entries:
         layers = tuple(GenerativeLayer(**layer) for layer in entries.pop("layers"))
-        causal = entries.pop("causal", None)
-        return ConvDRAWConfig(picture=picture, layers=layers, causal=causal and CausalSize(**causal), **entries)
+        if entries.get("causal") is not None:
+            entries["causal"] = CausalSize(**entries["causal"])
+        return ConvDRAWConfig(picture=picture, layers=layers, **entries)
     return DRAWConfig(picture=picture, **entries)
 
 

@@ -246,8 +246,8 @@ def test_a_pixel_is_told_of_the_earlier_ones_only(name):
     for channel in range(picture.channels):
         for y, column in ((0, 0), (3, 5), (7, 7)):
             place = 0, channel, y, column
-            told = torch.autograd.grad(distribution.mean[place], x, retain_graph=True)[0][0].abs().sum(0)
-            own = torch.autograd.grad(distribution.mean[place], x, retain_graph=True)[0][0, :, y, column]
+            gradient = torch.autograd.grad(distribution.mean[place], x, retain_graph=True)[0][0]
+            told, own = gradient.abs().sum(0), gradient[:, y, column]
             assert told.flatten()[y * picture.width + column + 1:].sum() == 0
             assert own[channel:].abs().sum() == 0
             assert (own[:channel] != 0).all()

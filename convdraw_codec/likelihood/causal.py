@@ -72,6 +72,7 @@ class CausalOutput(nn.Module):
     def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
         """Pixels as ``choose`` gives them, see ``Generative.render``."""
         picture, reach, layers = self.picture, self.reach, self.layers
+        one_channel = replace(picture, channels=1)
         pixels = torch.zeros(len(canvas), picture.channels, picture.height, picture.width)
         shown, known = self._shown(canvas), self._with_margin(torch.zeros_like(pixels))
         for y, x in itertools.product(range(picture.height), range(picture.width)):
@@ -81,8 +82,7 @@ class CausalOutput(nn.Module):
             for channel in range(picture.channels):
                 place = slice(None), slice(channel, channel + 1), slice(y, y + 1), slice(x, x + 1)
                 corrected = self._corrected(canvas[:, :, y:y + 1, x:x + 1], corrections, here)
-                one = replace(picture, channels=1).distribution(corrected[:, channel::picture.channels])
-                pixels[place] = choose(one, place)
+                pixels[place] = choose(one_channel.distribution(corrected[:, channel::picture.channels]), place)
                 here[:, channel] = picture.middles(pixels[place])[:, 0]
         return pixels
 
@@ -106,7 +106,7 @@ class CausalOutput(nn.Module):
 
     def _corrected(self, canvas: Tensor, corrections: Tensor, x: Tensor) -> Tensor:
         """A canvas with its corrections; x: pixels, of which a channel sees those before it."""
-        own, between = corrections.split([canvas.shape[1], corrections.shape[1] - canvas.shape[1]], dim=1)
+        own, between = corrections.tensor_split([canvas.shape[1]], dim=1)
         canvas = canvas + own
         if between.shape[1] == 0:
             return canvas

@@ -402,10 +402,14 @@ def test_training_goes_on_from_its_checkpoint(tmp_path, name):
     assert all(torch.allclose(first[key], second[key], atol=1e-6) for key in first if key.startswith("average."))
 
 
-def test_training_begins_with_the_weights_of_a_file(model, tmp_path):
+@pytest.mark.parametrize("more", [0, 2])
+def test_training_begins_with_the_weights_of_a_file(model, tmp_path, more):
+    """Of a model with as many steps, or with fewer."""
     save_generative(model, model.config, tmp_path / "m.safetensors")
-    trainer = LikelihoodTrainer(recipe(model.config), torch.device("cpu"), torch.zeros(0))
+    longer = replace(model.config, steps=model.steps + more)
+    trainer = LikelihoodTrainer(recipe(longer), torch.device("cpu"), torch.zeros(0))
     trainer.start_from(tmp_path / "m.safetensors")
+    assert trainer.model.steps == model.steps + more
     for name, parameter in load_generative(tmp_path / "m.safetensors").named_parameters():
         assert parameter.equal(trainer.model.get_parameter(name))
         assert parameter.equal(trainer.average[name])

@@ -2,7 +2,8 @@
 
 Writes DIR/MODEL.json: the bound in nats and in bits per dimension, and of it the divergence of each step and layer; and
 as pictures, samples (of DRAW with attention, as they are drawn), and the divergence as in Figure 2 of Gregor et al.
-(2016). ``--bits-back`` codes pictures in a chain, and reports what that cost.
+(2016). ``--bits-back`` codes pictures in a chain, and reports what that cost; ``--refine`` measures posteriors that are
+refined for each picture, and writes DIR/MODEL-refined.json.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from convdraw_codec.likelihood.datasets import load_pictures, pixels
 from convdraw_codec.likelihood.draw import DRAW, Window
 from convdraw_codec.likelihood.generative import Generative, bound, draw_from, importance_weighted, sample
 from convdraw_codec.likelihood.models import load_generative
+from convdraw_codec.likelihood.refined import Refined
 
 from .paper_figures import COLOURS, keep
 
@@ -140,26 +142,30 @@ def plot(divergence: np.ndarray, out: Path, name: str, dimensions: int) -> None:
 @click.option("--part", default="test", show_default=True, help="Of files that have several.")
 @click.option("--count", type=click.IntRange(1), help="Pictures to measure, the first ones; default: all.")
 @click.option("--draws", type=click.IntRange(1), default=1, show_default=True, help="Of the importance-weighted bound.")
+@click.option("--refine", "updates", type=click.IntRange(0), default=0, show_default=True,
+              help="Updates of the posteriors for each picture.")
 @click.option("--bits-back", "coded", type=click.IntRange(0), default=0, show_default=True, help="Pictures to code.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"), show_default=True)
-def main(model: Path, data: tuple[Path, ...], part: str, count: int | None, draws: int, coded: int, out: Path) -> None:
+def main(model: Path, data: tuple[Path, ...], part: str, count: int | None, draws: int, updates: int, coded: int,
+         out: Path) -> None:
     """Measure MODEL on DATA."""
     loaded, generator = load_generative(model), torch.Generator().manual_seed(0)
     x = pixels(load_pictures(list(data), loaded.picture, part), loaded.picture, generator)
-    report, divergence = measure(loaded, x[:count], draws, generator)
+    name, measured = (f"{model.stem}-refined", Refined(loaded, updates)) if updates else (model.stem, loaded)
+    report, divergence = measure(measured, x[:count], draws, generator)
     report = {"model": model.stem, "parameters": sum(p.numel() for p in loaded.parameters()),
-              "steps": loaded.steps} | report
+              "steps": loaded.steps, "updates of posteriors": updates} | report
     if coded:
-        report["bits-back"] = chained(loaded, x[:coded], generator)
+        report["bits-back"] = chained(measured, x[:coded], generator)
     out.mkdir(parents=True, exist_ok=True)
-    (out / f"{model.stem}.json").write_text(json.dumps(report, indent=1) + "\n")
-    plot(divergence, out, f"{model.stem}-steps", loaded.picture.dimensions)
+    (out / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
+    plot(divergence, out, f"{name}-steps", loaded.picture.dimensions)
     with torch.no_grad():
         last = sample(loaded, ACROSS**2, generator)[-1]
-        to_image([list(row) for row in last.split(ACROSS)]).save(out / f"{model.stem}-samples.png", optimize=True)
+        to_image([list(row) for row in last.split(ACROSS)]).save(out / f"{name}-samples.png", optimize=True)
         if isinstance(loaded, DRAW):
-            drawing(loaded, generator).quantize(64).save(out / f"{model.stem}-drawing.png", optimize=True)
-    click.echo(f"Wrote {out / model.stem}.json: {report['nats']} nats")
+            drawing(loaded, generator).quantize(64).save(out / f"{name}-drawing.png", optimize=True)
+    click.echo(f"Wrote {out / name}.json: {report['nats']} nats")
 
 
 if __name__ == "__main__":

@@ -293,8 +293,8 @@ def test_likelihood(tmp_path, name):
 
     write_bits(tmp_path / "bits.npz")
     save_generative(new_model(CONFIGS[name]), CONFIGS[name], tmp_path / "m.safetensors")
-    said = run(likelihood.main, tmp_path / "m.safetensors", tmp_path / "bits.npz", "--draws", 3, "--bits-back", 4,
-               "--out", tmp_path)
+    arguments = tmp_path / "m.safetensors", tmp_path / "bits.npz", "--bits-back", 4, "--out", tmp_path
+    said = run(likelihood.main, *arguments, "--draws", 3)
     report = json.loads((tmp_path / "m.json").read_text())
     assert f"{report['nats']} nats" in said
     bits = np.array(json.loads((tmp_path / "m-steps.json").read_text())["bits by step and layer, from the top"])
@@ -304,3 +304,7 @@ def test_likelihood(tmp_path, name):
     assert report["bits-back"]["exact"]
     assert opened(tmp_path / "m-samples.png").size == (10 * 13, 10 * 9)
     assert (tmp_path / "m-drawing.png").exists() == (name == "attention")
+    run(likelihood.main, *arguments, "--refine", 2)
+    refined = json.loads((tmp_path / "m-refined.json").read_text())
+    assert refined["bits-back"]["exact"]
+    assert [one["updates of posteriors"] for one in (report, refined)] == [0, 2]

@@ -18,10 +18,11 @@ from convdraw_codec.likelihood.causal import CausalSize
 from convdraw_codec.likelihood.conv_draw import ConvDRAWConfig, GenerativeLayer
 from convdraw_codec.likelihood.datasets import load_pictures, pixels
 from convdraw_codec.likelihood.draw import DRAWConfig, window
-from convdraw_codec.likelihood.generative import bound, importance_weighted, sample
+from convdraw_codec.likelihood.generative import bound, bound_of_started, importance_weighted, sample
 from convdraw_codec.likelihood.models import load_generative, model_config, new_model, save_generative
 from convdraw_codec.likelihood.picture import Picture
 from convdraw_codec.likelihood.products import Down, Each, Up
+from convdraw_codec.likelihood.refined import Refined
 from convdraw_codec.training.configuration import LikelihoodRecipe, Stage, find_config, load_config
 from convdraw_codec.training.likelihood import LikelihoodTrainer, batches, train
 
@@ -127,6 +128,26 @@ def test_more_draws_tighten_the_bound(model):
         mean = bound(model, x, generator).nats.mean()
     assert many < one
     assert one.item() == pytest.approx(mean.item(), rel=0.02)
+
+
+def test_refined_posteriors_tighten_the_bound(model):
+    """With other latents than those that they were refined with."""
+    x = model.picture.middles(some_pictures(model.picture))
+    with torch.inference_mode():
+        at_first, refined = (torch.stack([bound_of_started(model, encoder, torch.Generator().manual_seed(seed)).nats
+                                          for seed in range(1, 50)]).mean()
+                             for encoder in (model.start_encoder(x), Refined(model, 30).start_encoder(x)))
+    assert refined < at_first
+
+
+def test_refining_leaves_the_model_as_it_is(model):
+    x = some_pictures(model.picture)
+    before = bound(model, x, torch.Generator().manual_seed(0)).nats
+    refined = Refined(model, 2)
+    bound(refined, x).nats.sum()
+    assert torch.equal(bound(model, x, torch.Generator().manual_seed(0)).nats, before)
+    assert all(p.grad is None for p in model.parameters())
+    assert torch.equal(bound(Refined(model, 0), x, torch.Generator().manual_seed(0)).nats, before)
 
 
 def test_every_parameter_learns(model):
@@ -303,6 +324,14 @@ def test_bits_back_returns_pictures_and_random_words(model):
     assert 0 < chain.start < 32 * len(first)
 
 
+def test_bits_back_repeats_the_refinement(model):
+    x, first = some_pictures(model.picture, 3), random_words(2000)
+    refined = Refined(model, 2)
+    pictures, left = bits_back.decode(refined, bits_back.encode(refined, x, first).words, len(x))
+    assert torch.equal(pictures, x.to(torch.uint8))
+    assert np.array_equal(left, first)
+
+
 def test_bits_back_costs_what_the_bound_says(model):
     """In the mean, on truly random words: in a chain, what one picture leaves is not quite random to the next."""
     x = some_pictures(model.picture, 1)
@@ -434,7 +463,7 @@ def test_configurations_that_come_along(name):
     with torch.no_grad():
         model = new_model(loaded.model)
         shape = (2, model.picture.channels, model.picture.height, model.picture.width)
-        canvas = model.explain(torch.zeros(shape), lambda q, p: q.mean)
+        canvas = model.explain(model.start_encoder(torch.zeros(shape)), lambda q, p: q.mean)
     assert canvas.shape[2:] == shape[2:]
 
 

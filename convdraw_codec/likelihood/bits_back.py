@@ -63,7 +63,7 @@ def encode(model: Generative, pictures: Tensor, first_words: np.ndarray) -> Chai
             told.append((picture[place], distribution))
             return picture[place]
 
-        canvas = model.explain(model.picture.middles(picture), take)
+        canvas = model.explain(model.start_encoder(model.picture.middles(picture)), take)
         fewest = min(fewest, _bits(coder))
         if fewest <= 2 * WORD:  # beyond its end the coder would go on with zeros
             raise ValueError(f"{len(first_words)} random words are too few to begin with")
@@ -99,7 +99,7 @@ def decode(model: Generative, words: np.ndarray, count: int) -> tuple[Tensor, np
 
         *_, decoder = model.generate(1, read)
         picture = model.render(model.canvas(decoder), pixels)
-        model.explain(model.picture.middles(picture), give)
+        model.explain(model.start_encoder(model.picture.middles(picture)), give)
         for cells, mean, deviation in reversed(given):
             coder.encode_reverse(cells, _posterior, mean, deviation)
         pictures.append(picture.to(torch.uint8))

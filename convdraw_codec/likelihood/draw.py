@@ -141,7 +141,8 @@ class DRAW(Generative):
         return Decoder(self.first_canvas.expand(batch, -1, -1, -1), h, c)
 
     def start_encoder(self, x: Tensor) -> Encoder:
-        gates = torch.zeros(()) if self.from_picture is None else self.from_picture(x.flatten(1))
+        nothing = x.new_zeros(len(x), 4 * self.config.state)
+        gates = nothing if self.from_picture is None else self.from_picture(x.flatten(1))
         return Encoder(x, gates, *self.first[2:, None].expand(2, len(x), -1))
 
     def _window(self, parameters: Tensor, filters: int) -> Window:

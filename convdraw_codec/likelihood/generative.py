@@ -61,7 +61,8 @@ class Generative(nn.Module):
 
     @abstractmethod
     def start_encoder(self, x: Tensor) -> Any:
-        """What the encoder knows before the first step of pictures in units, (B, channels, H, W)."""
+        """What the encoder knows before the first step of pictures in units, (B, channels, H, W): those, as ``x``, and
+        what they give to its gates in every step, as ``gates``, among others."""
 
     @abstractmethod
     def look(self, encoder: Any, decoder: Any) -> Any:
@@ -83,9 +84,10 @@ class Generative(nn.Module):
     def canvas(self, decoder: Any) -> Tensor:
         """r_t, (B, canvas channels, H, W)."""
 
-    def explain(self, x: Tensor, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
-        """The last canvas for pictures in units, with the latents that ``choose`` takes from posterior and prior."""
-        decoder, encoder = self.start(len(x)), self.start_encoder(x)
+    def explain(self, encoder: Any, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
+        """The last canvas for pictures with which an encoder has started, and latents that ``choose`` takes from
+        posterior and prior."""
+        decoder = self.start(len(encoder.x))
         for _ in range(self.steps):
             encoder = self.look(encoder, decoder)
             for layer in range(self.layers):
@@ -135,6 +137,11 @@ def bound(model: Generative, x: Tensor, generator: torch.Generator | None = None
     x = x.float()
     if model.picture.output == "gaussian":
         x = x + torch.rand(x.shape, generator=generator, device=x.device)
+    return bound_of_started(model, model.start_encoder(model.picture.units(x)), generator)
+
+
+def bound_of_started(model: Generative, encoder: Any, generator: torch.Generator | None = None) -> Bound:
+    """The same for pictures with which an encoder has started."""
     divergence, log_ratio = [], []
 
     def choose(q: Normal, p: Normal) -> Tensor:
@@ -143,8 +150,7 @@ def bound(model: Generative, x: Tensor, generator: torch.Generator | None = None
         log_ratio.append((q.log_prob(z) - p.log_prob(z)).flatten(1).sum(1))
         return z
 
-    units = model.picture.units(x)
-    seen = model.distribution(model.explain(units, choose), units).log_prob(x)
+    seen = model.distribution(model.explain(encoder, choose), encoder.x).log_prob(model.picture.numbers(encoder.x))
     return Bound(-seen.flatten(1).sum(1), torch.stack(divergence).unflatten(0, (model.steps, model.layers)),
                  torch.stack(log_ratio).sum(0))
 

@@ -51,6 +51,10 @@ class Picture:
         """Pixels as a network sees them: 0 and 1, or levels around 0."""
         return x if self.output == "bernoulli" else (x - LEVELS / 2) / LEVELS_A_UNIT
 
+    def numbers(self, units: Tensor) -> Tensor:
+        """The inverse of ``units``."""
+        return units if self.output == "bernoulli" else units * LEVELS_A_UNIT + LEVELS / 2
+
     def middles(self, levels: Tensor) -> Tensor:
         """Whole pixels as a network sees them: levels have noise of mean 1/2 in training."""
         return self.units(levels if self.output == "bernoulli" else levels + 0.5)

@@ -8,8 +8,10 @@ refined for each picture, and writes DIR/MODEL-refined.json.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +31,24 @@ from convdraw_codec.likelihood.refined import Refined
 
 from .paper_figures import COLOURS, keep
 
-BATCH = 200
+BATCH = 50
 START_BITS = 12  # of the random words that a chain begins with, for each latent of a picture
 ACROSS = 10  # samples in a row
 DRAWINGS, FRAMES, ZOOM = 4, 8, 4  # sequences of DRAW, pictures of each, and how much larger
 
 
-def measure(model: Generative, x: Tensor, draws: int, generator: torch.Generator) -> tuple[dict[str, Any], np.ndarray]:
-    """The bounds of pictures, and the mean divergence of each step and layer, in nats."""
-    nats, tighter, divergence = [], [], []
-    with torch.no_grad():
-        for batch in x.split(BATCH):
+def measure(model: Generative, x: Tensor, draws: int, jobs: int) -> tuple[dict[str, Any], np.ndarray]:
+    """The bounds of pictures, and the mean divergence of each step and layer, in nats; the same for any ``jobs``."""
+    def costs(batch: Tensor, seed: int) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():  # of this thread
             cost = bound(model, batch, generator)
-            nats.append(cost.nats.double())
-            divergence.append(cost.divergence.double())
-            if draws > 1:
-                tighter.append(importance_weighted(model, batch, draws, generator).double())
+            tighter = importance_weighted(model, batch, draws, generator) if draws > 1 else cost.nats
+        return cost.nats.double(), cost.divergence.double(), tighter.double()
+
+    with ThreadPoolExecutor(jobs) as pool:
+        seeds = itertools.count(1)  # posteriors are refined with seed 0
+        nats, divergence, tighter = zip(*pool.map(costs, x.split(BATCH), seeds), strict=True)
     mean, bits = torch.cat(nats).mean().item(), math.log(2) * model.picture.dimensions
     layers = torch.cat(divergence, dim=2).mean(2).numpy()
     report = {"pictures": len(x), "nats": round(mean, 3),
@@ -144,15 +148,16 @@ def plot(divergence: np.ndarray, out: Path, name: str, dimensions: int) -> None:
 @click.option("--draws", type=click.IntRange(1), default=1, show_default=True, help="Of the importance-weighted bound.")
 @click.option("--refine", "updates", type=click.IntRange(0), default=0, show_default=True,
               help="Updates of the posteriors for each picture.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Batches measured at once.")
 @click.option("--bits-back", "coded", type=click.IntRange(0), default=0, show_default=True, help="Pictures to code.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"), show_default=True)
-def main(model: Path, data: tuple[Path, ...], part: str, count: int | None, draws: int, updates: int, coded: int,
-         out: Path) -> None:
+def main(model: Path, data: tuple[Path, ...], part: str, count: int | None, draws: int, updates: int, jobs: int,
+         coded: int, out: Path) -> None:
     """Measure MODEL on DATA."""
     loaded, generator = load_generative(model), torch.Generator().manual_seed(0)
     x = pixels(load_pictures(list(data), loaded.picture, part), loaded.picture, generator)
     name, measured = (f"{model.stem}-refined", Refined(loaded, updates)) if updates else (model.stem, loaded)
-    report, divergence = measure(measured, x[:count], draws, generator)
+    report, divergence = measure(measured, x[:count], draws, jobs)
     report = {"model": model.stem, "parameters": sum(p.numel() for p in loaded.parameters()),
               "steps": loaded.steps, "updates of posteriors": updates} | report
     if coded:

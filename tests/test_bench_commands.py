@@ -287,7 +287,7 @@ def test_the_effect_of_lambda(pictures, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["one layer", "attention"])
-def test_likelihood(tmp_path, name):
+def test_likelihood(tmp_path, name, monkeypatch):
     """The report adds up, and the pictures are there."""
     from .test_likelihood import BITS, CONFIGS, write_bits
 
@@ -304,7 +304,12 @@ def test_likelihood(tmp_path, name):
     assert report["bits-back"]["exact"]
     assert opened(tmp_path / "m-samples.png").size == (10 * 13, 10 * 9)
     assert (tmp_path / "m-drawing.png").exists() == (name == "attention")
-    run(likelihood.main, *arguments, "--refine", 2)
-    refined = json.loads((tmp_path / "m-refined.json").read_text())
+    monkeypatch.setattr(likelihood, "BATCH", 3)
+    reports = []
+    for jobs in (1, 3):
+        run(likelihood.main, *arguments, "--refine", 2, "--jobs", jobs)
+        reports.append((tmp_path / "m-refined.json").read_text())
+    assert reports[0] == reports[1]
+    refined = json.loads(reports[0])
     assert refined["bits-back"]["exact"]
     assert [one["updates of posteriors"] for one in (report, refined)] == [0, 2]

@@ -144,7 +144,7 @@ def test_refining_leaves_the_model_as_it_is(model):
     x = some_pictures(model.picture)
     before = bound(model, x, torch.Generator().manual_seed(0)).nats
     refined = Refined(model, 2)
-    bound(refined, x).nats.sum()
+    bound(refined, x)
     assert torch.equal(bound(model, x, torch.Generator().manual_seed(0)).nats, before)
     assert all(p.grad is None for p in model.parameters())
     assert torch.equal(bound(Refined(model, 0), x, torch.Generator().manual_seed(0)).nats, before)

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from convdraw_codec import truncate
-from convdraw_codec.images import open_picture
-from convdraw_codec.metrics import psnr
+from convdraw_codec.pictures.conversion import open_picture
+from convdraw_codec.pictures.metrics import psnr
 
 from .codecs import the_codec
 from .parallel import WORKERS, map_images

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from convdraw_codec.choices import Fill
-from convdraw_codec.metrics import psnr
+from convdraw_codec.options import Fill
+from convdraw_codec.pictures.metrics import psnr
 
 from .codecs import the_codec
 from .parallel import WORKERS, map_images

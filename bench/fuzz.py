@@ -24,8 +24,9 @@ import click
 import torch
 
 with atheris.instrument_imports(include=["convdraw_codec"]):
-    from convdraw_codec import bitstream, codec, pillow_plugin
+    from convdraw_codec import codec, pillow_plugin
     from convdraw_codec.errors import CdrError, ModelError
+    from convdraw_codec.format import bitstream
     from convdraw_codec.selftest import digest
 from PIL import Image
 

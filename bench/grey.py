@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from convdraw_codec import truncate
-from convdraw_codec.metrics import psnr
+from convdraw_codec.pictures.metrics import psnr
 
 from .codecs import the_codec
 from .metrics import bd_rate

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from convdraw_codec import Codec
-from convdraw_codec.tiling import Tiling
+from convdraw_codec.coding.tiling import Tiling
 
 from .memory import peak_mb
 from .pictures import EXAMPLE, mirrored

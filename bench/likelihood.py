@@ -22,12 +22,12 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.distributions import Normal
 
-from convdraw_codec.likelihood import bits_back
-from convdraw_codec.likelihood.datasets import load_pictures, pixels
-from convdraw_codec.likelihood.draw import DRAW, Window
-from convdraw_codec.likelihood.generative import Generative, bound, draw_from, importance_weighted, sample
-from convdraw_codec.likelihood.models import load_generative
-from convdraw_codec.likelihood.refined import Refined
+from convdraw_codec.generative import bits_back
+from convdraw_codec.generative.base import Generative, bound, draw_from, importance_weighted, sample
+from convdraw_codec.generative.datasets import load_pictures, pixels
+from convdraw_codec.generative.draw import DRAW, Window
+from convdraw_codec.generative.semi_amortized import Refined
+from convdraw_codec.generative.weights import load_generative
 
 from .paper_figures import COLOURS, keep
 

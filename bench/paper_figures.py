@@ -16,8 +16,8 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from convdraw_codec import Codec, inspect, truncate
-from convdraw_codec.choices import Fill
-from convdraw_codec.metrics import psnr
+from convdraw_codec.options import Fill
+from convdraw_codec.pictures.metrics import psnr
 
 from .codecs import make, the_codec
 from .pictures import find_images, opened

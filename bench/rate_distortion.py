@@ -24,8 +24,8 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from convdraw_codec.metrics import MS_SSIM_SIDE, ms_ssim, psnr
-from convdraw_codec.outputs import write_output
+from convdraw_codec.atomic_write import write_output
+from convdraw_codec.pictures.metrics import MS_SSIM_SIDE, ms_ssim, psnr
 
 from .codecs import CODECS, Compared, make, missing
 from .metrics import Curve, bd_quality, bd_rate, decibels, ssimulacra2

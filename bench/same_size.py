@@ -14,7 +14,7 @@ import click
 import numpy as np
 
 from convdraw_codec import CdrError, truncate
-from convdraw_codec.metrics import ms_ssim, psnr
+from convdraw_codec.pictures.metrics import ms_ssim, psnr
 
 from .codecs import PEERS, make, the_codec
 from .parallel import WORKERS, map_images

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 
-from convdraw_codec import bitstream
 from convdraw_codec.errors import CdrError
+from convdraw_codec.format import bitstream, constants
 
 
 def seal(data: bytes) -> bytes:
@@ -14,7 +14,7 @@ def seal(data: bytes) -> bytes:
     if len(data) < bitstream.HEADER_BYTES:
         return data
     sealed, offset = bytearray(data), bitstream.HEADER_BYTES
-    sealed[:5] = bitstream.MAGIC + bytes([bitstream.VERSION])
+    sealed[:5] = constants.MAGIC + bytes([constants.VERSION])
     end = offset - 4
     struct.pack_into("<I", sealed, end, zlib.crc32(sealed[:end]))
     try:
@@ -23,13 +23,13 @@ def seal(data: bytes) -> bytes:
         return bytes(sealed)
     chain = header.pack()[1]
     for number in range(header.chunks + header.steps + header.cut):
-        start, offset = offset, offset + bitstream.CHUNK_NAME_BYTES * (number < header.chunks)
+        start, offset = offset, offset + constants.CHUNK_NAME_BYTES * (number < header.chunks)
         parsed = bitstream._parse_length(sealed, offset)
-        if parsed is None or sum(parsed) + bitstream.CHECKSUM_BYTES > len(sealed):
+        if parsed is None or sum(parsed) + constants.CHECKSUM_BYTES > len(sealed):
             return bytes(sealed)
         offset = sum(parsed)
         chain = zlib.crc32(sealed[start:offset], chain)
-        after = offset + bitstream.CHECKSUM_BYTES
+        after = offset + constants.CHECKSUM_BYTES
         sealed[offset:after] = bitstream._checksum(chain)
         offset = after
     return bytes(sealed[:offset])

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from convdraw_codec import Codec, bitstream, truncate
+from convdraw_codec import Codec, truncate
+from convdraw_codec.format import bitstream
 from convdraw_codec.selftest import digest
 
 from .memory import resident_mb

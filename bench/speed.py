@@ -29,8 +29,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from convdraw_codec.draw import ConvDRAW
-from convdraw_codec.integer import IntegerConv
+from convdraw_codec.network.conv_draw import ConvDRAW
+from convdraw_codec.network.exact_conv import IntegerConv
 
 from . import compressai_models
 from .codecs import CODECS, PEERS, missing, the_codec

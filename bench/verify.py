@@ -18,13 +18,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from convdraw_codec import Codec, shifts, truncate
-from convdraw_codec.bitstream import read
-from convdraw_codec.colour_axes import colours_of
-from convdraw_codec.entropy import PRECISION
-from convdraw_codec.images import open_picture, to_planes
-from convdraw_codec.latents import SCALES, bits
-from convdraw_codec.metrics import psnr
+from convdraw_codec import Codec, truncate
+from convdraw_codec.coding import scale_offsets as shifts
+from convdraw_codec.coding.rotation_fit import colours_of
+from convdraw_codec.format.bitstream import read
+from convdraw_codec.format.constants import PRECISION
+from convdraw_codec.network.latents import SCALES, bits
+from convdraw_codec.pictures.conversion import open_picture, to_planes
+from convdraw_codec.pictures.metrics import psnr
 from convdraw_codec.training.objective import take_steps
 
 from .parallel import WORKERS, map_images

@@ -10,8 +10,8 @@
 
 from typing import TYPE_CHECKING
 
-from .bitstream import Header, inspect, truncate
 from .errors import CdrawError, CdrError, ConfigError, ImageError, ModelError, TruncatedError
+from .format.bitstream import Header, inspect, truncate
 
 if TYPE_CHECKING:
     from .codec import Codec

@@ -1,5 +1,5 @@
 """``python -m convdraw_codec`` is ``cdraw``."""
 
-from .cli import main
+from .cli.commands import main
 
 main(prog_name="cdraw")

@@ -19,19 +19,20 @@ import numpy as np
 import torch
 from PIL import Image
 
-from . import bitstream
-from .bitstream import RESIDUAL_STEPS, Contents, Header
-from .choices import FILLS, REDUCTIONS, Fill
-from .colour_axes import colours_of
-from .colours import Colours
+from .coding.lossless import ExactPixels, bands
+from .coding.lossy import Decoder, Encoder
+from .coding.rotation_fit import colours_of
 from .errors import CdrError, ImageError, MachineError, TruncatedError
-from .exact_pixels import ExactPixels, bands
-from .images import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
-from .integer import CONVOLUTIONS, fastest_exact, is_exact
-from .latents import LATENT_LIMIT
-from .model_file import load_model
-from .retouch import STORED_UNIT, share_known
-from .tiles import Decoder, Encoder
+from .format import bitstream
+from .format.bitstream import Contents, Header
+from .format.constants import RESIDUAL_STEPS
+from .format.rotation import Colours
+from .network.exact_conv import CONVOLUTIONS, fastest_exact, is_exact
+from .network.latents import LATENT_LIMIT
+from .network.post_filter import STORED_UNIT, share_known
+from .network.weights import load_model
+from .options import FILLS, REDUCTIONS, Fill
+from .pictures.conversion import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
 
 Data: TypeAlias = "bytes | bytearray | memoryview | str | PathLike[str]"
 Painter: TypeAlias = "Decoder | ExactPixels"  # what shows a picture: in the steps of the model, and after them
@@ -190,7 +191,7 @@ class Codec:
     @staticmethod
     def _quality(original: Image.Image, planes: np.ndarray) -> float:
         """PSNR in decibels of what a decoder shows."""
-        from .metrics import psnr  # it imports much that nothing else needs
+        from .pictures.metrics import psnr  # it imports much that nothing else needs
 
         return psnr(original, from_planes(planes, *original.size, original.mode == "L"))
 

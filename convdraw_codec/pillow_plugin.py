@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, ImageFile
 
-from . import bitstream
-from .choices import REDUCTIONS
 from .errors import CdrError
-from .images import METADATA, metadata_of
+from .format import bitstream, constants
+from .options import REDUCTIONS
+from .pictures.conversion import METADATA, metadata_of
 
 if TYPE_CHECKING:
     from .codec import Codec
@@ -39,7 +39,7 @@ def register_cdr_opener(model: str | PathLike[str] | None = None) -> None:
     global _model, _codec
     with _lock:
         _model, _codec = model, None
-    Image.register_open(FORMAT, CdrImageFile, lambda prefix: prefix.startswith(bitstream.MAGIC))
+    Image.register_open(FORMAT, CdrImageFile, lambda prefix: prefix.startswith(constants.MAGIC))
     Image.register_save(FORMAT, _save)
     Image.register_extension(FORMAT, EXTENSION)
     Image.register_mime(FORMAT, MIME)

@@ -14,10 +14,10 @@ from importlib.resources import files
 
 from PIL import Image
 
-from .choices import Fill
 from .codec import Codec
 from .errors import CdrError
-from .integer import CONVOLUTIONS, is_exact
+from .network.exact_conv import CONVOLUTIONS, is_exact
+from .options import Fill
 
 SEED = 7  # of sampled fills
 

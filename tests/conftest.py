@@ -9,7 +9,8 @@ from convdraw_codec import Codec
 
 from .tiny import TINY_MODEL
 
-EXAMPLE = Path(__file__).parent.parent / "docs" / "example.jpg"
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "docs" / "example.jpg"
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-from convdraw_codec.draw import Config, ConvDRAW, Layer, Step
-from convdraw_codec.residual import ResidualSize
-from convdraw_codec.retouch import RetouchSize
+from convdraw_codec.network.conv_draw import Config, ConvDRAW, Layer, Step
+from convdraw_codec.network.lossless import ResidualSize
+from convdraw_codec.network.post_filter import RetouchSize
 
 CONFIG = Config(
     "tiny",

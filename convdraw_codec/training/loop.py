@@ -23,10 +23,10 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..atomic_write import write_output
 from ..errors import ConfigError
-from ..outputs import write_output
-from . import workers
-from .configuration import Recipe
+from . import distributed
+from .recipe import Recipe
 
 SLOW_FACTOR = 0.1  # of the learning rate, for parts that start near their optimum
 LOG_EVERY = 100  # iterations
@@ -45,13 +45,13 @@ class Trainer(ABC):
     jump = 5.0
 
     def __init__(self, recipe: Recipe, device: torch.device):
-        if recipe.batch % workers.count():
-            raise ConfigError(f"a batch of {recipe.batch} cannot be shared among {workers.count()} processes")
+        if recipe.batch % distributed.count():
+            raise ConfigError(f"a batch of {recipe.batch} cannot be shared among {distributed.count()} processes")
         torch.manual_seed(recipe.seed)
         self.recipe, self.device = recipe, device
         self.model = self.new_model()
         self.losses = self.new_losses()
-        if workers.count() > 1:  # no loss has a gradient for all parameters
+        if distributed.count() > 1:  # no loss has a gradient for all parameters
             self.losses = DistributedDataParallel(self.losses, broadcast_buffers=False, find_unused_parameters=True)
         self.average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         slow = [p for n, p in self.model.named_parameters() if any(part in n for part in self.slow)]
@@ -116,8 +116,8 @@ class Trainer(ABC):
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_limit)
-        value = workers.total(loss.detach()).item() / workers.count()
-        seen = batch.numel() / batch.shape[1] * workers.count() / 1e6
+        value = distributed.total(loss.detach()).item() / distributed.count()
+        seen = batch.numel() / batch.shape[1] * distributed.count() / 1e6
         self.iteration += 1
         self.megapixels += seen
         self.stage_megapixels += seen
@@ -198,7 +198,7 @@ def run(trainer: Trainer, batches: Callable[[int], Iterator[Tensor]], output: Pa
     """
     keep_memory()
     checkpoint, good, log = (output.with_name(output.name + suffix) for suffix in (".ckpt", ".ckpt.good", ".jsonl"))
-    first, stages = workers.rank() == 0, trainer.recipe.stages
+    first, stages = distributed.rank() == 0, trainer.recipe.stages
     if not first:
         report = lambda line: None  # noqa: E731
     if checkpoint.exists():
@@ -212,7 +212,7 @@ def run(trainer: Trainer, batches: Callable[[int], Iterator[Tensor]], output: Pa
     def keep_good() -> None:
         if first:
             trainer.save(good)
-        workers.wait()
+        distributed.wait()
 
     def conclude() -> None:
         if not first:
@@ -254,4 +254,4 @@ def run(trainer: Trainer, batches: Callable[[int], Iterator[Tensor]], output: Pa
         trainer.write(output)
         good.unlink(missing_ok=True)
     report(f"Wrote {output}")
-    workers.wait()
+    distributed.wait()

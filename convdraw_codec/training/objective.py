@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..colour_axes import colours_of
-from ..colours import Colours
-from ..draw import CANVAS_UNIT, SHOWN_UNIT, ConvDRAW, DecoderState
-from ..latents import LATENT_LIMIT, bits, half_cells, table_row, target
-from ..residual import CENTRES, PLACES, probability, squares
-from ..retouch import MIDDLE, RETOUCH_UNIT, STORED_UNIT, share_known
-from . import workers
+from ..coding.rotation_fit import colours_of
+from ..format.rotation import Colours
+from ..network.conv_draw import CANVAS_UNIT, SHOWN_UNIT, ConvDRAW, DecoderState
+from ..network.latents import LATENT_LIMIT, bits, half_cells, table_row, target
+from ..network.lossless import CENTRES, PLACES, probability, squares
+from ..network.post_filter import MIDDLE, RETOUCH_UNIT, STORED_UNIT, share_known
+from . import distributed
 
 TIE_WIDTH = 0.4  # of a cell: where the noisy stage rounds at random
 LEAST = 1e-3  # squared error, against division by zero
@@ -163,7 +163,7 @@ class Objective(nn.Module):
         complete = stored == steps
         costs = self.costs(result)
         with torch.no_grad():
-            sums = workers.total(torch.cat([costs[:, complete].sum(1), complete.sum()[None]]))
+            sums = distributed.total(torch.cat([costs[:, complete].sum(1), complete.sum()[None]]))
             if sums[-1] > 0:
                 now = sums[:-1] / sums[-1]
                 self.running.copy_(torch.where(self.running > 0, 0.98 * self.running + 0.02 * now, now))
@@ -191,10 +191,10 @@ class RetouchObjective(nn.Module):
             stored = torch.cat([units for _, units in taken])
             levels = shown(self.model, torch.cat([canvas for canvas, _ in taken]), colours * len(cuts))
             originals = image.repeat(len(cuts), 1, 1, 1)
-            before = LEAST + workers.total((levels - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
+            before = LEAST + distributed.total((levels - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
         added = self.model.retouch((levels + 0.5).floor().clamp(0, 255), stored)
         after = (levels + added / RETOUCH_UNIT - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1)
-        return (after / before).mean() * workers.count()
+        return (after / before).mean() * distributed.count()
 
     def _cut(self, image: Tensor, colours: list[Colours], cuts: list[float]) -> Iterator[tuple[Tensor, Tensor]]:
         """The canvas at each cut, (B, 3, H, W), and how much of each picture is there, in 1/64 of a step, (B,)."""

@@ -1,0 +1,1 @@
+"""One picture in progress: tiles, range coding, side information."""

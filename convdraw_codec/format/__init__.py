@@ -1,0 +1,1 @@
+"""The .cdr container: constants, header and segments. Standard library alone."""

@@ -1,0 +1,187 @@
+"""What every DRAW is: steps of prior, posterior and latents that end in a distribution of the picture.
+
+Equation numbers are those of Gregor et al., "Towards Conceptual Compression" (2016). Latents are real numbers with
+Gaussian posteriors and priors; the bound, samples and ``bits_back`` need nothing but the methods of ``Generative``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Normal, kl_divergence
+
+from .output import LEVELS, LEVELS_A_UNIT, LOG_VARIANCE, Picture
+from .pixel_cnn import CausalOutput
+
+
+def gaussian(parameters: Tensor, around: Normal | None = None) -> Normal:
+    """The distribution of latents whose mean and logarithm of the variance are the halves of (B, 2n, ...); in those of
+    ``around``, if it is given, so that zeros say the same and cost nothing."""
+    mean, spread = parameters.float().chunk(2, dim=1)
+    deviation = (spread.clamp(*LOG_VARIANCE) / 2).exp()
+    if around is not None:
+        mean, deviation = around.mean + around.stddev * mean, around.stddev * deviation
+    return Normal(mean, deviation, validate_args=False)
+
+
+def as_the_prior(head: nn.Module) -> None:
+    """Let a head for ``gaussian`` around a prior begin with its variance, and with means around its mean."""
+    for name, parameter in head.named_parameters():
+        nn.init.zeros_(parameter if name == "bias" else parameter.data[len(parameter) // 2:])
+
+
+def draw_from(distribution: Normal, generator: torch.Generator | None = None) -> Tensor:
+    """A draw through which gradients reach mean and deviation."""
+    noise = torch.randn(distribution.mean.shape, generator=generator, device=distribution.mean.device)
+    return distribution.mean + distribution.stddev * noise
+
+
+class Generative(nn.Module):
+    """A model of pictures with latents in ``layers`` layers, drawn from the first to the last, in each of ``steps``.
+
+    What decoder and encoder remember is made anew by every method, and never changed in place. first_canvas: r_0,
+    (canvas channels, H, W). causal: the output, where pixels are not independent of each other given r_T.
+    """
+
+    picture: Picture
+    first_canvas: nn.Parameter
+    causal: CausalOutput | None
+    layers: int
+    steps: int
+
+    @abstractmethod
+    def start(self, batch: int) -> Any:
+        """What the decoder knows before the first step, of ``batch`` pictures."""
+
+    @abstractmethod
+    def start_encoder(self, x: Tensor) -> Any:
+        """What the encoder knows before the first step of pictures in units, (B, channels, H, W): those, as ``x``, and
+        what they give to its gates in every step, as ``gates``, among others."""
+
+    @abstractmethod
+    def look(self, encoder: Any, decoder: Any) -> Any:
+        """(1)-(2): the encoder sees what is wrong with the canvas so far."""
+
+    @abstractmethod
+    def prior(self, layer: int, decoder: Any) -> Normal:
+        """(4): p(z | h^d)."""
+
+    @abstractmethod
+    def posterior(self, layer: int, encoder: Any, decoder: Any, prior: Normal) -> Normal:
+        """(3): q(z | h^e), in terms of the prior."""
+
+    @abstractmethod
+    def absorb(self, layer: int, z: Tensor, decoder: Any) -> Any:
+        """(6): the decoder takes in the latents of a layer; with the last layer's it writes on its canvas, (7)."""
+
+    @abstractmethod
+    def canvas(self, decoder: Any) -> Tensor:
+        """r_t, (B, canvas channels, H, W)."""
+
+    def explain(self, encoder: Any, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
+        """The last canvas for pictures with which an encoder has started, and latents that ``choose`` takes from
+        posterior and prior."""
+        decoder = self.start(len(encoder.x))
+        for _ in range(self.steps):
+            encoder = self.look(encoder, decoder)
+            for layer in range(self.layers):
+                p = self.prior(layer, decoder)
+                decoder = self.absorb(layer, choose(self.posterior(layer, encoder, decoder, p), p), decoder)
+        return self.canvas(decoder)
+
+    def generate(self, count: int, choose: Callable[[Normal], Tensor]) -> Iterator[Any]:
+        """The decoder of ``count`` pictures after each step, with the latents that ``choose`` takes from the prior."""
+        decoder = self.start(count)
+        for _ in range(self.steps):
+            for layer in range(self.layers):
+                decoder = self.absorb(layer, choose(self.prior(layer, decoder)), decoder)
+            yield decoder
+
+    def distribution(self, canvas: Tensor, x: Tensor) -> Distribution:
+        """p(x | r_T), of pixels in units, (B, channels, H, W): of each one, given those that come before it."""
+        return self.picture.distribution(self.causal(canvas, x) if self.causal else canvas)
+
+    def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
+        """Pixels (B, channels, H, W), of 0 and 1 or 0..255, as ``choose`` gives them: it is told the distribution of
+        the next ones, and their place, an index of such a tensor. All at once, where they are independent."""
+        return self.causal.render(canvas, choose) if self.causal else choose(self.picture.distribution(canvas), ...)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What pictures cost, in nats.
+
+    reconstruction: -log p(x | z), (B,); of pixels 0..255, with uniform noise of a level added, (9).
+    divergence: KL(q | p) of each step and layer, (steps, layers, B), (5).
+    log_ratio: log q(z | x) - log p(z) of the latents drawn, (B,), whose mean is the divergence.
+    """
+
+    reconstruction: Tensor
+    divergence: Tensor
+    log_ratio: Tensor
+
+    @property
+    def nats(self) -> Tensor:
+        """Upper bound of -log p(x), (B,), (8)."""
+        return self.reconstruction + self.divergence.sum((0, 1))
+
+
+def bound(model: Generative, x: Tensor, generator: torch.Generator | None = None) -> Bound:
+    """One draw of the bound for pictures (B, channels, H, W), of 0 and 1 or 0..255."""
+    x = x.float()
+    if model.picture.output == "gaussian":
+        x = x + torch.rand(x.shape, generator=generator, device=x.device)
+    return bound_of_started(model, model.start_encoder(model.picture.units(x)), generator)
+
+
+def bound_of_started(model: Generative, encoder: Any, generator: torch.Generator | None = None) -> Bound:
+    """The same for pictures with which an encoder has started."""
+    divergence, log_ratio = [], []
+
+    def choose(q: Normal, p: Normal) -> Tensor:
+        z = draw_from(q, generator)
+        divergence.append(kl_divergence(q, p).flatten(1).sum(1))
+        log_ratio.append((q.log_prob(z) - p.log_prob(z)).flatten(1).sum(1))
+        return z
+
+    seen = model.distribution(model.explain(encoder, choose), encoder.x).log_prob(model.picture.numbers(encoder.x))
+    return Bound(-seen.flatten(1).sum(1), torch.stack(divergence).unflatten(0, (model.steps, model.layers)),
+                 torch.stack(log_ratio).sum(0))
+
+
+def importance_weighted(model: Generative, x: Tensor, draws: int, generator: torch.Generator | None = None) -> Tensor:
+    """A tighter bound of -log p(x), (B,), in nats, from the mean of ``draws`` weights (Burda et al., 2016)."""
+    weights = [-(one.reconstruction + one.log_ratio) for one in (bound(model, x, generator) for _ in range(draws))]
+    return math.log(draws) - torch.stack(weights).logsumexp(0)
+
+
+def sample(model: Generative, count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Pictures drawn from the prior, as the canvas shows them after every step: (steps, count, C, H, W), 0..1.
+
+    With a causal output, the last are what it draws.
+    """
+    canvases = [model.canvas(decoder).float() for decoder in model.generate(count, lambda p: draw_from(p, generator))]
+    pictures = torch.stack([model.picture.mean(canvas) for canvas in canvases])
+    if model.picture.output == "gaussian":
+        pictures = pictures * LEVELS_A_UNIT / LEVELS + 0.5
+    if model.causal:
+        pictures[-1] = drawn_pixels(model, canvases[-1], generator)
+        if model.picture.output == "gaussian":
+            pictures[-1] /= LEVELS - 1
+    return pictures.clamp(0, 1)
+
+
+def drawn_pixels(model: Generative, canvas: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Pixels drawn from the distribution that a canvas stands for, (B, C, H, W), of 0 and 1 or 0..255."""
+    def choose(distribution: Distribution, _: Any) -> Tensor:
+        if isinstance(distribution, Normal):
+            return draw_from(distribution, generator).floor().clamp(0, LEVELS - 1)
+        return torch.bernoulli(distribution.mean, generator=generator)
+
+    return model.render(canvas, choose)

@@ -1,0 +1,69 @@
+"""Generative models and their files: safetensors, weights as float16 with the configuration beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from os import PathLike
+from typing import Any, TypeAlias
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from ..atomic_write import write_output
+from ..errors import ModelError
+from .base import Generative
+from .conv_draw_gaussian import ConvDRAWConfig, GenerativeConvDRAW, GenerativeLayer
+from .draw import DRAW, DRAWConfig
+from .output import Picture
+from .pixel_cnn import CausalSize
+
+FORMAT = "cdraw generative model 1"
+ModelConfig: TypeAlias = "ConvDRAWConfig | DRAWConfig"
+
+
+def model_config(data: Mapping[str, Any]) -> ModelConfig:
+    """From TOML or JSON: with layers, or with the state of DRAW. Raises KeyError, TypeError, ConfigError."""
+    entries = dict(data)
+    picture = Picture(**entries.pop("picture"))
+    if "layers" in entries:
+        layers = tuple(GenerativeLayer(**layer) for layer in entries.pop("layers"))
+        if entries.get("causal") is not None:
+            entries["causal"] = CausalSize(**entries["causal"])
+        return ConvDRAWConfig(picture=picture, layers=layers, **entries)
+    return DRAWConfig(picture=picture, **entries)
+
+
+def new_model(config: ModelConfig) -> Generative:
+    """An untrained model."""
+    return GenerativeConvDRAW(config) if isinstance(config, ConvDRAWConfig) else DRAW(config)
+
+
+def save_generative(model: Generative, config: ModelConfig, path: str | PathLike[str]) -> None:
+    """Write weights and configuration."""
+    tensors = {name: p.detach().half().cpu().contiguous() for name, p in model.named_parameters()}
+    write_output(str(path), save(tensors, {"format": FORMAT, "config": json.dumps(asdict(config))}))
+
+
+def load_generative(path: str | PathLike[str]) -> Generative:
+    """Read a model file. Raises ModelError if it is none, OSError if it cannot be read."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ValueError(f"its format is not {FORMAT!r}")
+            config = model_config(json.loads(metadata["config"]))
+            with torch.device("meta"):  # its own weights take the place of initial ones
+                model = new_model(config)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            for name, tensor in tensors.items():
+                if tensor.dtype != torch.float16 or not tensor.isfinite().all():
+                    raise ValueError(f"{name} holds what is no number of 16 bits")
+            model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    except RuntimeError as error:  # of several lines, from torch
+        raise ModelError(f"{path} is no generative model: it does not hold what its configuration promises") from error
+    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is no generative model: {error}") from error
+    return model.eval().requires_grad_(False)

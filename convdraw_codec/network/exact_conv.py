@@ -1,0 +1,326 @@
+"""Exact integer arithmetic for the decoder, trainable with straight-through gradients.
+
+Everything between a file and its pixels is a whole number held in a float32 tensor. A convolution
+multiplies int8 weights with small integer activations; its sums stay below 2**24, where float32 is
+exact in any order of summation, so every kernel, thread count and device returns the same integer.
+Between convolutions there are only operations whose result IEEE 754 fixes (one add, one multiply,
+round half to even, clamp, compare) and look-ups in stored tables.
+
+The same code trains: rounding passes gradients straight through, and weights are quantised on the
+fly from float parameters. ``freeze`` fixes them for good; a frozen model is what a file refers to.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import MachineError
+
+# oneDNN keeps so many kernels for shapes that return. Its own 1024 take 30 MB more, and memory scatters as pictures of
+# ever new sizes replace them. Read when the first of them is made.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+
+SUM_LIMIT = 2**24  # float32 holds every integer up to here
+UNIT = 128  # LSTM states, gates and their inputs count in 1/128
+GATE_LIMIT = 1023  # gate inputs and cells are clamped to +-1023/128
+EMBEDDING_UNIT = 32  # rectified activations count in 1/32 ...
+EMBEDDING_LIMIT = 127  # ... from 0 to 127
+WEIGHT_LIMIT = 127
+PAIR_LIMIT = 64  # ... of signed activations, so that two products with bytes have room in 16 bits
+
+
+class _StraightThroughRound(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.round(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+def round_through(x: Tensor) -> Tensor:
+    """Round half to even; the gradient passes as if nothing had happened."""
+    return _StraightThroughRound.apply(x) if x.requires_grad else torch.round(x)
+
+
+def whole(x: Tensor, low: float, high: float) -> Tensor:
+    """Real numbers -> the nearest whole ones from ``low`` to ``high``. Where no gradient is wanted, in their place."""
+    return round_through(x.clamp(low, high)) if x.requires_grad else x.clamp_(low, high).round_()
+
+
+def in_bytes(x: Tensor) -> Tensor:
+    """Whole numbers -128..127, int8 where no gradient is wanted."""
+    return x if x.requires_grad else x.to(torch.int8)
+
+
+def rectify(x: Tensor) -> Tensor:
+    """Real pre-activation -> whole number 0..127, both in 1/32; int8 where no gradient is wanted."""
+    return in_bytes(whole(x, 0, EMBEDDING_LIMIT))
+
+
+# (B, inputs, H, W) whole numbers of any type -> (B, outputs, H, W) sums and biases, float32
+Convolution = Callable[[Tensor], Tensor]
+Prepare = Callable[[Tensor, "Tensor | None", bool], Convolution]
+
+
+def _byte_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
+    """By oneDNN's kernels for bytes."""
+    outputs, kernel, zero = len(weight), weight.shape[-1], 128 if signed else 0
+    place = [1, 1], [kernel // 2] * 2, [1, 1], 1  # stride, padding, dilation, groups
+    ones, zeros = torch.ones(outputs), torch.zeros(outputs, dtype=torch.int32)
+    packed = torch.ops.onednn.qconv_prepack(weight.to(torch.int8), ones, 1.0, zero, *place)
+
+    def convolve(x: Tensor) -> Tensor:
+        x = x.to(torch.int8).view(torch.uint8) ^ zero  # to which the sign bit adds 128
+        return torch.ops.onednn.qconv2d_pointwise(x, 1.0, zero, packed, ones, zeros, bias, *place, 1.0, 0,
+                                                  torch.float32, "none", [], "")
+
+    return convolve
+
+
+def int8_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
+    """By kernels for bytes: exact where VNNI instructions add in 32 bits; without them, sums of two saturate."""
+    if not torch.cpu._is_vnni_supported():
+        raise RuntimeError("this processor has no VNNI instructions")
+    return _byte_convolution(weight, bias, signed)
+
+
+def int16_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
+    """By kernels for bytes that first add two products in 16 bits, where those have room: of inputs that begin at 0,
+    and so end at 127, or of small weights."""
+    if signed and weight.float().abs().max() > PAIR_LIMIT:
+        return float32_convolution(weight, bias, signed)
+    return _byte_convolution(weight, bias, signed)
+
+
+def float32_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
+    """Exact while no sum reaches 2**24, whatever the kernel."""
+    weight, padding = weight.float().contiguous(memory_format=torch.channels_last), weight.shape[-1] // 2
+    if not padding:  # one product of matrices
+        matrix = weight.flatten(1)
+        return lambda x: F.linear(x.float().permute(0, 2, 3, 1), matrix, bias).permute(0, 3, 1, 2)
+    return lambda x: F.conv2d(x.float(), weight, bias, padding=padding)
+
+
+def float64_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
+    """The same integers by other kernels, slower: exact far beyond 2**24, should a float32 kernel not add plainly."""
+    weight, bias, padding = weight.double(), None if bias is None else bias.double(), weight.shape[-1] // 2
+    return lambda x: F.conv2d(x.double(), weight, bias, padding=padding).float()
+
+
+# of whole weights -127..127 and biases, and inputs -128..127, or 0..127 if they are not signed; the fastest first
+CONVOLUTIONS: dict[str, Prepare] = {"int8": int8_convolution, "int16": int16_convolution,
+                                    "float32": float32_convolution, "float64": float64_convolution}
+
+
+# inputs, outputs, kernel and size of the convolutions that are tried: kernels are chosen by shape
+PROBES = [(64, 48, 1, 12), (64, 48, 1, 56), (64, 48, 3, 12), (64, 48, 3, 56), (1, 32, 3, 24), (12, 32, 3, 24),
+          (32, 2, 3, 24), (16, 24, 5, 24), (96, 180, 1, 1), (7, 3, 3, 1)]
+
+
+@functools.cache
+def is_exact(name: str) -> bool:
+    """Whether this machine has one of ``CONVOLUTIONS``, and it adds plainly."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+        try:
+            return all(_adds_plainly(CONVOLUTIONS[name], *shape, signed, limit, generator)
+                       for shape in PROBES for signed in (False, True) for limit in (PAIR_LIMIT, WEIGHT_LIMIT))
+        except (AttributeError, RuntimeError) as error:  # this torch has no such kernels
+            if "allocate" in str(error):  # torch's way to run out of memory
+                raise
+            return False
+
+
+def fastest_exact() -> str:
+    """The first of ``CONVOLUTIONS`` that is exact on this machine. Raises MachineError if there is none."""
+    for name in CONVOLUTIONS:
+        if is_exact(name):
+            return name
+    raise MachineError("no convolution of this machine adds whole numbers exactly")
+
+
+def _adds_plainly(prepare: Prepare, inputs: int, outputs: int, kernel: int, size: int, signed: bool, limit: int,
+                  generator: torch.Generator) -> bool:
+    """Against a product of matrices in float64, up to the largest sums of weights up to ``limit``."""
+    x = torch.randint(-127 if signed else 0, 128, (1, inputs, size, size + 4), generator=generator).float()
+    weight = torch.randint(-limit, limit + 1, (outputs, inputs, kernel, kernel), generator=generator)
+    bias = torch.randint(-2**20, 2**20, (outputs,), generator=generator).float()
+    weight[0], x[:, :, 4:8] = limit, 127
+    expected = weight.double().flatten(1) @ F.unfold(x.double(), kernel, padding=kernel // 2)[0] + bias[:, None]
+    x = x.contiguous(memory_format=torch.channels_last)
+    return torch.equal(prepare(weight, bias, signed)(x).double().flatten(2)[0], expected)
+
+
+class IntegerConv(nn.Module):
+    """A convolution of integer activations with int8 weights.
+
+    ``forward`` takes integers of magnitude at most ``input_limit`` (of any type, shape (B, C, H, W)),
+    each worth ``input_unit``, and returns real numbers: the exact integer sum times one float32
+    multiplier per output channel, in ``output_unit``, a power of two, so that it changes no rounding.
+    signed: whether there are activations below 0. weight_limit: of the magnitude of weights when they are quantised; if
+    it is not given, the largest that ``int16_convolution`` takes.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, input_unit: float, input_limit: int,
+                 output_unit: float = 1.0, signed: bool = True, weight_limit: int | None = None,
+                 bias: bool = True, zero: bool = False):
+        super().__init__()
+        assert signed or input_limit <= EMBEDDING_LIMIT  # see ``int16_convolution``
+        self.input_unit, self.input_limit, self.output_unit, self.signed = input_unit, input_limit, output_unit, signed
+        self.weight_limit = weight_limit or (PAIR_LIMIT if signed else WEIGHT_LIMIT)
+        self.padding = kernel // 2
+        fan_in = inputs * kernel * kernel
+        bound = 0.0 if zero else math.sqrt(3 / fan_in)
+        self.shape = (outputs, inputs, kernel, kernel)
+        self.weight: nn.Parameter | None = nn.Parameter(torch.empty(self.shape).uniform_(-bound, bound))
+        self.bias: nn.Parameter | None = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.frozen: tuple[Tensor, Tensor, Tensor | None] | None = None
+        self.held: tuple[Tensor, Tensor, Tensor | None] | None = None  # see ``ConvDRAW.quantised_once``
+        self.prepare: Prepare | None = None  # once frozen ...
+        self.prepared: dict[tuple[int, int], Convolution] = {}  # ... for these inputs
+
+    def quantised(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Integer weights up to the limit, float32 multiplier per output channel, integer bias.
+
+        The scale is the smallest for which the weights fit and no sum can reach 2**24.
+        """
+        if self.frozen:
+            return self.frozen
+        assert self.weight is not None  # until frozen
+        weight = self.weight.float()
+        terms = weight[0].numel()
+        magnitude = weight.detach().abs().flatten(1)
+        room = (0.9 * SUM_LIMIT) / self.input_limit - 0.5 * terms
+        scale = torch.maximum(magnitude.amax(1) / self.weight_limit, magnitude.sum(1) / room).clamp_min(1e-8)
+        integers = round_through(weight / scale[:, None, None, None])
+        multiplier = scale * self.input_unit
+        bias = None
+        if self.bias is not None:
+            limit = 0.09 * SUM_LIMIT
+            bias = round_through((self.bias.float() / multiplier).clamp(-limit, limit))
+        return integers, multiplier, bias
+
+    def largest_sum(self) -> float:
+        """The largest magnitude that any of the sums can reach, whatever the input."""
+        weight, _, bias = self.quantised()
+        largest = weight.double().abs().flatten(1).sum(1) * self.input_limit
+        return (largest if bias is None else largest + bias.abs()).max().item()
+
+    def freeze(self, weight: Tensor, multiplier: Tensor, bias: Tensor | None, convolution: str) -> None:
+        """Use these integers from now on, in place of the trainable parameters, by that convolution path."""
+        self.frozen = weight.to(torch.int8), multiplier.float(), None if bias is None else bias.float()
+        self.prepare = CONVOLUTIONS[convolution]
+        self._convolution(0, self.shape[1])
+        self.weight = self.bias = None
+
+    def _convolution(self, first: int, last: int) -> Convolution:
+        """That of some of the inputs, once frozen."""
+        assert self.frozen
+        assert self.prepare
+        if (first, last) not in self.prepared:
+            weight, _, bias = self.frozen
+            self.prepared[first, last] = self.prepare(weight[:, first:last], bias, self.signed)
+        return self.prepared[first, last]
+
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier.
+
+        ``x`` may hold some of the inputs, from ``first`` on, if the others are all 0.
+        """
+        weight, multiplier, bias = self.held or self.quantised()
+        factor, last = (multiplier / self.output_unit)[:, None, None], first + x.shape[1]
+        if self.frozen:  # and no gradient needs the sums again
+            return self._convolution(first, last)(x).mul_(factor)
+        total = F.conv2d(x.to(weight.dtype), weight[:, first:last], padding=self.padding).float()
+        if bias is not None:
+            total = total + bias[:, None, None]
+        return total * factor
+
+
+def rectified_conv(inputs: int, outputs: int, kernel: int, *, output_unit: float = 1.0, zero: bool = False
+                   ) -> IntegerConv:
+    """A convolution of what ``rectify`` gives."""
+    return IntegerConv(inputs, outputs, kernel, input_unit=1 / EMBEDDING_UNIT, input_limit=EMBEDDING_LIMIT,
+                       output_unit=output_unit, signed=False, zero=zero)
+
+
+def residual_layers(convolutions: Iterable[nn.Module], seen: Tensor) -> Tensor:
+    """What ``rectify`` gives, (B, C, H, W), after every ``rectified_conv`` has added to it, and all is rectified again.
+    """
+    for convolution in convolutions:
+        total = convolution(seen)
+        total += seen
+        seen = rectify(total)
+    return seen
+
+
+def _look_up(table: Tensor, index: Tensor) -> Tensor:
+    """The table's entry for every index from -1023 on, (B, C, H, W)."""
+    places = index.to(torch.int32).add_(GATE_LIMIT).permute(0, 2, 3, 1)
+    return table.index_select(0, places.flatten()).view(places.shape).permute(0, 3, 1, 2)  # several times table[places]
+
+
+def sigmoid_units(index: Tensor, table: Tensor | None) -> Tensor:
+    """Logistic function of index/128, in units of 1/128 (0..128). table: as ``gate_tables`` gives it, if it is stored.
+    """
+    if table is not None:
+        return _look_up(table, index)
+    return round_through(UNIT * torch.sigmoid(index / UNIT))
+
+
+def tanh_units(index: Tensor, table: Tensor | None) -> Tensor:
+    """Hyperbolic tangent of index/128, in units of 1/128 (-127..127); table as for ``sigmoid_units``."""
+    if table is not None:
+        return _look_up(table, index)
+    return round_through((UNIT * torch.tanh(index / UNIT)).clamp(-(UNIT - 1), UNIT - 1))
+
+
+def gate_tables() -> tuple[Tensor, Tensor]:
+    """The stored look-up tables of the logistic function and of tanh: index -1023..1023, in 1/128."""
+    grid = range(-GATE_LIMIT, GATE_LIMIT + 1)
+    logistic = [round(UNIT / (1 + math.exp(-i / UNIT))) for i in grid]
+    tanh = [max(1 - UNIT, min(UNIT - 1, round(UNIT * math.tanh(i / UNIT)))) for i in grid]
+    return torch.tensor(logistic, dtype=torch.float32), torch.tensor(tanh, dtype=torch.float32)
+
+
+class IntegerConvLSTM(nn.Module):
+    """A convolutional LSTM whose state (h, c) holds integers in units of 1/128."""
+
+    def __init__(self, inputs: int, state: int, kernel: int):
+        super().__init__()
+        self.state = state
+        self.gates_from_input = rectified_conv(inputs, 4 * state, kernel, output_unit=1 / UNIT)
+        self.gates_from_state = IntegerConv(state, 4 * state, kernel, input_unit=1 / UNIT, input_limit=UNIT - 1,
+                                            output_unit=1 / UNIT, bias=False)
+        assert self.gates_from_input.bias is not None
+        with torch.no_grad():
+            self.gates_from_input.bias[state:2 * state] = 1.0  # remember by default
+        self.tables: tuple[Tensor | None, Tensor | None] = (None, None)
+
+    def look_up(self, logistic: Tensor, tanh: Tensor) -> None:
+        """Use stored tables from now on, as ``gate_tables`` gives them."""
+        self.tables = logistic, tanh
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (B, inputs, H, W) integers 0..127; h, c: (B, state, H, W). Returns the new h and c."""
+        logistic, tanh = self.tables
+        gates = self.gates_from_input(x)
+        gates += self.gates_from_state(h)
+        index = whole(gates, -GATE_LIMIT, GATE_LIMIT)
+        candidate = tanh_units(index[:, 3 * self.state:], tanh)
+        admit, keep, emit = sigmoid_units(index[:, :3 * self.state], logistic).chunk(3, dim=1)
+        c = torch.addcmul(keep * c, admit, candidate)
+        c /= UNIT
+        c = whole(c, -GATE_LIMIT, GATE_LIMIT)
+        h = emit * tanh_units(c, tanh)
+        h /= UNIT
+        return whole(h, 1 - UNIT, UNIT - 1), c

@@ -1,0 +1,1 @@
+"""Fixed linear transforms between pixels and coefficients."""

@@ -1,0 +1,1 @@
+"""Pictures in and out, and metrics of them. No torch."""

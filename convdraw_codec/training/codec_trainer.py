@@ -1,0 +1,132 @@
+"""Training the codec on photographs: its losses, its cuts, its validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from ..network.conv_draw import ConvDRAW
+from ..network.weights import save_model, thaw
+from . import distributed
+from .loop import Trainer, run
+from .objective import Objective, ResidualObjective, RetouchObjective, rollout
+from .photographs import centre_crops, find_photographs, load, random_crops
+from .recipe import CodecRecipe
+
+CUTS, INSIDE = 8, 0.25  # cuts of a picture to retouch; share of them inside a step
+
+
+class Losses(nn.Module):
+    """All objectives as one module."""
+
+    def __init__(self, codec: nn.Module, model: ConvDRAW):
+        super().__init__()
+        self.codec, self.retouch, self.residual = codec, RetouchObjective(model), ResidualObjective(model)
+
+    def forward(self, kind: str, *arguments: object) -> Tensor:
+        """The loss of a stage of that kind."""
+        return {"retouch": self.retouch, "residual": self.residual}.get(kind, self.codec)(*arguments)
+
+
+class CodecTrainer(Trainer):
+    """Trains a ``ConvDRAW``: the codec with "noisy" or "rounded" latents (see ``objective.take_steps``), the "retouch"
+    of its pictures, or the "residual" steps that make them exact. validation: crops (B, 3, H, W) that it does not see.
+    """
+
+    slow = "analysis", "synthesis", "posterior"
+    recipe: CodecRecipe
+    model: ConvDRAW
+
+    def __init__(self, recipe: CodecRecipe, device: torch.device, validation: list[Tensor] | None = None):
+        super().__init__(recipe, device)
+        self.validation = validation or []
+
+    def new_model(self) -> ConvDRAW:
+        model = ConvDRAW(self.recipe.model).to(self.device)
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def new_losses(self) -> Losses:
+        self.objective = Objective(self.model, self.recipe.strength).to(self.device)
+        return Losses(self.objective, self.model)
+
+    def extra(self) -> dict[str, Tensor]:
+        return {"running": self.objective.running}
+
+    def write(self, path: Path) -> None:
+        save_model(cast(ConvDRAW, self.averaged_model()), path)
+
+    def read(self, path: Path) -> None:
+        thaw(path, self.model)
+
+    def loss(self, batch: Tensor) -> Tensor:
+        kind, config = self.recipe.stages[self.stage].kind, self.recipe
+        if kind == "retouch":
+            return self.losses(kind, batch, self._cuts())
+        if kind == "residual":
+            return self.losses(kind, batch)
+        places = distributed.share(len(batch) * distributed.count())
+        draws = [np.random.default_rng((config.seed, self.iteration, place, 1)) for place in places]
+        stored = torch.tensor([self._stored(rng, place) for rng, place in zip(draws, places, strict=True)],
+                              device=self.device)
+        noise = [torch.Generator(self.device).manual_seed(int(rng.integers(2**63))) for rng in draws]
+        return self.losses(kind, batch, stored, noise if kind == "noisy" else None)
+
+    def _stored(self, rng: np.random.Generator, place: int) -> int:
+        """How many steps of a picture are stored: all of most, any number of the last places of a batch."""
+        steps = len(self.recipe.model.steps)
+        return steps if place < round(self.recipe.batch * self.recipe.complete) else int(rng.integers(1, steps + 1))
+
+    def _cuts(self) -> list[float]:
+        """Where pictures are cut to be retouched: after some steps, and now and then inside one; and after all, since
+        between the last two the retouch moves from one to the other."""
+        rng, steps = np.random.default_rng((self.recipe.seed, self.iteration, 0, 2)), len(self.recipe.model.steps)
+        after = rng.choice(steps, min(CUTS, steps) - 1, replace=False) + 1
+        inside = rng.random(len(after)) < INSIDE
+        return [*(after - inside * rng.uniform(0.01, 0.99, len(after))).tolist(), steps]
+
+    def validate(self) -> tuple[dict[str, Any], str]:
+        """Rounded latents: mean bpp and PSNR at each prefix, mean log cost."""
+        if not self.validation:
+            return {}, ""
+        model = cast(ConvDRAW, self.averaged_model())
+        rates, qualities, costs = [], [], []
+        with torch.no_grad(), self.autocast():
+            for crop in self.validation:
+                image = crop.to(self.device)
+                stored = torch.full((len(image),), len(model.steps), device=self.device)
+                result = rollout(model, image, stored)
+                rates.append(result.rate.cumsum(0).mean(1))
+                qualities.append((10 * torch.log10(255**2 / result.distortion.clamp_min(1e-9))).mean(1))
+                costs.append(self.objective.costs(result).mean(1))
+        cost = torch.stack(costs).mean(0).log2().mean()
+        rate, quality = torch.stack(rates).mean(0).tolist(), torch.stack(qualities).mean(0).tolist()
+        points = "  ".join(f"{q:.2f} dB @ {r:.3f}" for r, q in zip(rate, quality, strict=True))
+        record = {"cost": float(cost), "bpp": [round(r, 5) for r in rate], "psnr": [round(q, 3) for q in quality]}
+        return record, f"cost {cost:.4f}  {points}"
+
+
+def train(recipe: CodecRecipe, folders: list[Path], output: Path, report: Callable[[str], None], *,
+          origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
+    """Train on the photographs below ``folders``; the rest as ``start.train``. Raises ConfigError where there is
+    nothing to train on."""
+    with distributed.together():
+        if strange := [folder for folder in folders if not folder.is_dir()]:
+            raise ConfigError(f"{strange[0]} is no folder of photographs")
+        training_files, held_out_files = find_photographs(folders)
+        with ThreadPoolExecutor() as pool:
+            photographs, held_out = (list(pool.map(load, files)) for files in (training_files, held_out_files))
+        trainer = CodecTrainer(recipe, distributed.device(), centre_crops(held_out, 2 * recipe.crop))
+        if origin:
+            trainer.start_from(origin)
+        if distributed.rank() == 0:
+            report(f"{len(photographs)} photographs to train on, {len(trainer.validation)} to validate, "
+                   f"on {trainer.device}")
+        run(trainer, lambda start: random_crops(photographs, recipe.crop, distributed.share(recipe.batch), recipe.seed,
+                                                start), output, report, checkpoint_minutes=checkpoint_minutes)

@@ -1,0 +1,158 @@
+"""Many files: each gets its result or its message, and a second run finishes what a first one left."""
+
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from convdraw_codec.cli import many_files as batch
+from convdraw_codec.cli.commands import main
+from convdraw_codec.cli.many_files import Task
+
+from ..conftest import ROOT, synthetic
+from ..tiny import TINY_MODEL
+
+MODEL = ("--model", str(TINY_MODEL))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Five pictures, two of them further below, and a file that is no picture."""
+    monkeypatch.chdir(tmp_path)
+    Path("in/deep").mkdir(parents=True)
+    for i, name in enumerate(("a.png", "b.bmp", "c.png", "deep/a.png", "deep/e.jpg")):
+        Image.fromarray(synthetic(9 + i, 16, i)).save(f"in/{name}")
+    Path("in/notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def files(below: str) -> list[str]:
+    return sorted(str(path.relative_to(below)) for path in Path(below).rglob("*") if path.is_file())
+
+
+def test_what_cannot_be_opened_is_not_taken_from_a_folder(folder):
+    Image.fromarray(synthetic(9, 16)).save("in/d.pdf")  # Pillow writes them, and reads none
+    assert run("compress", "in", "-o", "out", "--recursive", "--steps", "1", *MODEL).exit_code == 0
+    assert "d.cdr" not in files("out")
+
+
+def kill_itself(task: Task) -> str:
+    if task.source.name == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task.source.name
+
+
+def test_a_process_that_is_killed_loses_no_file_in_silence(folder, monkeypatch):
+    tasks = [Task(Path(name), Path(name)) for name in ("a", "deadly", "b")]
+    results = dict(batch.run(tasks, kill_itself, 2))
+    assert results == {tasks[0]: "a", tasks[1]: None, tasks[2]: "b"}
+    monkeypatch.setattr(batch, "run", lambda tasks, work, jobs: [(task, None) for task in tasks])
+    result = run("compress", "in/a.png", "-o", "out/", "--jobs", "2", *MODEL)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("cdraw: error: cannot work on in/a.png: its process was killed")
+
+
+def test_a_folder_that_cannot_be_read(folder, monkeypatch):
+    there = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return there(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    result = run("compress", "in", "-o", "out", "--recursive", "--steps", "1", *MODEL)
+    assert result.exit_code == 1
+    assert result.stderr == "cdraw: error: cannot read in/deep: permission denied\n"
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_second_run_has_nothing_left_to_do(folder, jobs):
+    assert run("compress", "in", "-o", "out", "-r", "--steps", "1", *MODEL).exit_code == 0
+    result = run("compress", "in", "-o", "out", "-r", "--skip-existing", "--jobs", jobs, *MODEL)
+    assert (result.exit_code, result.stderr) == (0, "5 files were there already\n")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_folder_there_and_back(folder, jobs):
+    result = run("compress", "in", "-o", "out", "--recursive", "--jobs", jobs, *MODEL)
+    assert result.exit_code == 0, result.stderr
+    assert files("out") == ["a.cdr", "b.cdr", "c.cdr", "deep/a.cdr", "deep/e.cdr"]
+    assert len(result.stderr.splitlines()) == 6
+    assert "5 files: " in result.stderr
+    assert run("decompress", "out", "-o", "back/", "-r", *MODEL).exit_code == 0
+    assert files("back") == ["a.png", "b.png", "c.png", "deep/a.png", "deep/e.png"]
+    with Image.open("back/deep/e.png") as image:
+        assert image.size == (16, 13)
+
+
+def test_one_failure_does_not_stop_the_others(folder):
+    Path("in/b.bmp").write_bytes(b"BMnothing")
+    result = run("compress", "in/a.png", "in/b.bmp", "in/absent.png", "in/c.png", "-o", "out", "--steps", "2", *MODEL)
+    assert result.exit_code == 1
+    assert files("out") == ["a.cdr", "c.cdr"]
+    failures = [line for line in result.stderr.splitlines() if line.startswith("cdraw: error: ")]
+    assert len(failures) == 2
+    assert any("in/b.bmp" in line for line in failures)
+    assert any("in/absent.png" in line for line in failures)
+
+
+def test_what_is_there_is_refused_skipped_or_made_anew(folder):
+    assert run("compress", "in/a.png", "-o", "out/", *MODEL).exit_code == 0
+    before = Path("out/a.cdr").read_bytes()
+    again = ("compress", "in/a.png", "in/c.png", "-o", "out", "--steps", "1", *MODEL)
+    refused = run(*again)
+    assert refused.exit_code == 1
+    assert "out/a.cdr exists" in refused.stderr
+    Path("out/c.cdr").unlink()
+    skipped = run(*again, "--skip-existing")
+    assert skipped.exit_code == 0
+    assert "1 files were there already" in skipped.stderr
+    assert Path("out/a.cdr").read_bytes() == before
+    assert run(*again, "--force").exit_code == 0
+    assert Path("out/a.cdr").read_bytes() != before
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("in",), "many files go to a folder"),
+    (("in", "-o", "out"), "--recursive takes the files below it"),
+    (("in/a.png", "in/deep/a.png", "-o", "out"), "would both become"),
+    (("in/a.png", "-", "-o", "out"), "take one file"),
+    (("in/a.png", "in/c.png", "-o", "in/b.bmp"), "many files go to a folder"),
+    (("in/deep", "-o", "-"), "take one file"),
+])
+def test_plans_that_make_no_sense(folder, arguments, message):
+    result = run("compress", *arguments, *MODEL)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not Path("out").exists()
+
+
+def test_a_killed_run_leaves_nothing_half_written_and_is_finished_by_another(folder):
+    for i in range(30):
+        Image.fromarray(synthetic(64, 64, i)).save(f"in/{i}.png")
+    command = [sys.executable, "-m", "convdraw_codec", "compress", "in", "-o", "out", "-r", *MODEL]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    while not list(Path("out").glob("1*.cdr")):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+            pytest.fail("the run ended before it could be killed")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert run("decompress", "out", "-o", "seen", "-r", *MODEL).exit_code == 0
+    assert run("compress", "in", "-o", "out", "-r", "--skip-existing", *MODEL).exit_code == 0
+    assert len([name for name in files("out") if name.endswith(".cdr")]) == 35
+    with Image.open("in/29.png") as image:
+        assert np.asarray(image).shape == (64, 64, 3)

@@ -1,0 +1,210 @@
+"""The Pillow plugin behaves as Pillow's own formats do."""
+
+import hashlib
+import io
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from convdraw_codec import ImageError, register_cdr_opener, truncate
+
+from ..conftest import synthetic
+from ..tiny import TINY_MODEL
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    register_cdr_opener(TINY_MODEL)
+
+
+@pytest.fixture
+def path(tiny, tmp_path):
+    (tmp_path / "p.cdr").write_bytes(tiny.compress(synthetic(20, 30), 4))
+    return tmp_path / "p.cdr"
+
+
+def test_opening_reads_only_the_header(path):
+    """Neither torch nor the pixels are needed for size, mode and steps."""
+    program = ("import sys; from PIL import Image; from convdraw_codec import register_cdr_opener; "
+               "register_cdr_opener(); image = Image.open(sys.argv[1]); "
+               "print(image.format, image.mode, image.size, image.info['steps'], image.get_format_mimetype()); "
+               "sys.exit('torch' in sys.modules)")
+    path.write_bytes(path.read_bytes()[:-1])  # its last byte is not looked at
+    result = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
+    assert (result.stdout, result.returncode) == ("CDR RGB (30, 20) (4, 7) image/x-cdr\n", 0), result.stderr
+
+
+def test_pixels_are_those_of_the_codec(tiny, path):
+    with Image.open(path) as image:
+        assert image.tobytes() == tiny.decompress(path).tobytes()
+        assert image.load()[3, 4] == image.getpixel((3, 4))
+    assert image.fp is None
+
+
+def test_a_cdr_file_is_not_compressed_again(tiny, path):
+    with pytest.raises(ImageError, match="already"):
+        tiny.compress(path)
+
+
+def test_copies_and_pickles(path):
+    with Image.open(path) as image:
+        assert image.copy().tobytes() == image.tobytes()
+        assert pickle.loads(pickle.dumps(image)).tobytes() == image.tobytes()
+        assert image.resize((3, 2)).size == (3, 2)
+
+
+def test_a_draft_is_smaller_and_no_smaller_than_asked_for(tiny, tmp_path):
+    data = tiny.compress(synthetic(60, 90))
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.draft("RGB", (30, 10)) == ("RGB", (0, 0, 45.0, 30.0))
+        assert image.size == (45, 30)
+        assert image.draft(None, (4, 4)) is None  # only once
+        assert image.tobytes() == tiny.decompress(data, reduce=2).tobytes()
+        assert image.draft(None, (4, 4)) is None
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.draft("L", (90, 60)) == ("RGB", (0, 0, 90.0, 60.0))
+    with Image.open(io.BytesIO(data)) as image:
+        image.thumbnail((22, 15), reducing_gap=1.0)
+        expected = tiny.decompress(data, reduce=4).resize(image.size, Image.Resampling.BICUBIC, (0, 0, 22.5, 15), 1.0)
+        assert image.tobytes() == expected.tobytes()
+
+
+def test_a_picture_that_says_how_to_turn_it_is_saved_as_it_is(tmp_path):
+    image = Image.fromarray(synthetic(20, 30))
+    image.getexif()[0x0112] = 6
+    image.save(tmp_path / "p.cdr", exif=image.getexif())
+    with Image.open(tmp_path / "p.cdr") as back:
+        assert (back.size, back.getexif()[0x0112]) == ((30, 20), 6)
+
+
+def test_saving(tiny, tmp_path):
+    image = Image.fromarray(synthetic(20, 30))
+    file = io.BytesIO()
+    image.save(file, "CDR")
+    assert file.getvalue() == tiny.compress(image)
+    for options in ({"steps": 3}, {"size": 200}, {"bpp": 2.5}, {"psnr": 20}):
+        image.save(tmp_path / "p.cdr", **options)  # over the one before
+        assert (tmp_path / "p.cdr").read_bytes() == tiny.compress(image, **options)
+
+
+def test_saving_over_the_file_that_is_open(path):
+    with Image.open(path) as image:
+        pixels = image.tobytes()
+        image.save(path, steps=2)
+    with Image.open(path) as again:
+        assert again.info["steps"] == (2, 7)
+        assert again.tobytes() != pixels
+
+
+def test_metadata(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    image = Image.fromarray(synthetic(9, 9, grey=True))
+    image.info["icc_profile"] = b"a profile"
+    image.save(tmp_path / "p.cdr", exif=exif, xmp=b"<x/>")
+    with Image.open(tmp_path / "p.cdr") as saved:
+        assert saved.mode == "L"
+        assert saved.getexif()[0x010F] == "a maker"
+        assert (saved.info["icc_profile"], saved.info["xmp"]) == (b"a profile", b"<x/>")
+    image.save(tmp_path / "p.cdr", icc_profile=None)
+    with Image.open(tmp_path / "p.cdr") as saved:
+        assert "icc_profile" not in saved.info
+
+
+def test_unknown_options_are_warned_about():
+    with pytest.warns(UserWarning, match="does not know quality"):
+        Image.fromarray(synthetic(8, 8)).save(io.BytesIO(), "CDR", quality=80)
+
+
+def test_verify(path):
+    with Image.open(path) as image:
+        image.verify()
+    damaged = bytearray(path.read_bytes())
+    damaged[-7] ^= 1
+    with Image.open(io.BytesIO(damaged)) as image, pytest.raises(OSError, match="damaged"):
+        image.verify()
+
+
+def test_truncated_files(path, tiny, monkeypatch):
+    data = path.read_bytes()
+    cut = io.BytesIO(data[:-3])
+    with Image.open(cut) as image, pytest.raises(OSError, match="ends inside step 4"):
+        image.load()
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with Image.open(cut) as image:
+        assert image.tobytes() == tiny.decompress(truncate(data, 3)).tobytes()
+
+
+@pytest.mark.parametrize("data", [b"\xcdCDR", b"\xcdCDR" + bytes(40), b"GIF89a"])
+def test_what_is_no_cdr_file_is_left_to_others(data):
+    with pytest.raises(Image.UnidentifiedImageError):
+        Image.open(io.BytesIO(data))
+
+
+def test_bombs_are_noticed(tiny, monkeypatch):
+    data = tiny.compress(synthetic(40, 40), 1)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(data))
+
+
+def test_sixteen_threads_see_the_same_pixels(path):
+    def decode(_: int) -> str:
+        with Image.open(path) as image:
+            return hashlib.sha256(np.asarray(image).tobytes()).hexdigest()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(decode, range(32)))) == 1
+
+
+MODES = [("1", "PNG", "L"), ("L", "PNG", "L"), ("P", "PNG", "RGB"), ("P", "GIF", "RGB"), ("RGB", "PNG", "RGB"),
+         ("RGB", "JPEG", "RGB"), ("RGB", "WEBP", "RGB"), ("RGB", "BMP", "RGB"), ("RGBA", "PNG", "RGBA"),
+         ("RGBA", "WEBP", "RGBA"), ("LA", "PNG", "LA"), ("I;16", "PNG", "L"), ("I;16", "TIFF", "L"), ("I", "TIFF", "L"),
+         ("F", "TIFF", "L"), ("CMYK", "JPEG", "RGB"), ("CMYK", "TIFF", "RGB"), ("YCbCr", "JPEG", "RGB"),
+         ("LAB", "TIFF", "RGB"), ("RGBX", "TIFF", "RGB")]
+
+
+@pytest.mark.filterwarnings("ignore:.* is not kept:UserWarning")
+@pytest.mark.parametrize("metadata", [False, True], ids=["bare", "metadata"])
+@pytest.mark.parametrize(("mode", "format", "stored"), MODES, ids=lambda value: str(value))
+def test_every_mode_that_can_be_opened_goes_there_and_back(tmp_path, mode, format, stored, metadata):
+    from PIL import ImageCms
+
+    pixels = synthetic(40, 56)
+    image = Image.fromarray(pixels[..., 0]) if mode in ("1", "L", "LA", "I;16", "I", "F") else Image.fromarray(pixels)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    elif mode == "LAB":
+        profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        image = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+    elif mode == "I":
+        image = Image.fromarray(np.asarray(image).astype(np.int32) * 257)
+    elif mode in ("RGBA", "LA"):
+        image.putalpha(Image.fromarray(synthetic(40, 56, 2, grey=True)))
+    elif mode != image.mode:
+        image = image.convert(mode)
+    exif = Image.Exif()
+    exif[0x010E] = "a picture"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(tmp_path / "in", format, **({"exif": exif.tobytes(), "icc_profile": profile} if metadata else {}))
+    with Image.open(tmp_path / "in") as opened:
+        assert opened.mode == mode or (mode, format) in {("I", "TIFF"), ("RGBX", "TIFF"), ("YCbCr", "JPEG")}
+        opened.save(tmp_path / "p.cdr")
+        expected = {key: opened.info[key] for key in ("exif", "icc_profile") if opened.info.get(key)}
+        if mode in ("CMYK", "LAB"):
+            expected.pop("icc_profile", None)  # it speaks of other channels
+        original = opened if mode not in ("I", "I;16") else Image.fromarray(pixels[..., 0])
+        original = original.convert(stored)
+        with Image.open(tmp_path / "p.cdr") as back:
+            assert (back.mode, back.size) == (stored, opened.size)
+            assert {key: back.info[key] for key in ("exif", "icc_profile") if key in back.info} == expected
+            assert metadata == bool(expected) or format in ("BMP", "GIF") or mode in ("CMYK", "LAB")
+            if stored.endswith("A"):
+                assert back.getchannel("A").tobytes() == original.getchannel("A").tobytes()
+            error = np.asarray(back, float) - np.asarray(original, float)
+            assert np.square(error).mean() < (2500 if mode in ("1", "P") else 120)  # those two are dithered

@@ -1,0 +1,102 @@
+"""The model: its transform, its configurations, and what may depend on what."""
+
+import pytest
+import torch
+
+from convdraw_codec.errors import ConfigError
+from convdraw_codec.network.conv_draw import Config, ConvDRAW, Layer, Step
+from convdraw_codec.network.latents import half_cells, target
+from convdraw_codec.network.post_filter import RetouchSize
+from convdraw_codec.network.transform.lapped_transform import lap
+from convdraw_codec.training.recipe import find_config, load_config
+
+from ..conftest import synthetic
+from ..tiny import CONFIG, tiny_model
+
+
+def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(synthetic(height, width, seed)).permute(2, 0, 1).float()[None]
+
+
+@pytest.mark.parametrize(("name", "steps", "layers"), [("photo", 25, 3), ("paper-single-layer", 32, 1),
+                                                       ("paper-two-layer", 32, 2)])
+def test_the_configurations_that_come_with_cdraw(name, steps, layers):
+    model = ConvDRAW(load_config(find_config(name)).model)
+    assert (len(model.steps), len(model.cores)) == (steps, layers)
+    size = 2 * model.padding
+    with torch.no_grad():
+        state, x = model.start(1, size, size), lap(picture(size, size), model.lapping)
+        encoder = model.start_encoder(x)
+        errors = []
+        for t in range(steps):
+            seen, sign = model.look(t, state), model.sign(t, state)
+            index = model.prior(t, state, seen)
+            mean = model.posterior(t, encoder, state)
+            assert index.shape == mean.shape == (1, model.steps[t].latents, *seen.shape[2:])
+            assert index.min() >= 0
+            assert index.max() <= 63
+            state = model.draw(t, state, seen, half_cells(target(mean, sign).round().clamp(-63, 63), sign))
+            errors.append((x - state.canvas / 16).square().mean().item())
+    assert errors[-1] < 0.1 * errors[0]
+
+
+def test_the_decoder_is_whole_numbers():
+    """Canvas in 1/16, everything else in units: every tensor of the state is exact."""
+    model = tiny_model()
+    state = model.start(1, 16, 16)
+    with torch.no_grad():
+        for t in range(len(model.steps)):
+            seen = model.look(t, state)
+            latents = torch.randint(-2, 3, (1, model.steps[t].latents, *seen.shape[2:])).float()
+            state = model.draw(t, state, seen, half_cells(latents, model.sign(t, state)))
+            for tensor in (seen, *state.h, *state.c, *state.history, state.canvas):
+                assert torch.equal(tensor, tensor.round())
+
+
+def test_a_prior_does_not_see_its_own_latents():
+    """Equation (4): p_t is fixed by what came before."""
+    model = tiny_model()
+    with torch.no_grad():
+        state = model.start(1, 16, 16)
+        seen = model.look(0, state)
+        shape = (1, model.steps[0].latents, *seen.shape[2:])
+        states = [model.draw(0, state, seen, half_cells(torch.full(shape, v), None)) for v in (0.0, 2.0)]
+        before = model.prior(0, state, seen)
+        assert torch.equal(before, model.prior(0, state, seen))
+        after = [model.prior(1, s, model.look(1, s)) for s in states]
+    assert not torch.equal(*after)
+
+
+def test_steps_leave_older_states_alone():
+    """Fills branch off: drawing from a state must not change it."""
+    model = tiny_model()
+    with torch.no_grad():
+        state = model.start(1, 16, 16)
+        copy = [t.clone() for t in (state.canvas, *state.h, *state.c, *state.history)]
+        seen = model.look(0, state)
+        model.draw(0, state, seen, torch.ones(1, model.steps[0].latents, *seen.shape[2:]))
+    for old, new in zip(copy, (state.canvas, *state.h, *state.c, *state.history), strict=True):
+        assert torch.equal(old, new)
+
+
+@pytest.mark.parametrize(("steps", "message"), [
+    ((Step(0, 100, 0, 48), Step(0, 40, 0, 48)), "divides the quantiser"),
+    ((Step(0, 80, 0, 10), Step(0, 40, 0, 5), Step(0, 40, 0, 10)), "divides the quantiser"),
+    ((Step(0, 108, 0, 49),), "coefficients 0 to 47"),
+])
+def test_schedules_that_make_no_sense(steps, message):
+    with pytest.raises(ConfigError, match=message):
+        ConvDRAW(Config("bad", CONFIG.layers, steps, CONFIG.retouch, CONFIG.residual))
+
+
+@pytest.mark.parametrize("arguments", [(0, 108, 5, 5), (0, 108, 5, 4), (0, 108, -1, 4), (0, 0, 0, 4), (0, 1e9, 0, 4),
+                                       (0, float("nan"), 0, 4), (0.0, 108, 0, 4), (0, "108", 0, 4), (0, 108, False, 4)])
+def test_steps_that_make_no_sense(arguments):
+    with pytest.raises(ConfigError):
+        Step(*arguments)
+
+
+def test_layers_may_be_anything_that_nests():
+    model = ConvDRAW(Config("other", (Layer(12, 4, 4, 4, 4), Layer(4, 4, 4, 4, 4, kernel=5)), (Step(1, 30, 0, 12),),
+                            RetouchSize(2, 4, 2), CONFIG.residual))
+    assert sum(n * s for n, s in zip(model.coefficients, (1, 9), strict=True)) == 12 * 12 * 3

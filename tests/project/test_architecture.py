@@ -1,0 +1,62 @@
+"""Imports run one way: every room of the package knows only the rooms below it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import convdraw_codec
+
+PACKAGE = Path(convdraw_codec.__file__).parent
+CORE = {"errors", "options", "atomic_write"}  # what any room may use
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(), "options": set(), "atomic_write": set(), "format": set(),
+    "network": {"format"},
+    "pictures": {"format"},
+    "coding": {"network", "format"},
+    "codec": {"pictures", "coding", "network", "format"},
+    "pillow_plugin": {"codec", "pictures", "format"},
+    "selftest": {"codec", "network"},
+    "training": {"pictures", "coding", "network", "format"},
+    "generative": {"training", "pictures", "coding", "network", "format"},
+    "cli": {"selftest", "pillow_plugin", "codec", "generative", "training", "pictures", "coding", "network", "format",
+            "__init__"},
+    "__init__": {"codec", "pillow_plugin", "format"},
+    "__main__": {"cli"},
+}
+
+
+def room(parts: tuple[str, ...]) -> str:
+    return parts[0] if parts else "__init__"
+
+
+def imports(path: Path) -> list[tuple[str, ast.ImportFrom]]:
+    """The rooms that a module imports from, with the statements."""
+    place = path.relative_to(PACKAGE).parent.parts
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = place[:len(place) + 1 - node.level] + tuple((node.module or "").split(".") if node.module else ())
+            rooms = {room(base)} if base else {alias.name if alias.name in MAY_IMPORT else "__init__"
+                                               for alias in node.names}
+            found += [(name, node) for name in sorted(rooms)]
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    own = room(path.relative_to(PACKAGE).with_suffix("").parts)
+    if own not in MAY_IMPORT:  # folders of data
+        assert not imports(path)
+        return
+    assert {name for name, _ in imports(path)} - CORE - {own} <= MAY_IMPORT[own]
+
+
+def test_no_room_imports_one_that_imports_it():
+    def below(name: str, seen: tuple[str, ...] = ()) -> None:
+        assert name not in seen, f"a circle: {seen}"
+        for lower in MAY_IMPORT.get(name, set()) - {"__init__"}:
+            below(lower, (*seen, name))
+
+    for name in MAY_IMPORT:
+        below(name)

@@ -1,0 +1,91 @@
+"""README and pages keep their word."""
+
+import doctest
+import io
+import re
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from convdraw_codec.cli.commands import main
+
+from ..conftest import ROOT
+from ..golden.make_reference import PAGE, reference
+
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    assert blocks("sh")[1].strip() == (ROOT / ".ci" / "run").read_text().strip().splitlines()[-1]
+
+
+def test_the_python_example_runs(tmp_path, monkeypatch, example):
+    monkeypatch.chdir(tmp_path)
+    with Image.open(example) as image:
+        image.crop((100, 100, 230, 200)).save("photo.png")
+    shown: list[Image.Image] = []
+    monkeypatch.setattr(Image.Image, "show", lambda picture: shown.append(picture))
+    exec(compile(blocks("python")[0].replace('; Codec("model.safetensors") is another', ""), "README.md", "exec"), {})
+    assert [picture.size for picture in shown] == [(130, 100)] * 25
+    exec(compile(blocks("python")[1], "README.md", "exec"), {})
+    with Image.open("photo.cdr") as saved:
+        assert saved.size == (130, 100)
+
+
+def test_the_guide_says_what_happens(tmp_path, monkeypatch, example):
+    """Every example of the Python guide, with its literal sizes."""
+    (tmp_path / "photo.jpg").write_bytes(example.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    report = io.StringIO()
+    test = doctest.DocTestParser().get_doctest((DOCS / "python.md").read_text(), {}, "python.md", None, 0)
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.write)
+    assert result.attempted > 20
+    assert not result.failed, report.getvalue()
+
+
+def test_the_command_reference_is_that_of_the_commands():
+    assert PAGE.read_text() == reference(), "run python -m tests.golden.make_reference"
+    asked = CliRunner().invoke(main, ["truncate", "--help"], terminal_width=100, prog_name="cdraw").stdout
+    assert asked in PAGE.read_text()
+
+
+def test_the_terminal_preview(tmp_path, photo, example):
+    """It draws once a step, and each time over the picture before."""
+    with Image.open(example) as image:
+        data = photo.compress(image.resize((96, 64)), 3)
+    (program,) = blocks("python", (DOCS / "streaming.md").read_text())
+    (tmp_path / "preview.py").write_text(program)
+    process = subprocess.run([sys.executable, "preview.py"], cwd=tmp_path, input=data, capture_output=True, check=True)
+    text = process.stdout.decode()
+    pictures = re.split(r"\x1b\[\d+A", text)
+    assert len(pictures) == 3
+    lines = pictures[0].splitlines()
+    assert {line.count("▀") for line in lines} == {text.splitlines()[0].count("▀")}
+    assert f"\x1b[{len(lines)}A" in text
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name)
+def test_pages_are_finished_and_their_links_lead_somewhere(page):
+    text = page.read_text()
+    assert not re.search(r"@[A-Z]+@", text)
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", text):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "quick-start.md"], ids=lambda p: p.name)
+def test_commands_and_options_in_pages_exist(page):
+    known = reference()
+    for line in "\n".join(blocks("sh", page.read_text())).splitlines():
+        for command, rest in re.findall(r"cdraw (\w+)([^#|&]*)", line):
+            section = known.partition(f"## cdraw {command}\n")[2].partition("\n## ")[0]
+            assert section, line
+            for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest):
+                assert re.search(rf"{option}\b", section), line

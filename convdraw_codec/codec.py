@@ -21,6 +21,7 @@ from PIL import Image
 
 from .coding.lossless import ExactPixels, bands
 from .coding.lossy import Decoder, Encoder
+from .coding.range_coder import LatentCoder
 from .coding.rotation_fit import colours_of
 from .errors import CdrError, ImageError, MachineError, TruncatedError
 from .format import bitstream
@@ -28,7 +29,8 @@ from .format.bitstream import Contents, Header
 from .format.constants import RESIDUAL_STEPS
 from .format.rotation import Colours
 from .network.exact_conv import CONVOLUTIONS, fastest_exact, is_exact
-from .network.latents import LATENT_LIMIT
+from .network.latents import LATENT_LIMIT, SHIFT_GROUPS
+from .network.lossless import CENTRES
 from .network.post_filter import STORED_UNIT, share_known
 from .network.weights import load_model
 from .options import FILLS, REDUCTIONS, Fill
@@ -69,7 +71,8 @@ class Codec:
         else:
             loaded = load_model(model, convolution)
         self._made_from = None if model is None else os.path.abspath(model), convolution
-        self._model, self._coder, self._residual_coder = loaded.model, loaded.latents, loaded.residuals
+        self._model, self._coder = loaded.model, LatentCoder(loaded.latents.numpy(), SHIFT_GROUPS)
+        self._residual_coder = LatentCoder(loaded.residuals.numpy(), [[0] * CENTRES])
         self.fingerprint = loaded.fingerprint
 
     def __reduce__(self) -> tuple:

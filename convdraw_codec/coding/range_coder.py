@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from ..errors import CdrError
-from ..format.constants import ESCAPE, LARGEST, PRECISION, SYMBOLS
+from ..format.constants import ESCAPE, LARGEST, PRECISION
 from . import scale_offsets
 
 WORDS_BEHIND = 4  # while decoders agree, they look at no more than two words behind the data
@@ -66,9 +66,6 @@ class LatentCoder:
         import constriction  # here, since training needs the constants above but no coder
 
         frequencies = np.asarray(frequencies, dtype=np.int64)
-        if (frequencies.ndim != 2 or frequencies.shape[1] != SYMBOLS or not 1 <= len(frequencies) <= 256
-                or (frequencies < 1).any() or (frequencies.sum(1) != 1 << PRECISION).any()):
-            raise ValueError(f"a table has up to 256 rows of {SYMBOLS} positive numbers that sum to 2**{PRECISION}")
         self.frequencies = frequencies
         # constriction gives every symbol 1 and shares out the rest: with frequency - 1 nothing is left to round
         *self._models, self._shift = [constriction.stream.model.Categorical((row - 1).astype(np.float64), perfect=False)

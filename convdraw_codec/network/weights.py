@@ -19,13 +19,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..atomic_write import write_output
-from ..coding.range_coder import LatentCoder
 from ..errors import ModelError
 from ..format.constants import FINGERPRINT_BYTES, PRECISION, SYMBOLS
 from . import lossless
 from .conv_draw import CANVAS_MARGIN, CANVAS_UNIT, COLOUR_UNIT, Config, ConvDRAW
 from .exact_conv import SUM_LIMIT, UNIT, IntegerConvLSTM, gate_tables
-from .latents import FAMILIES, SCALES, SHIFT_GROUPS, frequency_table
+from .latents import FAMILIES, SCALES, frequency_table
 from .transform.nested_dct import coefficient_counts
 
 FORMAT = "cdraw model 6"
@@ -91,11 +90,11 @@ def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model file: the frozen model; coders of latents, and of residuals; the fingerprint."""
+    """A model file: the frozen model; the frequency tables (rows, 32) of latents and of residuals; the fingerprint."""
 
     model: ConvDRAW
-    latents: LatentCoder
-    residuals: LatentCoder
+    latents: Tensor
+    residuals: Tensor
     fingerprint: str
 
 
@@ -121,11 +120,10 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loade
         with torch.random.fork_rng(devices=[]):  # its initial weights are not needed: leave the caller's seed alone
             model = ConvDRAW(config)
         freeze(model, tensors, convolution)
-        latents = LatentCoder(tensors[f"{TABLES}frequencies"].numpy(), SHIFT_GROUPS)
-        residuals = LatentCoder(tensors[f"{TABLES}residual"].numpy(), [[0] * lossless.CENTRES])
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold what its configuration promises: {error}") from error
-    return Loaded(model.eval().requires_grad_(False), latents, residuals, fingerprint(config, tensors))
+    return Loaded(model.eval().requires_grad_(False), tensors[f"{TABLES}frequencies"], tensors[f"{TABLES}residual"],
+                  fingerprint(config, tensors))
 
 
 def _check_sizes(config: Config, tensors: dict[str, Tensor]) -> None:
@@ -235,10 +233,12 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str = "floa
     for recurrence in model.modules():
         if isinstance(recurrence, IntegerConvLSTM):
             recurrence.look_up(*tables)
-    take(f"{TABLES}frequencies", torch.int32, (FAMILIES * SCALES, SYMBOLS))
+    for name, indices in (("frequencies", FAMILIES * SCALES), ("residual", lossless.CENTRES * lossless.SCALES)):
+        table = take(f"{TABLES}{name}", torch.int32, (indices, SYMBOLS))
+        if (table < 1).any() or (table.sum(1) != 1 << PRECISION).any():
+            raise ValueError(f"the frequencies of {TABLES}{name} do not sum to 2**{PRECISION}, or are below 1")
     model.information = take(f"{TABLES}information", torch.int16, (FAMILIES * SCALES,)).long()
     if model.information.min() < 0:
         raise ValueError("the table of information has negative entries")
-    take(f"{TABLES}residual", torch.int32, (lossless.CENTRES * lossless.SCALES, SYMBOLS))
     if unknown:
         raise ValueError(f"it holds {', '.join(sorted(unknown))}, which no model has")

@@ -598,7 +598,7 @@ def test_a_model_that_could_leave_the_exact_range_is_not_written(tmp_path, monke
 
 @pytest.mark.parametrize("damage", ["not a model", "cut", "dtype", "shape", "nan", "missing", "range",
                                     "loud shrink", "loud gate", "first canvas", "infinite product", "stranger",
-                                    "few rows", "deep"])
+                                    "few rows", "deep", "sums of frequencies", "frequency of 0"])
 def test_bad_model_files_are_refused(tmp_path, damage):
     from safetensors import safe_open
     from safetensors.torch import save_file
@@ -630,6 +630,10 @@ def test_bad_model_files_are_refused(tmp_path, damage):
         tensors["decoder.x"] = torch.zeros(3, dtype=torch.bfloat16)
     elif damage == "few rows":
         tensors["tables.frequencies"] = tensors["tables.frequencies"][:64].contiguous()
+    elif damage == "sums of frequencies":
+        tensors["tables.residual"].fill_(1)
+    elif damage == "frequency of 0":  # and the sum as it was
+        tensors["tables.frequencies"][0, :2] = torch.tensor([0, tensors["tables.frequencies"][0, :2].sum()])
     elif damage == "deep":
         metadata |= {"config": "[" * 100_000}
     save_file(tensors, path, metadata)

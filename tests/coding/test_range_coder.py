@@ -138,12 +138,6 @@ def test_samples_follow_the_prior():
     assert np.abs(counts - FREQUENCIES[30] / 2.0**PRECISION).max() < 0.01
 
 
-@pytest.mark.parametrize("table", [np.ones((4, SYMBOLS)), np.zeros((4, SYMBOLS)), np.ones((300, SYMBOLS)),
-                                   np.full((4, 2), 2**23)])
-def test_bad_tables_are_refused(table):
-    with pytest.raises(ValueError, match="a table has"):
-        LatentCoder(table, [[0]])
-
 
 def test_shifts_have_probabilities_of_their_own():
     frequencies = shift_frequencies(PRECISION)

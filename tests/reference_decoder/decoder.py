@@ -96,7 +96,7 @@ class Model:
         return (self.tensors[f"decoder.{name}.multiplier"][:, None] * total.astype(f32)).reshape(-1, height, width)
 
     def fingerprint(self) -> str:
-        """Section 7."""
+        """Section 9."""
         import hashlib
 
         digest = hashlib.sha256(json.dumps(self.config | {"name": ""}, sort_keys=True).encode())
@@ -128,7 +128,7 @@ def unpatch(x: np.ndarray, s: int) -> np.ndarray:
     return cut.transpose(0, 3, 1, 4, 2).reshape(channels // (s * s), height * s, width * s)
 
 
-# -- 3. Decoding --------------------------------------------------------------------------------------------
+# -- 3-5. Decoding --------------------------------------------------------------------------------------------
 
 def both(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     for _ in range(2):
@@ -263,7 +263,7 @@ class Decoder:
         return np.clip((sums + 2**32 * added + 2**35) // 2**36, 0, 255)
 
 
-# -- 4. Residual steps -------------------------------------------------------------------------------------
+# -- 6. Residual steps -------------------------------------------------------------------------------------
 
 PLACES, COLOURS = ((0, 0), (1, 1), (0, 1), (1, 0)), (1, 0, 2)  # (row, column); green, red, blue
 
@@ -302,7 +302,7 @@ def exact_levels(model: Model, shown: np.ndarray, payloads: list[bytes], cut: bo
     return exact
 
 
-# -- 5. Segments --------------------------------------------------------------------------------------------
+# -- 7. Payloads ---------------------------------------------------------------------------------------------
 
 class Invalid(Exception):
     """The data is no output of the range coder."""
@@ -370,7 +370,7 @@ def maps_of_a_cut(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray],
         yield first
 
 
-# -- 6. Sampled fill ----------------------------------------------------------------------------------------
+# -- 8. Sampled fill ----------------------------------------------------------------------------------------
 
 def sample(model: Model, rows: np.ndarray, seed: int, t: int) -> np.ndarray:
     """Latents of step t drawn from the prior."""

@@ -430,7 +430,7 @@ def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None
     """
     import torch
 
-    from ..training.recipe import find_config, load_config
+    from .train import find_config, load_config
     from .train import train as run
 
     if threads:

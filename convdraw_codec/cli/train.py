@@ -1,16 +1,54 @@
-"""One call to train whatever a configuration asks for."""
+"""Training from a configuration: the one place that knows codecs and generative models."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..generative import trainer as likelihood
-from ..training import codec_trainer as codec
-from ..training.recipe import CodecRecipe, LikelihoodRecipe
+from .. import generative, training
+from ..configuration import from_table
+from ..errors import ConfigError
+from ..generative import trainer
+from ..generative.recipe import GenerativeRecipe
+from ..training import codec_trainer
+from ..training.recipe import CodecRecipe
+
+FOLDERS = [Path(room.__path__[0]) / "configs" for room in (training, generative)]
+RECIPES: dict[str, type[CodecRecipe] | type[GenerativeRecipe]] = {"codec": CodecRecipe, "generative": GenerativeRecipe}
 
 
-def train(recipe: CodecRecipe | LikelihoodRecipe, data: list[Path], output: Path, report: Callable[[str], None], *,
+@dataclass(frozen=True)
+class _File:
+    kind: str
+    model: dict[str, Any]
+    training: dict[str, Any]
+
+
+def load_config(path: Path) -> CodecRecipe | GenerativeRecipe:
+    """Read a TOML file. Raises ConfigError, OSError."""
+    try:
+        data = tomllib.loads(path.read_text())
+    except ValueError as error:
+        raise ConfigError(f"it is no TOML file: {error}") from error
+    file = from_table(_File, data, "the configuration")
+    if file.kind not in RECIPES:
+        raise ConfigError(f"kind is {' or '.join(RECIPES)}, not {file.kind!r}")
+    return RECIPES[file.kind].from_tables(file.model, file.training)
+
+
+def find_config(name: str) -> Path:
+    """The file of a configuration that comes with cdraw, or the path itself. Raises ConfigError."""
+    included = {path.relative_to(folder).with_suffix("").as_posix(): path
+                for folder in FOLDERS for path in sorted(folder.rglob("*.toml"))}
+    if name not in included and Path(name).suffix != ".toml":
+        raise ConfigError(f"no configuration has that name; there are {', '.join(included)}, and any .toml file")
+    return included.get(name, Path(name))
+
+
+def train(recipe: CodecRecipe | GenerativeRecipe, data: list[Path], output: Path, report: Callable[[str], None], *,
           origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
     """Train on ``data``, folders of photographs or files of small pictures, and write the model to ``output``.
 
@@ -18,6 +56,6 @@ def train(recipe: CodecRecipe | LikelihoodRecipe, data: list[Path], output: Path
     ``origin``, if given. Raises ConfigError for data or a checkpoint that does not fit, ModelError for such an origin.
     """
     if isinstance(recipe, CodecRecipe):
-        codec.train(recipe, data, output, report, origin=origin, checkpoint_minutes=checkpoint_minutes)
+        codec_trainer.train(recipe, data, output, report, origin=origin, checkpoint_minutes=checkpoint_minutes)
     else:
-        likelihood.train(recipe, data, output, report, origin=origin, checkpoint_minutes=checkpoint_minutes)
+        trainer.train(recipe, data, output, report, origin=origin, checkpoint_minutes=checkpoint_minutes)

@@ -16,11 +16,11 @@ LARGEST = 2**16  # of the sizes in a configuration
 LOG_VARIANCE = (-9.0, 6.0)  # of latents and canvas, beyond which nothing is gained
 
 
-def check_sizes(smallest: int = 1, **sizes: object) -> None:
-    """Raise ConfigError unless all are whole numbers from ``smallest`` to ``LARGEST``."""
+def check_sizes(smallest: int = 1, **sizes: int) -> None:
+    """Raise ConfigError unless all lie from ``smallest`` to ``LARGEST``."""
     for name, value in sizes.items():
-        if type(value) is not int or not smallest <= value <= LARGEST:
-            raise ConfigError(f"{name} is a whole number from {smallest} to {LARGEST}, not {value!r}")
+        if not smallest <= value <= LARGEST:
+            raise ConfigError(f"{name} lies from {smallest} to {LARGEST}, not {value}")
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from ..errors import ConfigError, ModelError
 from ..training import distributed
 from ..training.loop import Trainer, run
-from ..training.recipe import LikelihoodRecipe
 from .base import Generative, bound
 from .datasets import load_pictures, pixels
 from .output import LEVELS
+from .recipe import GenerativeRecipe
 from .weights import load_generative, new_model, save_generative
 
 VALIDATION_BATCH = 200
@@ -36,15 +36,15 @@ class BoundLoss(nn.Module):
         return nats.mean() / self.model.picture.dimensions
 
 
-class LikelihoodTrainer(Trainer):
+class GenerativeTrainer(Trainer):
     """Trains a ``Generative`` on levels (B, channels, H, W) uint8. validation: such pictures that it does not see."""
 
     betas = 0.9, 0.999
     jump = 1.5  # one batch costs much what another does
-    recipe: LikelihoodRecipe
+    recipe: GenerativeRecipe
     model: Generative
 
-    def __init__(self, recipe: LikelihoodRecipe, device: torch.device, validation: Tensor):
+    def __init__(self, recipe: GenerativeRecipe, device: torch.device, validation: Tensor):
         super().__init__(recipe, device)
         self.validation = validation
 
@@ -113,7 +113,7 @@ def batches(pictures: Tensor, batch: int, places: range, seed: int, iteration: i
         iteration += 1
 
 
-def train(recipe: LikelihoodRecipe, files: list[Path], output: Path, report: Callable[[str], None], *,
+def train(recipe: GenerativeRecipe, files: list[Path], output: Path, report: Callable[[str], None], *,
           origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
     """Train on the pictures of ``files``; the rest as ``start.train``. Raises ConfigError where there are too few."""
     with distributed.together():
@@ -121,7 +121,7 @@ def train(recipe: LikelihoodRecipe, files: list[Path], output: Path, report: Cal
         seen = len(pictures) - recipe.held_out
         if seen < recipe.batch:
             raise ConfigError(f"{len(pictures)} pictures are too few, with {recipe.held_out} held out")
-        trainer = LikelihoodTrainer(recipe, distributed.device(), pictures[seen:])
+        trainer = GenerativeTrainer(recipe, distributed.device(), pictures[seen:])
         if origin:
             trainer.start_from(origin)
         else:

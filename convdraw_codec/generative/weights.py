@@ -13,27 +13,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ..atomic_write import write_output
+from ..configuration import from_table
 from ..errors import ModelError
 from .base import Generative
-from .conv_draw_gaussian import ConvDRAWConfig, GenerativeConvDRAW, GenerativeLayer
+from .conv_draw_gaussian import ConvDRAWConfig, GenerativeConvDRAW
 from .draw import DRAW, DRAWConfig
-from .output import Picture
-from .pixel_cnn import CausalSize
 
 FORMAT = "cdraw generative model 1"
 ModelConfig: TypeAlias = "ConvDRAWConfig | DRAWConfig"
 
 
 def model_config(data: Mapping[str, Any]) -> ModelConfig:
-    """From TOML or JSON: with layers, or with the state of DRAW. Raises KeyError, TypeError, ConfigError."""
-    entries = dict(data)
-    picture = Picture(**entries.pop("picture"))
-    if "layers" in entries:
-        layers = tuple(GenerativeLayer(**layer) for layer in entries.pop("layers"))
-        if entries.get("causal") is not None:
-            entries["causal"] = CausalSize(**entries["causal"])
-        return ConvDRAWConfig(picture=picture, layers=layers, **entries)
-    return DRAWConfig(picture=picture, **entries)
+    """From TOML or JSON: with layers, or with the state of DRAW. Raises ConfigError."""
+    kind: type[ModelConfig] = ConvDRAWConfig if "layers" in data else DRAWConfig
+    return from_table(kind, data, "[model]")
 
 
 def new_model(config: ModelConfig) -> Generative:

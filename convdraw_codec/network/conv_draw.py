@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..configuration import from_table
 from ..errors import ConfigError
 from ..format.constants import PRECISION, RESIDUAL_STEPS, SYMBOLS
 from ..format.rotation import TURN_UNIT, Colours
@@ -145,10 +146,8 @@ class Config:
 
     @classmethod
     def from_dict(cls, data: dict) -> Config:
-        """From TOML or JSON. Raises KeyError or TypeError for missing or unknown entries, ConfigError."""
-        return cls(data["name"], tuple(Layer(**layer) for layer in data["layers"]),
-                   tuple(Step(**step) for step in data["steps"]), RetouchSize(**data["retouch"]),
-                   ResidualSize(**data["residual"]))
+        """From TOML or JSON. Raises ConfigError."""
+        return from_table(cls, data, "[model]")
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
-"""What a training run is told: TOML files with the tables [model] and [training]."""
+"""What a training run is told: the table [training] of a TOML file."""
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from ..configuration import from_table
 from ..errors import ConfigError
-from ..generative.weights import ModelConfig, model_config
 from ..network.conv_draw import Config
 
 
@@ -25,6 +24,15 @@ class Stage:
     final_learning_rate: float
     warm_up: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not self.megapixels > 0:
+            raise ConfigError(f"megapixels is larger than 0, not {self.megapixels}")
+        if not 0 <= self.warm_up <= self.megapixels:
+            raise ConfigError(f"warm_up lies from 0 to the stage's {self.megapixels} megapixels, not {self.warm_up}")
+        if not (self.learning_rate > 0 and self.final_learning_rate >= 0):
+            raise ConfigError("learning_rate is larger than 0, and final_learning_rate at least 0, not "
+                              f"{self.learning_rate} and {self.final_learning_rate}")
+
     def rate_at(self, megapixels: float) -> float:
         """Learning rate after so many megapixels of the stage."""
         if megapixels < self.warm_up:
@@ -38,7 +46,7 @@ class Recipe:
     """batch: pictures in an update. gradient_limit: of the norm of all gradients. average: decay of the averaged
     weights, which are what is saved."""
 
-    kinds: ClassVar[tuple[str, ...]]
+    kinds: ClassVar[tuple[str, ...]]  # of stages
 
     batch: int
     seed: int
@@ -49,11 +57,13 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.batch < 1 or not self.stages:
             raise ConfigError("a batch has at least one picture, and training at least one stage")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"the seed lies from 0 to 2**63 - 1, not {self.seed}")
         if not 0 <= self.average < 1 or self.gradient_limit <= 0:
             raise ConfigError("average lies from 0 to 1, and gradient_limit above 0")
         for stage in self.stages:
             if stage.kind not in self.kinds:
-                raise ConfigError(f"a stage is one of {', '.join(self.kinds)}, not {stage.kind!r}")
+                raise ConfigError(f"the kind of a stage is {' or '.join(self.kinds)}, not {stage.kind!r}")
 
 
 @dataclass(frozen=True)
@@ -75,47 +85,7 @@ class CodecRecipe(Recipe):
         if self.strength <= 0 or not 0 <= self.complete <= 1:
             raise ConfigError("the strength is larger than 0, and complete lies from 0 to 1")
 
-
-@dataclass(frozen=True)
-class LikelihoodRecipe(Recipe):
-    """For a generative model. beta: what a nat of reconstruction counts, the paper's beta. held_out: pictures at the
-    end of the data that validate. mirror: whether left and right are swapped in half of the pictures."""
-
-    kinds = ("likelihood",)
-
-    model: ModelConfig
-    beta: float
-    held_out: int
-    mirror: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.held_out < 0:
-            raise ConfigError(f"{self.held_out} pictures cannot be held out")
-        if self.beta <= 0:
-            raise ConfigError(f"beta is larger than 0, not {self.beta}")
-
-
-def load_config(path: Path) -> CodecRecipe | LikelihoodRecipe:
-    """Read a TOML file: for a generative model if its [model] has a picture. Raises ConfigError."""
-    try:
-        data = tomllib.loads(path.read_text())
-        training = dict(data["training"])
-        training["stages"] = tuple(Stage(**stage) for stage in training["stages"])
-        if "picture" in data["model"]:
-            return LikelihoodRecipe(model=model_config(data["model"]), **training)
-        return CodecRecipe(model=Config.from_dict(data["model"]), **training)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is no training configuration: {error}") from error
-
-
-def find_config(name: str) -> Path:
-    """The file of a configuration that comes with cdraw, or the path itself. Raises ConfigError."""
-    included = Path(__file__).parent / "configs"
-    path = included / f"{name}.toml"
-    if path.exists():
-        return path
-    if Path(name).suffix != ".toml":
-        names = sorted(file.relative_to(included).with_suffix("").as_posix() for file in included.rglob("*.toml"))
-        raise ConfigError(f"no configuration has that name; there are {', '.join(names)}, and any .toml file")
-    return Path(name)
+    @classmethod
+    def from_tables(cls, model: Mapping[str, Any], training: Mapping[str, Any]) -> CodecRecipe:
+        """From the tables [model] and [training]. Raises ConfigError."""
+        return from_table(cls, training, "[training]", model=Config.from_dict(dict(model)))

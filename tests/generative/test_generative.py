@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from scipy.stats import norm
 
 from convdraw_codec import ConfigError, ModelError
+from convdraw_codec.cli.train import find_config, load_config
 from convdraw_codec.generative import bits_back
 from convdraw_codec.generative.base import bound, bound_of_started, importance_weighted, sample
 from convdraw_codec.generative.conv_draw_gaussian import ConvDRAWConfig, GenerativeLayer
@@ -21,10 +22,11 @@ from convdraw_codec.generative.draw import DRAWConfig, window
 from convdraw_codec.generative.output import Picture
 from convdraw_codec.generative.pixel_cnn import CausalSize
 from convdraw_codec.generative.products import Down, Each, Up
+from convdraw_codec.generative.recipe import GenerativeRecipe
 from convdraw_codec.generative.semi_amortized import Refined
-from convdraw_codec.generative.trainer import LikelihoodTrainer, batches, train
+from convdraw_codec.generative.trainer import GenerativeTrainer, batches, train
 from convdraw_codec.generative.weights import load_generative, model_config, new_model, save_generative
-from convdraw_codec.training.recipe import LikelihoodRecipe, Stage, find_config, load_config
+from convdraw_codec.training.recipe import Stage
 
 BITS, LEVELS = Picture(1, 8, 12, "bernoulli"), Picture(3, 8, 8, "gaussian")
 CONFIGS = {
@@ -174,7 +176,7 @@ def test_a_coarse_layer_hears_of_the_finer_one():
 def test_the_first_canvas_is_the_mean_picture():
     for picture in (BITS, LEVELS):
         config = next(c for c in CONFIGS.values() if c.picture == picture)
-        trainer = LikelihoodTrainer(recipe(config), torch.device("cpu"), torch.zeros(0))
+        trainer = GenerativeTrainer(recipe(config), torch.device("cpu"), torch.zeros(0))
         levels = torch.full((4, picture.channels, picture.height, picture.width), 64, dtype=torch.uint8)
         trainer.begin_with(levels)
         shown = picture.mean(trainer.model.start(1).canvas)
@@ -184,7 +186,7 @@ def test_the_first_canvas_is_the_mean_picture():
 
 def test_mirrored_pictures(monkeypatch):
     config = replace(recipe(CONFIGS["two layers"]), mirror=True)
-    trainer = LikelihoodTrainer(config, torch.device("cpu"), torch.zeros(0))
+    trainer = GenerativeTrainer(config, torch.device("cpu"), torch.zeros(0))
     levels, seen = some_pictures(LEVELS, 8).to(torch.uint8), []
     monkeypatch.setattr(trainer, "losses", lambda x, generator: seen.append(x))
     trainer.loss(levels)
@@ -299,7 +301,7 @@ def test_a_new_causal_output_changes_nothing(tmp_path):
     plain = CONFIGS["one layer"]
     torch.manual_seed(1)
     save_generative(new_model(plain), plain, tmp_path / "m.safetensors")
-    trainer = LikelihoodTrainer(recipe(replace(plain, causal=CausalSize(4, 2))), torch.device("cpu"), torch.zeros(0))
+    trainer = GenerativeTrainer(recipe(replace(plain, causal=CausalSize(4, 2))), torch.device("cpu"), torch.zeros(0))
     trainer.start_from(tmp_path / "m.safetensors")
     x = some_pictures(BITS)
     with torch.no_grad():
@@ -405,8 +407,8 @@ def test_levels_become_bits_with_their_probability():
     assert share == pytest.approx(64 / 255, abs=0.02)
 
 
-def recipe(config) -> LikelihoodRecipe:
-    return LikelihoodRecipe(model=config, batch=8, seed=1, gradient_limit=1.0, average=0.9, beta=1.0, held_out=8,
+def recipe(config) -> GenerativeRecipe:
+    return GenerativeRecipe(model=config, batch=8, seed=1, gradient_limit=1.0, average=0.9, beta=1.0, held_out=8,
                             stages=(Stage("likelihood", 0.1, 3e-3, 1e-3),))
 
 
@@ -419,7 +421,7 @@ def test_training_goes_on_from_its_checkpoint(tmp_path, name):
     train(config, data, tmp_path / "m.safetensors", lines.append, checkpoint_minutes=1e-3)
     log = [json.loads(line) for line in (tmp_path / "m.safetensors.jsonl").read_text().splitlines()]
     assert log[-1]["nats"] < log[0]["nats"]
-    halfway = LikelihoodTrainer(config, torch.device("cpu"), torch.zeros(0))
+    halfway = GenerativeTrainer(config, torch.device("cpu"), torch.zeros(0))
     pictures = load_pictures(data, BITS, "train")
     halfway.begin_with(pictures)
     for _, batch in zip(range(10), batches(pictures, 8, range(8), 1, 0), strict=False):
@@ -436,7 +438,7 @@ def test_training_begins_with_the_weights_of_a_file(model, tmp_path, more):
     """Of a model with as many steps, or with fewer."""
     save_generative(model, model.config, tmp_path / "m.safetensors")
     longer = replace(model.config, steps=model.steps + more)
-    trainer = LikelihoodTrainer(recipe(longer), torch.device("cpu"), torch.zeros(0))
+    trainer = GenerativeTrainer(recipe(longer), torch.device("cpu"), torch.zeros(0))
     trainer.start_from(tmp_path / "m.safetensors")
     assert trainer.model.steps == model.steps + more
     for name, parameter in load_generative(tmp_path / "m.safetensors").named_parameters():
@@ -444,7 +446,7 @@ def test_training_begins_with_the_weights_of_a_file(model, tmp_path, more):
         assert parameter.equal(trainer.average[name])
     other = next(config for config in CONFIGS.values() if config != model.config)
     with pytest.raises(ModelError, match=r"m.safetensors is a model of another configuration"):
-        LikelihoodTrainer(recipe(other), torch.device("cpu"), torch.zeros(0)).start_from(tmp_path / "m.safetensors")
+        GenerativeTrainer(recipe(other), torch.device("cpu"), torch.zeros(0)).start_from(tmp_path / "m.safetensors")
 
 
 def test_too_few_pictures(tmp_path):
@@ -459,7 +461,7 @@ def test_too_few_pictures(tmp_path):
 def test_configurations_that_come_along(name):
     """They are complete, and their models explain a picture."""
     loaded = load_config(find_config(name))
-    assert isinstance(loaded, LikelihoodRecipe)
+    assert isinstance(loaded, GenerativeRecipe)
     with torch.no_grad():
         model = new_model(loaded.model)
         shape = (2, model.picture.channels, model.picture.height, model.picture.width)

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from convdraw_codec.cli.train import find_config, load_config
 from convdraw_codec.errors import ConfigError
 from convdraw_codec.network.conv_draw import Config, ConvDRAW, Layer, Step
 from convdraw_codec.network.latents import half_cells, target
 from convdraw_codec.network.post_filter import RetouchSize
 from convdraw_codec.network.transform.lapped_transform import lap
-from convdraw_codec.training.recipe import find_config, load_config
 
 from ..conftest import synthetic
 from ..tiny import CONFIG, tiny_model

@@ -8,9 +8,9 @@ import pytest
 import convdraw_codec
 
 PACKAGE = Path(convdraw_codec.__file__).parent
-CORE = {"errors", "options", "atomic_write"}  # what any room may use
+CORE = {"errors", "configuration", "options", "atomic_write"}  # what any room may use
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(), "options": set(), "atomic_write": set(), "format": set(),
+    "errors": set(), "configuration": set(), "options": set(), "atomic_write": set(), "format": set(),
     "network": {"format"},
     "pictures": {"format"},
     "coding": {"network", "format"},

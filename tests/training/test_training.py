@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from convdraw_codec import Codec, ConfigError, ModelError
 from convdraw_codec.cli.commands import main
+from convdraw_codec.cli.train import find_config, load_config
 from convdraw_codec.format.rotation import Colours
 from convdraw_codec.network.conv_draw import ConvDRAW
 from convdraw_codec.network.weights import save_model, thaw
@@ -30,7 +31,7 @@ from convdraw_codec.training.objective import (
     tradeoffs,
 )
 from convdraw_codec.training.photographs import find_photographs, random_crops
-from convdraw_codec.training.recipe import CodecRecipe, Stage, find_config, load_config
+from convdraw_codec.training.recipe import CodecRecipe, Stage
 
 from ..conftest import ROOT, synthetic
 from ..tiny import CONFIG, tiny_model

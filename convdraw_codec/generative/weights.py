@@ -20,7 +20,7 @@ from .conv_draw_gaussian import ConvDRAWConfig, GenerativeConvDRAW
 from .draw import DRAW, DRAWConfig
 
 FORMAT = "cdraw generative model 1"
-ModelConfig: TypeAlias = "ConvDRAWConfig | DRAWConfig"
+ModelConfig: TypeAlias = ConvDRAWConfig | DRAWConfig
 
 
 def model_config(data: Mapping[str, Any]) -> ModelConfig:

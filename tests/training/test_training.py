@@ -305,7 +305,8 @@ def test_the_command(photographs, tmp_path):
             "steps = [{ layer = 0, quantiser = 40, first = 0, last = 48 }]\n" \
             "retouch = { stride = 2, channels = 4, layers = 2 }\nresidual = { channels = 4, layers = 2 }\n"
     text = text[:text.index("layers =")] + model + text[text.index("[training]"):]
-    text = re.sub(r"megapixels = \d+", "megapixels = 0.01", re.sub(r"crop = \d+", "crop = 16", text))
+    for key, value in (("megapixels", 0.01), ("warm_up", 0), ("crop", 16)):
+        text = re.sub(rf"{key} = \d+", f"{key} = {value}", text)
     config.write_text(text)
     arguments = ["train", str(photographs), "-o", str(tmp_path / "m.safetensors"), "--config", str(config)]
     result = CliRunner().invoke(main, arguments)
@@ -318,11 +319,34 @@ def test_the_command(photographs, tmp_path):
     assert CliRunner().invoke(main, arguments).exit_code == 1
 
 
-@pytest.mark.parametrize("text", ["", "[model", "[model]\nname='x'\nlayers=[]\nsteps=[]\n[training]\nstages=[]\n"])
-def test_configurations_that_make_no_sense(tmp_path, text):
-    path = tmp_path / "c.toml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match="no training configuration"):
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ('kind = "codec"\n', "", r"the configuration lacks the key kind, text"),
+    ('kind = "codec"', 'kind = "picture"', r"kind is codec or generative, not 'picture'"),
+    ("[model]", "[model", r"it is no TOML file: "),
+    ("[training]", "[trainin]", r"the configuration has no key 'trainin': its keys are kind, model, training"),
+    ("crop = 192", "crops = 192", r"\[training\] has no key 'crops': its keys are batch, seed, .*, crop, strength"),
+    ("crop = 192", "", r"\[training\] lacks the key crop, a whole number"),
+    ("crop = 192", "crop = 192.0", r"\[training\] crop is a whole number, not 192\.0"),
+    ("average = 0.995", "average = true", r"\[training\] average is a number, not True"),
+    ("strength = 20.0", "strength = nan", r"\[training\] strength is a number, not nan"),
+    ("seed = 1", "seed = -1", r"\[training\]: the seed lies from 0 to .*, not -1"),
+    ("megapixels = 325", "megapixel = 325", r"\[training\] stages 1 has no key 'megapixel': its keys are kind, mega"),
+    ("megapixels = 325", "megapixels = -325", r"\[training\] stages 1: megapixels is larger than 0, not -325"),
+    ("megapixels = 325", "megapixels = '3'", r"\[training\] stages 1 megapixels is a number, not '3'"),
+    ("warm_up = 4", "warm_up = 326", r"\[training\] stages 1: warm_up lies from 0 to the stage's 325 megapixels"),
+    ("learning_rate = 1.5e-3", "learning_rate = 0", r"\[training\] stages 1: learning_rate is larger than 0"),
+    ('kind = "rounded"', 'kind = "round"', r"\[training\]: the kind of a stage is noisy or .*residual, not 'round'"),
+    ("{ stride = 32, state", "{ stride = 32, stat", r"\[model\] layers 1 has no key 'stat'"),
+    ("{ stride = 32,", "{ stride = 'x',", r"\[model\] layers 1 stride is a whole number, not 'x'"),
+    ("retouch = {", "retouc = {", r"\[model\] has no key 'retouc': its keys are name, layers, steps, retouch, res"),
+    ("retouch = {", "retouch = 3 #", r"\[model\] retouch is a table, not 3"),
+])
+def test_configurations_that_make_no_sense(tmp_path, old, new, message):
+    """What is wrong is named: the table, the key, and what was expected."""
+    text, path = find_config("photo").read_text(), tmp_path / "c.toml"
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=f"^{message}"):
         load_config(path)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from convdraw_codec import Codec
 
@@ -37,3 +38,15 @@ def synthetic(height: int, width: int, seed: int = 0, grey: bool = False) -> np.
     planes = np.stack([base, base * 0.8 + 20, 255 - base], axis=-1) + rng.normal(0, 6, (height, width, 3))
     pixels = planes.clip(0, 255).astype(np.uint8)
     return pixels[..., 0] if grey else pixels
+
+
+def with_alpha(height: int, width: int, grey: bool = False) -> Image.Image:
+    """A picture whose alpha channel is noise."""
+    image = Image.fromarray(synthetic(height, width, grey=grey))
+    image.putalpha(Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width), np.uint8)))
+    return image
+
+
+def psnr(a: object, b: object) -> float:
+    """In decibels, of two pictures or arrays."""
+    return float(10 * np.log10(255**2 / np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)))

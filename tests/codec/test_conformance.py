@@ -24,7 +24,9 @@ from convdraw_codec.options import FILLS
 from convdraw_codec.selftest import SEED, conformance_set, digest
 
 from ..conftest import synthetic
-from ..reference_decoder.decoder import Model, RangeDecoder, decode
+from ..reference_decoder.decoder import decode
+from ..reference_decoder.network import Model
+from ..reference_decoder.segments import RangeDecoder
 from ..tiny import TINY_MODEL
 
 PHOTO = Path(convdraw_codec.__file__).parent / "models" / "photo.safetensors"

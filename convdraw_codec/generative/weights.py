@@ -9,12 +9,13 @@ from os import PathLike
 from typing import Any, TypeAlias
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 
 from ..atomic_write import write_output
 from ..configuration import from_table
 from ..errors import ModelError
+from ..network.weights import read_tensors
 from .base import Generative
 from .conv_draw_gaussian import ConvDRAWConfig, GenerativeConvDRAW
 from .draw import DRAW, DRAWConfig
@@ -43,18 +44,16 @@ def save_generative(model: Generative, config: ModelConfig, path: str | PathLike
 def load_generative(path: str | PathLike[str]) -> Generative:
     """Read a model file. Raises ModelError if it is none, OSError if it cannot be read."""
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError(f"its format is not {FORMAT!r}")
-            config = model_config(json.loads(metadata["config"]))
-            with torch.device("meta"):  # its own weights take the place of initial ones
-                model = new_model(config)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            for name, tensor in tensors.items():
-                if tensor.dtype != torch.float16 or not tensor.isfinite().all():
-                    raise ValueError(f"{name} holds what is no number of 16 bits")
-            model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+        metadata, tensors = read_tensors(path)
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        config = model_config(json.loads(metadata["config"]))
+        with torch.device("meta"):  # its own weights take the place of initial ones
+            model = new_model(config)
+        for name, tensor in tensors.items():
+            if tensor.dtype != torch.float16 or not tensor.isfinite().all():
+                raise ValueError(f"{name} holds what is no number of 16 bits")
+        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     except RuntimeError as error:  # of several lines, from torch
         raise ModelError(f"{path} is no generative model: it does not hold what its configuration promises") from error
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:

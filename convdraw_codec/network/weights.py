@@ -12,10 +12,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from ..atomic_write import write_output
@@ -98,21 +99,29 @@ class Loaded:
     fingerprint: str
 
 
+def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a safetensors file. Raises SafetensorError if it is none, OSError if it cannot be read.
+
+    ``safe_open`` makes no tensor here: torch, called from there, takes ^C for a storage of the wrong shape.
+    """
+    with open(path, "rb"):  # else safetensors would say in its own words what is wrong
+        pass
+    with safe_open(path, "np") as file:
+        metadata = file.metadata() or {}
+    return metadata, load(Path(path).read_bytes())
+
+
 def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loaded:
     """Read a model file.
 
     Raises ModelError if the file is no model of this format or could leave the exact range, OSError if it
     cannot be read.
     """
-    with open(path, "rb"):  # else safetensors would say in its own words what is wrong
-        pass
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError(f"its format is not {FORMAT!r}")
-            config = Config.from_dict(json.loads(metadata["config"]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata, tensors = read_tensors(path)
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        config = Config.from_dict(json.loads(metadata["config"]))
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not a cdraw model: {error}") from error
     try:

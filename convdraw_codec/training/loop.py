@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..atomic_write import write_output
 from ..errors import ConfigError
+from ..network.weights import read_tensors
 from . import distributed
 from .recipe import Recipe
 
@@ -158,9 +159,8 @@ class Trainer(ABC):
 
     def restore(self, path: Path) -> None:
         """Go on from ``save``. A file without optimiser state restarts the optimiser."""
-        with safe_open(path, "pt") as file:
-            position = json.loads(file.metadata()["position"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        metadata, tensors = read_tensors(path)
+        position = json.loads(metadata["position"])
         vars(self).update(position)
         with torch.no_grad():
             for name, tensor in self.extra().items():

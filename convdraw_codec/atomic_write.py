@@ -10,14 +10,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
-STANDARD = "-"
+STANDARD: Final = "-"
 PART = ".part"  # suffix of what is not finished
 NAME_BYTES = 200  # of a name that are kept in a temporary one
 STALE = 3600.0  # seconds after which nobody is still writing
 
 
-def write_output(target: str, data: bytes) -> None:
+def write_output(target: str | Path, data: bytes) -> None:
     """Write to the file ``target``, through a temporary name beside it, or to standard output for "-".
 
     Links are followed; devices and pipes are written to as they are; a file keeps its permissions. Raises OSError that
@@ -35,7 +36,7 @@ def write_output(target: str, data: bytes) -> None:
         else:
             _replace(Path(os.path.realpath(target)), data)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, target) from error
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def _prefix(path: Path) -> str:

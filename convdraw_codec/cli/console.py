@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,9 +40,12 @@ class Chatter:
             yield lambda step: bar.update(1)
 
 
-def name_of(source: str) -> str:
+QUIET = Chatter(0, True)
+
+
+def name_of(source: str | Path) -> str:
     """How messages call an input."""
-    return "standard input" if source == STANDARD else source
+    return "standard input" if source == STANDARD else str(source)
 
 
 def print_out(text: str) -> None:
@@ -54,7 +58,7 @@ def print_out(text: str) -> None:
 
 
 @contextlib.contextmanager
-def failing(action: str, source: str) -> Iterator[None]:
+def failing(action: str, source: str | Path) -> Iterator[None]:
     """Turn what can go wrong with a file into one sentence that names it."""
     try:
         yield

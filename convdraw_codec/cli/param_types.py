@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from .files import Place, place
+
 BYTE_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
 
 
@@ -53,3 +55,13 @@ class Numbers(click.ParamType):
         if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", value) or self.count not in (None, value.count(",") + 1):
             self.fail(f"{value!r} is not {self.count or 'some'} numbers with commas between them.", param, ctx)
         return tuple(map(int, value.split(",")))
+
+
+class Source(click.ParamType):
+    """An input: a file, or - for standard input."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        """To a path, or "-" as it is."""
+        return place(value)

@@ -211,6 +211,14 @@ def turned(image: Image.Image) -> Image.Image:
         return image
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF orientation says, in RGB or grey."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of what was said when it was compressed
+        image = turned(image)
+    return image.convert("L" if image.mode[0] == "L" else "RGB")
+
+
 def _as_bytes(value: bytes | str) -> bytes:
     return value.encode() if isinstance(value, str) else bytes(value)
 

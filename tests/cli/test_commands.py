@@ -82,6 +82,23 @@ def test_pipes(folder):
     assert "from 2 of 7 steps" in unpacked.stderr
 
 
+def test_a_dash_is_standard_input_though_a_file_has_that_name(folder):
+    for name in ("-", "in.cdr"):
+        Path(name).unlink(missing_ok=True)
+    picture = Path("in.png").read_bytes()
+    Path("-").write_bytes(b"no picture")
+    packed = run("compress", "-", *MODEL, input=picture)
+    assert packed.exit_code == 0, packed.stderr
+    Path("-").unlink()
+    Path("-").mkdir()
+    assert run("compress", "-", *MODEL, input=picture).stdout_bytes == packed.stdout_bytes
+    Path("-").rmdir()
+    Path("-").write_bytes(picture)
+    assert run("compress", "./-", "-o", "./-.cdr", *MODEL, input=b"no picture").exit_code == 0
+    assert run("compress", "./-", "in.png", "-o", "out/", *MODEL, input=b"no picture").exit_code == 0
+    assert Path("out/-.cdr").read_bytes() == Path("-.cdr").read_bytes() == packed.stdout_bytes
+
+
 def test_info(folder):
     result = run("info", "in.cdr", "-v")
     assert re.match(r"in\.cdr: 32x24 RGB, [\d,]+ bytes \(\d+\.\d{3} bpp, 7 of 7 steps\), model [0-9a-f]{16}\n",

@@ -1,0 +1,21 @@
+"""The command line, one module for each command.
+
+Pictures and data go to files or standard output, all chatter to standard error. Exit codes: 0 done, 1 failed
+with one sentence, 2 wrong usage.
+"""
+
+import click
+
+from ... import __version__
+from . import compare, compress, decompress, info, montage, selftest, train, truncate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="cdraw")
+def main() -> None:
+    """A neural image codec in which one file holds every quality."""
+
+
+for command in (compare.compare, compress.compress, decompress.decompress, info.info, montage.montage,
+                selftest.selftest, train.train, truncate.truncate):
+    main.add_command(command)

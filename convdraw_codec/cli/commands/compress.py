@@ -1,0 +1,101 @@
+"""``cdraw compress``: pictures to .cdr files."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ...atomic_write import STANDARD
+from ...format import bitstream
+from .. import many_files
+from ..console import Chatter, failing
+from ..conversions import Files, convert_many, convert_one
+from ..files import Place, read_input, save
+from ..loading import load_codec
+from ..options import BPP, JOBS, MODEL, SIZE, STEPS, THREADS, chatter_options, file_options, only_one
+from ..param_types import Amount
+from ..reports import Done, size_summary, step_sizes
+
+
+@dataclass(frozen=True)
+class Compressing:
+    """The options that matter to each picture."""
+
+    model: str | None
+    threads: int | None
+    budget: dict[str, Any]
+    handling: dict[str, bool]
+
+    def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
+        """Compress one picture."""
+        from ...pictures.conversion import read_picture
+
+        codec = load_codec(self.model, self.threads)
+        steps = codec.lossless_steps if self.budget["lossless"] else self.budget["steps"] or codec.total_steps
+        if steps > codec.lossless_steps:
+            raise click.UsageError(f"--steps: this model has {codec.total_steps} steps, and "
+                                   f"{codec.lossless_steps - codec.total_steps} residual ones.")
+        with failing("read", source):
+            if source != STANDARD and os.path.isfile(source):
+                with open(source, "rb"):
+                    size, content = os.path.getsize(source), None  # read later: it may be large
+            else:
+                content = read_input(source)
+                size = len(content)
+        with (failing("compress", source), warnings.catch_warnings(record=True) as caught,
+              chatter.progress("Compressing", steps) as on_step):
+            warnings.simplefilter("always", UserWarning)
+            as_it_is = self.handling["keep_orientation"]
+            picture = source if content is None else read_picture(io.BytesIO(content), as_it_is)
+            data = codec.compress(picture, **self.budget, **self.handling, on_step=on_step)
+        save(target, data)
+        header = bitstream.parse_header(data)
+        return Done(len(data), size, header.width * header.height, f"Compressed to {size_summary(data, header)}",
+                    tuple(str(warning.message) for warning in caught), step_sizes(data))
+
+
+def picture_suffixes() -> set[str]:
+    """Of the formats that Pillow opens."""
+    import PIL.Image
+
+    PIL.Image.init()
+    opened = {*PIL.Image.OPEN, "MPO"}  # which are opened as JPEG
+    return {suffix for suffix, name in PIL.Image.registered_extensions().items() if name in opened}
+
+
+@click.command()
+@file_options
+@click.option("--steps", type=STEPS, help="Steps to store; fewer is smaller. Default: all of the model.")
+@SIZE
+@BPP
+@click.option("--psnr", type=Amount(), help="As few bytes as give so many decibels.")
+@click.option("--lossless", is_flag=True, default=None, help="Every pixel exactly; still cut to any size later.")
+@click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
+@click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
+@click.option("--keep-orientation", is_flag=True, help="Do not turn the picture as its EXIF orientation says.")
+@MODEL
+@THREADS
+@JOBS
+@chatter_options
+def compress(files: Files, steps: int | None, size: int | None, bpp: float | None, psnr: float | None,
+             lossless: bool | None, drop_alpha: bool, strip: bool, keep_orientation: bool, model: str | None,
+             threads: int | None, jobs: int, chatter: Chatter) -> None:
+    """Compress the pictures INPUT (- is standard input) to .cdr files.
+
+    Several pictures, or those below a folder with --recursive, go to the folder OUTPUT.
+    """
+    only_one(steps=steps, size=size, bpp=bpp, psnr=psnr, lossless=lossless)
+    if files.many:
+        threads = threads or many_files.threads_each(jobs)
+    work = Compressing(model, threads, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr,
+                                        "lossless": bool(lossless)},
+                       {"drop_alpha": drop_alpha, "strip": strip, "keep_orientation": keep_orientation})
+    if files.many:
+        convert_many("Compressing", files, ".cdr", picture_suffixes(), work, jobs, chatter)
+    else:
+        convert_one(files, ".cdr", work, chatter)

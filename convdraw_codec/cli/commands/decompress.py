@@ -1,0 +1,125 @@
+"""``cdraw decompress``: .cdr files to pictures."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ...atomic_write import STANDARD
+from ...errors import TruncatedError
+from ...format import bitstream
+from ...options import FILLS, REDUCTIONS
+from .. import many_files
+from ..console import Chatter, failing, name_of
+from ..conversions import Files, convert_many, convert_one
+from ..files import Place, read_input, save, standard_input
+from ..loading import load_codec
+from ..options import JOBS, MODEL, STEPS, THREADS, chatter_options, file_options
+from ..picture_output import encode, format_of
+from ..reports import Done, size_summary, steps_of
+
+
+@dataclass(frozen=True)
+class Decompressing:
+    """The options that matter to each file."""
+
+    model: str | None
+    threads: int | None
+    steps: int | None
+    fill: Any
+    seed: int
+    reduce: int
+    allow_truncated: bool
+
+    def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
+        """Decompress one file."""
+        with failing("read", source):
+            data = read_input(source)
+        header, notes = self._check(data, source)
+        codec = load_codec(self.model, self.threads)
+        with (failing("decode", source),
+              chatter.progress("Decompressing", header.steps + header.cut) as on_step):
+            picture = codec.decompress(data, self.steps, self.fill, self.seed, reduce=self.reduce,
+                                       allow_truncated=self.allow_truncated, on_step=on_step)
+        encoded = encode(picture, target)
+        save(target, encoded)
+        return Done(len(data), len(encoded), header.width * header.height,
+                    f"Decompressed {picture.width}x{picture.height} {header.mode} from {steps_of(header)}", notes,
+                    f"{name_of(source)}: {size_summary(data, header)}, model {header.model}")
+
+    def _check(self, data: bytes, source: Place) -> tuple[bitstream.Header, tuple[str, ...]]:
+        """What will be decoded, before a model is loaded; and what is missing."""
+        with failing("decode", source):
+            try:
+                return bitstream.read(data, steps=self.steps).header, ()
+            except TruncatedError as error:
+                if not self.allow_truncated:
+                    raise advised(error) from error
+                header = bitstream.read(data, allow_truncated=True, steps=self.steps).header
+                whole = f"its {header.steps} whole steps" if header.steps else "what there is of step 1"
+                return header, (f"{error}; decoding {whole}",)
+
+    def follow(self, source: Place, target: Place, chatter: Chatter) -> None:
+        """Write the picture anew for each step, as it arrives."""
+        codec = load_codec(self.model, self.threads)
+        with failing("decode", source), contextlib.ExitStack() as stack:
+            file = standard_input() if source == STANDARD else stack.enter_context(open(source, "rb"))
+            step = 0
+            try:
+                for step, picture in enumerate(codec.progressive(file), 1):
+                    save(target, encode(picture, target))
+                    chatter.say(f"{target}: step {step}")
+            except TruncatedError as error:
+                if not (self.allow_truncated and step):
+                    raise advised(error) from error
+                chatter.say(f"{name_of(source)}: {error}; {target} shows what came before")
+
+
+def advised(error: TruncatedError) -> TruncatedError:
+    """The same, with what can be done about it."""
+    if not error.steps:
+        return error
+    return TruncatedError(f"{error}; --allow-truncated decodes the {error.steps} whole steps before", error.steps)
+
+
+@click.command()
+@file_options
+@click.option("--steps", type=STEPS, help="Use only the first so many steps.")
+@click.option("--fill", type=click.Choice(FILLS), default=FILLS[0],
+              show_default=True, help="What stands in for steps that are not stored: the likeliest picture, steps on "
+              "the prior's mean, on a sample from it, or nothing.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of the sample.")
+@click.option("--reduce", type=click.Choice(REDUCTIONS), default=1, show_default=True,
+              help="Divide width and height, and take less time.")
+@click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
+@click.option("--follow", is_flag=True, help="Write a better OUTPUT for each step, as INPUT arrives.")
+@MODEL
+@THREADS
+@JOBS
+@chatter_options
+def decompress(files: Files, steps: int | None, fill: Any, seed: int, reduce: int, allow_truncated: bool,
+               follow: bool, model: str | None, threads: int | None, jobs: int, chatter: Chatter) -> None:
+    """Decompress the .cdr files INPUT (- is standard input) to pictures.
+
+    The suffix of OUTPUT chooses the format; standard output gets PNG. Several files, or those below a folder with
+    --recursive, go to the folder OUTPUT, as PNG.
+    """
+    if files.many:
+        if follow:
+            raise click.UsageError("--follow takes one file.")
+        threads = threads or many_files.threads_each(jobs)
+    work = Decompressing(model, threads, steps, fill, seed, reduce, allow_truncated)
+    if files.many:
+        convert_many("Decompressing", files, ".png", {".cdr"}, work, jobs, chatter)
+        return
+    target = files.target(".png")
+    format_of(target)
+    if not follow:
+        convert_one(files, ".png", work, chatter)
+        return
+    if target == STANDARD or steps is not None or fill != FILLS[0] or reduce > 1:
+        raise click.UsageError("--follow needs a file as OUTPUT, and goes without --steps, --fill and --reduce.")
+    work.follow(files.inputs[0], target, chatter)

@@ -1,0 +1,87 @@
+"""``cdraw montage``: the cuts of a file side by side, with captions."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+import click
+
+from ...format import bitstream, constants
+from ..console import Chatter, Failure, failing, name_of
+from ..files import Place, choose_output, place, read_input, save
+from ..loading import load_codec
+from ..options import FORCE, INPUT, MODEL, THREADS, chatter_options
+from ..param_types import Numbers
+from ..picture_output import encode, format_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ...codec import Codec
+
+
+def original_and_file(content: bytes, source: Place, codec: Codec) -> tuple[Image, bytes]:
+    """A picture as it is compressed, without its alpha channel, and its .cdr file."""
+    from ...pictures.conversion import read_picture
+
+    with failing("compress", source), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        picture = read_picture(io.BytesIO(content))
+        return picture.pixels, codec.compress(picture)
+
+
+def rate_and_quality(size: int, picture: Image, original: Image | None) -> str:
+    """Bits per pixel of a file of ``size`` bytes, and PSNR of its picture if the original is known."""
+    from ...pictures.metrics import psnr
+
+    rate = f"{8 * size / (picture.width * picture.height):.3f} bpp"
+    return f"{rate}, {psnr(original, picture.convert(original.mode)):.2f} dB" if original else rate
+
+
+@click.command()
+@INPUT
+@click.option("-o", "--output", metavar="OUTPUT", required=True, help="Picture to write; - is standard output.")
+@click.option("--steps", type=Numbers(), metavar="N,N,...", help="The cuts to show. Default: five.")
+@click.option("--width", type=click.IntRange(16, 4096), default=220, show_default=True, help="Pixels of each panel.")
+@click.option("--crop", type=Numbers(4), metavar="LEFT,TOP,RIGHT,BOTTOM", help="The part to show, in pixels.")
+@FORCE
+@MODEL
+@THREADS
+@chatter_options
+def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int,
+            crop: tuple[int, int, int, int] | None, force: bool, model: str | None, threads: int | None,
+            chatter: Chatter) -> None:
+    """Draw the cuts of one file side by side, with their sizes.
+
+    INPUT is a .cdr file, or a picture, which then is shown last and compared.
+    """
+    from ...pictures.conversion import upright
+    from ...pictures.montage import Montage
+
+    target = choose_output(input, place(output), ".png", force)
+    format_of(target)
+    with failing("read", input):
+        content = read_input(input)
+    codec, original, data = load_codec(model, threads), None, content
+    if not content.startswith(constants.MAGIC):
+        original, data = original_and_file(content, input, codec)
+    with failing("decode", input):
+        header = bitstream.read(data).header
+    if not header.steps:
+        raise Failure(f"cannot draw the cuts of {name_of(input)}: it does not hold a whole step")
+    if steps and not all(1 <= step <= header.steps for step in steps):
+        raise click.UsageError(f"--steps: the file has {header.steps} whole steps.")
+    strip = Montage(width, crop)
+    with failing("draw the cuts of", input):
+        for step in steps or sorted({1 + round(i * (header.steps - 1) / 4) for i in range(5)}):
+            picture, size = upright(codec.decompress(data, step)), len(bitstream.truncate(data, step))
+            if crop and not (crop[0] < crop[2] <= picture.width and crop[1] < crop[3] <= picture.height):
+                raise click.UsageError(f"--crop: that is no part of {picture.width}x{picture.height} pixels.")
+            strip.add(picture, f"{step} steps: {size:,} bytes", rate_and_quality(size, picture, original))
+        if original:
+            strip.add(upright(original), "original", f"{header.width}x{header.height}")
+        picture = strip.draw()
+    save(target, encode(picture, target))
+    chatter.say(f"Drew {picture.width}x{picture.height} pixels")

@@ -1,0 +1,34 @@
+"""``cdraw selftest``: does this machine decode exactly?"""
+
+from __future__ import annotations
+
+import click
+
+from ..console import Failure, failing, print_out
+from ..options import THREADS
+
+
+@click.command()
+@THREADS
+def selftest(threads: int | None) -> None:
+    """Decode the files that come with cdraw in every way this machine offers, and compare every pixel."""
+    import torch
+
+    from ...network.exact_conv import fastest_exact
+    from ...selftest import selftest as outcomes
+
+    if threads:
+        torch.set_num_threads(threads)
+    with failing("decode on", "this machine"):
+        used = fastest_exact()
+    failed = False
+    for outcome in outcomes():
+        if not outcome.pictures:
+            print_out(f"{outcome.path}: not exact on this machine, and not used")
+            continue
+        failed |= bool(outcome.wrong) and outcome.path == used
+        verdict = f"wrong in {', '.join(outcome.wrong)}" if outcome.wrong else "exact"
+        print_out(f"{outcome.path}: {verdict}; {outcome.pictures} pictures in {outcome.seconds:.1f} s"
+                  + "; used here" * (outcome.path == used))
+    if failed:
+        raise Failure("this machine shows wrong pixels: please report it, with what is printed above")

@@ -1,0 +1,44 @@
+"""``cdraw train``: a new model from photographs, or from files of small pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..console import Chatter, Failure, failing
+from ..options import THREADS, chatter_options
+
+
+@click.command()
+@click.argument("data", nargs=-1, required=True, metavar="DATA...", type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help="Model file to write (.safetensors).")
+@click.option("--config", default="photo", show_default=True,
+              help="Name of a configuration that comes with cdraw, or a TOML file.")
+@click.option("--from", "origin", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Model file of the same configuration (quantisers may differ), to begin with its weights.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
+              help="Time between checkpoints.")
+@THREADS
+@chatter_options
+def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None, minutes: float, threads: int | None,
+          chatter: Chatter) -> None:
+    """Train a model on DATA: on the photographs below each folder, or, with a configuration of a generative model
+    (paper/...), on files of small pictures.
+
+    A checkpoint, OUTPUT with .ckpt added, and the model so far are written every few minutes; the same command
+    goes on from there.
+    """
+    import torch
+
+    from ..train import find_config, load_config
+    from ..train import train as run
+
+    if threads:
+        torch.set_num_threads(threads)
+    if not output.parent.is_dir():
+        raise Failure(f"cannot write {output}: there is no folder {output.parent}")
+    with failing("train on", config):
+        run(load_config(find_config(config)), list(data), output, chatter.say, origin=origin,
+            checkpoint_minutes=minutes)

@@ -1,0 +1,108 @@
+"""What commands share that make files of files: one at once, or many by a plan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+
+from ..atomic_write import STANDARD
+from ..errors import CdrawError
+from . import many_files
+from .console import QUIET, Chatter, Failure, failing, name_of
+from .files import Place, choose_output, place
+from .reports import Done, summary_line
+
+Work: TypeAlias = Callable[[Place, Place, Chatter], Done]  # makes the second file from the first
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the command line says about inputs and outputs."""
+
+    inputs: tuple[Place, ...]
+    output: str | None
+    force: bool
+    recursive: bool
+    skip_existing: bool
+
+    @property
+    def many(self) -> bool:
+        """Many files, or a folder to put results into, or one to take files from."""
+        output, first = self.output, self.inputs[0]
+        into = output not in (None, STANDARD) and (output.endswith(("/", os.sep)) or os.path.isdir(output))
+        return len(self.inputs) > 1 or into or (first != STANDARD and os.path.isdir(first))
+
+    def target(self, suffix: str) -> Place:
+        """The output for a single input."""
+        return choose_output(self.inputs[0], None if self.output is None else place(self.output), suffix, self.force)
+
+    def plan(self, suffix: str, accepted: set[str]) -> list[many_files.Task]:
+        """The tasks, with folders for their results made. Wrong plans are wrong usage."""
+        if STANDARD in self.inputs or self.output == STANDARD:
+            raise click.UsageError("standard input and output take one file.")
+        if self.output is None or (os.path.lexists(self.output) and not os.path.isdir(self.output)):
+            raise click.UsageError("many files go to a folder: -o FOLDER/.")
+        with failing("read", "the folders"):
+            try:
+                tasks = many_files.plan(list(map(Path, self.inputs)), Path(self.output), suffix, accepted,
+                                        self.recursive)
+            except CdrawError as error:
+                raise click.UsageError(f"{error}.") from error
+        with failing("write", self.output):
+            for folder in {task.target.parent for task in tasks}:
+                folder.mkdir(parents=True, exist_ok=True)
+        return tasks
+
+
+def convert_one(files: Files, suffix: str, work: Work, chatter: Chatter) -> None:
+    """Make one file from another."""
+    source = files.inputs[0]
+    done = work(source, files.target(suffix), chatter)
+    for note in done.notes:
+        chatter.say(f"{name_of(source)}: {note}")
+    if done.details:
+        chatter.say(done.details, level=1)
+    chatter.say(done.report)
+
+
+def convert_many(action: str, files: Files, suffix: str, accepted: set[str], work: Work, jobs: int,
+                 chatter: Chatter) -> None:
+    """Make a file from each of many, say how each went, and exit with 1 if one failed."""
+    tasks = files.plan(suffix, accepted)
+    started = [task for task in tasks if not (files.skip_existing and task.target.exists())]
+    table: list[tuple[many_files.Task, Done]] = []
+    with chatter.progress(action, len(started)) as on_task:
+        for number, (task, done) in enumerate(many_files.run(started, partial(_attempt, work, suffix, files.force),
+                                                             jobs), 1):
+            killed = f"cannot work on {task.source}: its process was killed, perhaps for want of memory"
+            table.append((task, done or Done(failure=killed)))
+            on_task(number)
+    failed = [done for _, done in table if done.failure]
+    table = [(task, done) for task, done in table if not done.failure]
+    for task, done in sorted(table, key=lambda row: row[0].target):
+        for note in done.notes:
+            chatter.say(f"{task.source}: {note}")
+        chatter.say(summary_line(str(task.target), done))
+    if len(table) > 1:
+        total = Done(*(sum(getattr(done, name) for _, done in table) for name in ("coded", "picture", "pixels")))
+        chatter.say(summary_line(f"{len(table)} files", total))
+    if len(started) < len(tasks):
+        chatter.say(f"{len(tasks) - len(started)} files were there already")
+    for done in failed:
+        click.echo(f"cdraw: error: {done.failure}", err=True)
+    if failed:
+        raise SystemExit(1)
+
+
+def _attempt(work: Work, suffix: str, force: bool, task: many_files.Task) -> Done:
+    """Turn a Failure into a Done, so that a batch continues."""
+    try:
+        return work(task.source, choose_output(task.source, task.target, suffix, force), QUIET)
+    except Failure as failure:
+        return Done(failure=failure.message)

@@ -1,0 +1,29 @@
+"""The codec of a command. Torch is imported only here, when it is needed."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from .console import failing
+
+if TYPE_CHECKING:
+    from ..codec import Codec
+
+
+def use_threads(threads: int | None) -> None:
+    """How many processor threads torch takes; None: as many as it likes."""
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+
+
+@cache
+def load_codec(model: str | None, threads: int | None) -> Codec:
+    """The codec, once a process."""
+    from ..codec import Codec
+
+    use_threads(threads)
+    with failing("load the model", model or "that comes with cdraw"):
+        return Codec(model)

@@ -23,7 +23,7 @@ from convdraw_codec.coding import scale_offsets as shifts
 from convdraw_codec.coding.rotation_fit import colours_of
 from convdraw_codec.format.bitstream import read
 from convdraw_codec.format.constants import PRECISION
-from convdraw_codec.network.latents import SCALES, bits
+from convdraw_codec.network.priors import SCALES, bits
 from convdraw_codec.pictures.conversion import open_picture, to_planes
 from convdraw_codec.pictures.metrics import psnr
 from convdraw_codec.training.objective import take_steps

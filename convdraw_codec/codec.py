@@ -29,9 +29,10 @@ from .format.bitstream import Contents, Header
 from .format.constants import RESIDUAL_STEPS
 from .format.rotation import Colours
 from .network.exact_conv import CONVOLUTIONS, fastest_exact, is_exact
-from .network.latents import LATENT_LIMIT, SHIFT_GROUPS
 from .network.lossless import CENTRES
 from .network.post_filter import STORED_UNIT, share_known
+from .network.priors import SHIFT_GROUPS
+from .network.quantiser import LATENT_LIMIT
 from .network.weights import load_model
 from .options import FILLS, REDUCTIONS, Fill
 from .pictures.conversion import ImageLike, Picture, assemble, from_planes, open_picture, to_planes

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import torch
 
-from convdraw_codec.network.conv_draw import Config, ConvDRAW, Layer, Step
-from convdraw_codec.network.lossless import ResidualSize
-from convdraw_codec.network.post_filter import RetouchSize
+from convdraw_codec.network.config import Config, Layer, ResidualSize, RetouchSize, Step
+from convdraw_codec.network.conv_draw import ConvDRAW
 
 CONFIG = Config(
     "tiny",

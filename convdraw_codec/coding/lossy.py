@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ..format.rotation import Colours
 from ..network.conv_draw import SHOWN_UNIT, ConvDRAW, DecoderState, EncoderState
-from ..network.latents import LATENT_LIMIT, half_cells, table_row, target
 from ..network.post_filter import RETOUCH_UNIT, STORED_UNIT
+from ..network.priors import table_index
+from ..network.quantiser import LATENT_LIMIT, half_cells, target
 from .tiling import Span, Strip, Tiling, exactly, floats, put
 
 _NOTHING = torch.empty(0)
@@ -98,7 +99,7 @@ class Decoder:
             strip = self.strip(t, rows)
             for columns in tiling.columns():
                 state, seen = self.look(t, strip, columns, single=tiling.single)
-                found = table_row(self.model.prior(t, state, seen), self.model.sign(t, state))
+                found = table_index(self.model.prior(t, state, seen), self.model.sign(t, state))
                 put(table_rows, found[0], rows, columns, stride)
         return table_rows
 
@@ -196,7 +197,7 @@ class Encoder:
                                        [*_at(layer, floats(memory.tile("h", columns)))],
                                        [*_at(layer, floats(memory.tile("c", columns)))])
                 sign = model.sign(t, state)
-                found = table_row(model.prior(t, state, seen), sign)
+                found = table_index(model.prior(t, state, seen), sign)
                 wanted = target(model.posterior(t, encoder, state), sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
                 put(latents, wanted[0].round(), rows, columns, stride)
                 put(table_rows, found[0], rows, columns, stride)

@@ -8,7 +8,6 @@ the encoder side is floating point, since it only chooses which integers to send
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,42 +17,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..configuration import from_table
-from ..errors import ConfigError
-from ..format.constants import PRECISION, RESIDUAL_STEPS, SYMBOLS
+from ..format.constants import PRECISION, SYMBOLS
 from ..format.rotation import TURN_UNIT, Colours
+from .config import Config, Layer, Step
 from .exact_conv import (
     EMBEDDING_UNIT,
     UNIT,
     WEIGHT_LIMIT,
     IntegerConv,
-    IntegerConvLSTM,
     in_bytes,
     rectified_conv,
     rectify,
     round_through,
     whole,
 )
-from .latents import (
-    FIRST,
-    LATENT_LIMIT,
-    REFINE,
-    REFINEMENT,
-    SCALES,
-    ZERO,
-    frequency_table,
-    index_moved,
-    index_of,
-    information_table,
-)
-from .lossless import SQUARE, Residual, ResidualSize
-from .lstm import lstm
-from .post_filter import Retouch, RetouchSize
+from .lossless import Residual
+from .lstm import IntegerConvLSTM, lstm
+from .post_filter import Retouch
+from .priors import FIRST, REFINE, SCALES, ZERO, frequency_table, index_moved, index_of, information_table
+from .quantiser import LATENT_LIMIT, REFINEMENT
 from .transform.lapped_transform import FILTER_UNIT, lap, lapping_filter, unlap
 from .transform.nested_dct import SPREAD_LIMIT, Overlap, nested_transform
 from .transform.space_to_depth import enlarged, from_patches, to_patches
 
-MAX_STEPS = 255 - RESIDUAL_STEPS  # a file counts all of them in a byte
 CANVAS_UNIT = 16  # the canvas counts in 1/16 of a pixel level
 CANVAS_MARGIN = 256  # levels by which the lapped canvas may leave 0..255
 COLOUR_UNIT = 256  # colours that are turned back count in 1/256 of a level ...
@@ -63,91 +49,6 @@ PAST_LIMIT = 2**14 - 1  # half cells in which a history counts at most
 HISTORY_LIMIT = 31  # half cells beyond which the prior sees no difference
 WRITE_CELLS = 4  # cells of the step that a write weight of 1 stands for
 INDEX_UNIT = 16  # scale indices per unit of the prior head's output
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One resolution of the model.
-
-    stride: pixels per position, a multiple of the stride of the next layer.
-    state: channels of the decoder's recurrent state h^d; encoder_state: those of h^e.
-    embedding: channels to which canvas, latents and history are each reduced.
-    context: hidden channels of the prior. kernel: of all convolutions that look around.
-    """
-
-    stride: int
-    state: int
-    encoder_state: int
-    embedding: int
-    context: int
-    kernel: int = 3
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if type(value) is not int or value < 1:
-                raise ConfigError(f"the {name} of a layer is a whole number of at least 1, not {value!r}")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One visit of a layer, which sends latents for its coefficients first..last-1.
-
-    quantiser: width of a latent's cell, in pixel levels of an orthonormal basis. If an earlier step sent
-    some of these coefficients, this step refines them, and its quantiser is exactly half of that one: then the
-    others count as zero so far.
-    """
-
-    layer: int
-    quantiser: float
-    first: int
-    last: int
-
-    def __post_init__(self) -> None:
-        if not (type(self.layer) is type(self.first) is type(self.last) is int and 0 <= self.first < self.last):
-            raise ConfigError(f"{self}: layer and coefficients are counted in whole numbers")
-        if type(self.quantiser) not in (int, float) or not 1e-3 <= self.quantiser <= 1e5:
-            raise ConfigError(f"{self}: a quantiser lies between 0.001 and 100000")
-
-
-@dataclass(frozen=True)
-class Config:
-    """Layers from coarse to fine, the schedule of steps that visit them, the retouch at the end, and the residual
-    steps of a lossless file."""
-
-    name: str
-    layers: tuple[Layer, ...]
-    steps: tuple[Step, ...]
-    retouch: RetouchSize
-    residual: ResidualSize
-
-    def __post_init__(self) -> None:
-        strides = [layer.stride for layer in self.layers]
-        if not strides or strides[-1] < 1 or any(a <= b or a % b for a, b in itertools.pairwise(strides)):
-            raise ConfigError(f"the strides {strides} are not multiples of one another, from coarse to fine")
-        if strides[-1] % 2 and strides[-1] > 1:
-            raise ConfigError(f"the finest stride is 1 or even, not {strides[-1]}")
-        if any(layer.kernel % 2 == 0 for layer in self.layers):
-            raise ConfigError("kernels have an odd size")
-        if not 1 <= len(self.steps) <= MAX_STEPS:
-            raise ConfigError(f"a model has 1 to {MAX_STEPS} steps, not {len(self.steps)}")
-        if strides[0] % self.retouch.stride:
-            raise ConfigError(f"the retouch's stride, {self.retouch.stride}, does not divide {strides[0]}")
-        if strides[0] % SQUARE:
-            raise ConfigError(f"the coarsest stride is even, not {strides[0]}")
-        for step in self.steps:
-            if not 0 <= step.layer < len(strides):
-                raise ConfigError(f"{step}: there is no such layer")
-
-    def refines(self, t: int) -> bool:
-        """Whether an earlier step sent some of the coefficients of step t, counted from 0."""
-        step = self.steps[t]
-        return any(step.layer == earlier.layer and step.first < earlier.last and earlier.first < step.last
-                   for earlier in self.steps[:t])
-
-    @classmethod
-    def from_dict(cls, data: dict) -> Config:
-        """From TOML or JSON. Raises ConfigError."""
-        return from_table(cls, data, "[model]")
 
 
 @dataclass(frozen=True)
@@ -253,23 +154,15 @@ class ConvDRAW(nn.Module):
         strides = [layer.stride for layer in config.layers]
         self.overlap = Overlap(strides)
         transform = nested_transform(strides)
-        self.coefficients = [len(basis) for basis, _, _ in transform]
+        self.coefficients = config.coefficients
         self.luma = [luma for _, _, luma in transform]  # of each layer's coefficients
         self.information = information_table(frequency_table(SYMBOLS, PRECISION))  # expected of each row
         self.initial_canvas = nn.Parameter(torch.tensor([118.0, 116.0, 108.0]))  # r_0
         self.cores = nn.ModuleList(LayerCores(layer, basis)
                                    for layer, (basis, _, _) in zip(config.layers, transform, strict=True))
         self.steps = nn.ModuleList()
-        sent: dict[tuple[int, int], float] = {}
         for t, step in enumerate(config.steps):
             basis, deviation, _ = transform[step.layer]
-            chosen = range(step.first, step.last)
-            if step.last > len(basis):
-                raise ConfigError(f"{step}: its layer has the coefficients 0 to {len(basis) - 1}")
-            earlier = {sent[step.layer, i] for i in chosen if (step.layer, i) in sent}
-            if not earlier <= {REFINEMENT * step.quantiser}:
-                raise ConfigError(f"{step}: a refinement divides the quantiser, {max(earlier)}, by {REFINEMENT}")
-            sent.update({(step.layer, i): step.quantiser for i in chosen})
             coarser = config.layers[step.layer - 1].state if step.layer else 0
             self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, config.refines(t),
                                         deviation[step.first:step.last]))

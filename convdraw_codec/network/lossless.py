@@ -8,19 +8,17 @@ scale for each, of a mixture of two logistic distributions. Exact integers throu
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConfigError
 from ..format.constants import RESIDUAL_STEPS
+from .config import SQUARE, ResidualSize
 from .exact_conv import EMBEDDING_UNIT, IntegerConv, rectified_conv, rectify, residual_layers, whole
 from .post_filter import LEVEL_UNIT, MIDDLE
 from .transform.space_to_depth import to_patches
 
-SQUARE = 2  # pixels on a side, whose residuals are coded in turn
 PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))  # (y, x) in the square
 COLOURS = (1, 0, 2)
 # of each step, the channel among those of a patch
@@ -32,18 +30,6 @@ INDEX_UNIT = 16  # scale indices per unit of a network's output
 TAIL, TAIL_SCALE = 0.1, 3.0  # share of the wider part of the mixture, and how much wider it is
 
 assert len(ORDER) == RESIDUAL_STEPS
-
-
-@dataclass(frozen=True)
-class ResidualSize:
-    """channels: of every hidden layer. layers: 3x3 convolutions of each step, at least 2."""
-
-    channels: int
-    layers: int
-
-    def __post_init__(self) -> None:
-        if any(type(value) is not int or value < 1 for value in vars(self).values()) or self.layers < 2:
-            raise ConfigError(f"{self}: the residual steps have channels of at least 1 and 2 layers")
 
 
 class ResidualStep(nn.Module):
@@ -128,8 +114,8 @@ def split_centre(centre: Tensor) -> tuple[Tensor, Tensor]:
 
 def frequency_table(symbols: int, precision: int) -> Tensor:
     """The table to store, (256, symbols) int64, rows summing to 2**precision: row 64 c + i for what is left of the
-    centre, c, and the scale i. Symbols as in ``latents.frequency_table``."""
-    from .latents import table_of
+    centre, c, and the scale i. Symbols as in ``priors.frequency_table``."""
+    from .priors import table_of
 
     largest = symbols // 2 - 1
     residual = torch.arange(-largest, largest + 1, dtype=torch.float64)

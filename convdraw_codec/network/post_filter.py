@@ -6,32 +6,17 @@ still fits. Exact integers throughout, as in the decoder.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ConfigError
+from .config import RetouchSize
 from .exact_conv import EMBEDDING_UNIT, IntegerConv, in_bytes, rectified_conv, rectify, residual_layers, round_through
 from .transform.space_to_depth import from_patches, to_patches
 
 MIDDLE, LEVEL_UNIT = 128, 64  # the network sees (level - 128) / 64
 RETOUCH_UNIT = 16  # it answers in 1/16 of a level
 STORED_UNIT = 64  # what is stored counts in 1/64 of a step
-
-
-@dataclass(frozen=True)
-class RetouchSize:
-    """stride: pixels per position. channels: of every hidden layer. layers: convolutions, 3x3, at least 2."""
-
-    stride: int
-    channels: int
-    layers: int
-
-    def __post_init__(self) -> None:
-        if any(type(value) is not int or value < 1 for value in vars(self).values()) or self.layers < 2:
-            raise ConfigError(f"{self}: the retouch has a stride and channels of at least 1 and 2 layers")
 
 
 class Retouch(nn.Module):

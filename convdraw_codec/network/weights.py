@@ -21,11 +21,13 @@ from torch import Tensor
 
 from ..atomic_write import write_output
 from ..errors import ModelError
-from ..format.constants import FINGERPRINT_BYTES, PRECISION, SYMBOLS
+from ..format.constants import FINGERPRINT_BYTES, PRECISION, RESIDUAL_STEPS, SYMBOLS
 from . import lossless
-from .conv_draw import CANVAS_MARGIN, CANVAS_UNIT, COLOUR_UNIT, Config, ConvDRAW
-from .exact_conv import SUM_LIMIT, UNIT, IntegerConvLSTM, gate_tables
-from .latents import FAMILIES, SCALES, frequency_table
+from .config import SQUARE, Config
+from .conv_draw import CANVAS_MARGIN, CANVAS_UNIT, COLOUR_UNIT, ConvDRAW
+from .exact_conv import SUM_LIMIT, UNIT
+from .lstm import IntegerConvLSTM, gate_tables
+from .priors import FAMILIES, SCALES, frequency_table
 from .transform.nested_dct import coefficient_counts
 
 FORMAT = "cdraw model 6"
@@ -168,8 +170,8 @@ def _large_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
     for i in range(config.retouch.layers - 2):
         yield f"{DECODER}retouch.hidden.{i}.weight", (channels, channels, *square)
     channels = config.residual.channels
-    for t in range(lossless.RESIDUAL_STEPS):
-        yield f"{DECODER}residual.steps.{t}.look.weight", (channels, 3 * lossless.SQUARE**2, *square)
+    for t in range(RESIDUAL_STEPS):
+        yield f"{DECODER}residual.steps.{t}.look.weight", (channels, 3 * SQUARE**2, *square)
         for i in range(config.residual.layers - 2):
             yield f"{DECODER}residual.steps.{t}.hidden.{i}.weight", (channels, channels, *square)
 

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from ..coding.rotation_fit import colours_of
 from ..format.rotation import Colours
 from ..network.conv_draw import CANVAS_UNIT, SHOWN_UNIT, ConvDRAW, DecoderState
-from ..network.latents import LATENT_LIMIT, bits, half_cells, table_row, target
 from ..network.lossless import CENTRES, PLACES, probability, squares
 from ..network.post_filter import MIDDLE, RETOUCH_UNIT, STORED_UNIT, share_known
+from ..network.priors import bits, table_index
+from ..network.quantiser import LATENT_LIMIT, half_cells, target
 from . import distributed
 
 TIE_WIDTH = 0.4  # of a cell: where the noisy stage rounds at random
@@ -208,7 +209,7 @@ class RetouchObjective(nn.Module):
                     known = int((cut - t) * maps)
                     there = (torch.arange(maps, device=image.device) < known)[:, None, None]
                     canvas = self.model.draw(t, taken.before, taken.seen, taken.added * there).canvas
-                    expected = self.model.information.to(image.device)[table_row(taken.index, taken.sign).long()]
+                    expected = self.model.information.to(image.device)[table_index(taken.index, taken.sign).long()]
                     yield canvas, STORED_UNIT * t + share_known(expected.sum((2, 3)), known)
 
 

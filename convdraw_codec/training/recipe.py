@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..configuration import from_table
 from ..errors import ConfigError
-from ..network.conv_draw import Config
+from ..network.config import Config
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from convdraw_codec.format import bitstream, constants
 from convdraw_codec.format.constants import PRECISION, SYMBOLS
 from convdraw_codec.format.rotation import Colours
 from convdraw_codec.network import exact_conv as integer
-from convdraw_codec.network.latents import frequency_table
+from convdraw_codec.network.priors import frequency_table
 from convdraw_codec.options import FILLS
 from convdraw_codec.selftest import SEED, conformance_set, digest
 

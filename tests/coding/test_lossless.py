@@ -17,7 +17,6 @@ from convdraw_codec.cli.commands import main
 from convdraw_codec.coding.scale_offsets import Shifts
 from convdraw_codec.format import bitstream
 from convdraw_codec.format.constants import PRECISION, SYMBOLS
-from convdraw_codec.network.latents import frequency_table as latent_table
 from convdraw_codec.network.lossless import (
     CENTRES,
     ORDER,
@@ -28,6 +27,7 @@ from convdraw_codec.network.lossless import (
     split_centre,
     squares,
 )
+from convdraw_codec.network.priors import frequency_table as latent_table
 from convdraw_codec.pictures.metrics import psnr
 from convdraw_codec.selftest import digest
 from convdraw_codec.training.objective import ResidualObjective

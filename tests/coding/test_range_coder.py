@@ -9,7 +9,7 @@ from convdraw_codec import CdrError
 from convdraw_codec.coding.range_coder import LatentCoder
 from convdraw_codec.coding.scale_offsets import LIMIT, UNIT, Shifts, shift_frequencies
 from convdraw_codec.format.constants import ESCAPE, LARGEST, PRECISION, SYMBOLS
-from convdraw_codec.network.latents import SHIFT_GROUPS, frequency_table
+from convdraw_codec.network.priors import SHIFT_GROUPS, frequency_table
 
 FREQUENCIES = frequency_table(SYMBOLS, PRECISION).numpy()
 CODER = LatentCoder(FREQUENCIES, SHIFT_GROUPS)

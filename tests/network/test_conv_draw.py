@@ -5,9 +5,9 @@ import torch
 
 from convdraw_codec.cli.train import find_config, load_config
 from convdraw_codec.errors import ConfigError
-from convdraw_codec.network.conv_draw import Config, ConvDRAW, Layer, Step
-from convdraw_codec.network.latents import half_cells, target
-from convdraw_codec.network.post_filter import RetouchSize
+from convdraw_codec.network.config import Config, Layer, RetouchSize, Step
+from convdraw_codec.network.conv_draw import ConvDRAW
+from convdraw_codec.network.quantiser import half_cells, target
 from convdraw_codec.network.transform.lapped_transform import lap
 
 from ..conftest import synthetic

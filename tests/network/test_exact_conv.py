@@ -6,14 +6,10 @@ import torch
 
 from convdraw_codec.network.exact_conv import (
     CONVOLUTIONS,
-    GATE_LIMIT,
     PAIR_LIMIT,
     SUM_LIMIT,
-    UNIT,
     WEIGHT_LIMIT,
     IntegerConv,
-    IntegerConvLSTM,
-    gate_tables,
     is_exact,
     round_through,
 )
@@ -80,27 +76,3 @@ def test_rounding_is_half_to_even_and_lets_gradients_through():
     assert y.tolist() == [0, 2, -2, 0]
     y.sum().backward()
     assert x.grad.tolist() == [1, 1, 1, 1]
-
-
-def test_gate_tables():
-    logistic, tanh = gate_tables()
-    middle = GATE_LIMIT
-    assert (logistic[middle], tanh[middle]) == (64, 0)
-    assert (logistic[0], logistic[-1], tanh[0], tanh[-1]) == (0, 128, -127, 127)
-    assert (logistic.diff() >= 0).all()
-    assert torch.equal(tanh.flip(0), -tanh)
-
-
-def test_the_recurrence_by_tables_is_that_of_training():
-    torch.manual_seed(1)
-    cell = IntegerConvLSTM(6, 5, 3)
-    x = integers(5, 1, 6, 9, 9).abs()
-    h, c = integers(6, 1, 5, 9, 9), integers(7, 1, 5, 9, 9, limit=GATE_LIMIT)
-    with torch.no_grad():
-        trained = cell(x, h, c)
-        cell.look_up(*gate_tables())
-        exact = cell(x, h, c)
-    for a, b in zip(trained, exact, strict=True):
-        assert torch.equal(a, b)
-        assert torch.equal(b, b.round())
-    assert exact[0].abs().max() < UNIT

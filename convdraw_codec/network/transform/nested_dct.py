@@ -26,9 +26,9 @@ def colour_axes() -> np.ndarray:
     return axes / np.linalg.norm(axes, axis=1, keepdims=True)
 
 
-def _promoted(functions: Tensor) -> int:
-    """How many of a layer's functions, along one axis, the coarser layer takes."""
-    return 2 if len(functions) >= 4 else 1
+def _promoted(functions: int) -> int:
+    """How many of a layer's functions along one axis the coarser layer takes."""
+    return 2 if functions >= 4 else 1
 
 
 def nested_functions(strides: list[int]) -> list[Tensor]:
@@ -39,7 +39,7 @@ def nested_functions(strides: list[int]) -> list[Tensor]:
     """
     result = [cosines(strides[-1])]
     for coarser, stride in reversed(list(itertools.pairwise(strides))):
-        span = torch.block_diag(*[result[0][:_promoted(result[0])]] * (coarser // stride))
+        span = torch.block_diag(*[result[0][:_promoted(len(result[0]))]] * (coarser // stride))
         left, _, right = torch.linalg.svd(cosines(coarser)[:len(span)] @ span.T)
         result.insert(0, left @ right @ span)
     return result
@@ -54,7 +54,7 @@ def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
     colours = torch.from_numpy(colour_axes())
     result: list[tuple[Tensor, Tensor, Tensor]] = []
     for layer, (stride, functions) in enumerate(zip(strides, nested_functions(strides), strict=True)):
-        promoted = _promoted(functions) if layer else 0
+        promoted = _promoted(len(functions)) if layer else 0
         rows, deviations, lumas = [], [], []
         for v, fv in enumerate(functions):
             for u, fu in enumerate(functions):
@@ -72,11 +72,12 @@ def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
 
 
 def coefficient_counts(strides: list[int]) -> list[int]:
-    """How many rows each basis of ``nested_transform`` has."""
-    counts = []
-    for layer, functions in enumerate(nested_functions(strides)):
-        counts.append(3 * (len(functions) ** 2 - (_promoted(functions) if layer else 0) ** 2))
-    return counts
+    """How many coefficients each layer has: the number of functions in each basis of ``nested_transform``."""
+    functions, counts = strides[-1], []
+    for coarser, stride in reversed(list(itertools.pairwise(strides))):
+        counts.append(3 * (functions**2 - _promoted(functions) ** 2))
+        functions = _promoted(functions) * (coarser // stride)
+    return [3 * functions**2, *reversed(counts)]
 
 
 class Overlap:
@@ -93,7 +94,7 @@ class Overlap:
         pixels = torch.eye(strides[-1], dtype=torch.float64)  # the smaller picture's, as functions on a block
         functions = nested_functions(strides)
         for layer in reversed(range(1, len(strides))):
-            promoted, ratio = _promoted(functions[layer]), strides[layer - 1] // strides[layer]
+            promoted, ratio = _promoted(len(functions[layer])), strides[layer - 1] // strides[layer]
             smaller = cosines(promoted).T @ functions[layer][:promoted]
             self.shrink.append((smaller @ pixels.T * FILTER_UNIT).round())
             size = ratio * promoted

@@ -9,28 +9,24 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from convdraw_codec.format.constants import PRECISION, SYMBOLS
-from convdraw_codec.network.latents import (
+from convdraw_codec.network.priors import (
     FAMILIES,
     FIRST,
     LEAK,
     LEAK_SCALE,
     REFINE,
-    REFINEMENT,
     SCALES,
     SHELF,
     ZERO,
     bits,
-    compand,
-    expand,
     frequency_table,
-    half_cells,
     index_moved,
     index_of,
     probability,
     scale_of,
-    table_row,
-    target,
+    table_index,
 )
+from convdraw_codec.network.quantiser import REFINEMENT, compand, expand, half_cells, target
 
 WHOLE = torch.arange(-400, 401, dtype=torch.float64)
 
@@ -103,8 +99,8 @@ def test_bits_choose_the_family_by_the_sign():
 
 def test_rows_of_the_table():
     index, sign = torch.tensor([3.0, 3.0, 3.0]), torch.tensor([0.0, 1.0, -1.0])
-    assert table_row(index, None).tolist() == [3, 3, 3]
-    assert table_row(index, sign).tolist() == [67, 131, 131]
+    assert table_index(index, None).tolist() == [3, 3, 3]
+    assert table_index(index, sign).tolist() == [67, 131, 131]
 
 
 def test_scales_are_log_spaced():

@@ -1,20 +1,14 @@
-"""Discretised latents: nested cells, and three families of priors with 64 stored scales each.
+"""The priors of latents: three families of distributions with 64 stored scales each, and their tables.
 
-A coefficient that was always zero so far is quantised with a dead zone: latent k = 0 for |u| < 1 (u counts in
-cells), and sign(u) floor(|u|) beyond, reconstructed in the middle of the cell, at sign(k) (|k| + 1/2). A
-significant one is refined around its last reconstruction, outwards: u counts away from zero, k = floor(u), and
-the reconstruction moves by k + 1/2. When the quantiser is halved, the dead zone of the old pass splits into
-k = -1, 0, 1 and every other cell into k = -1, 0: all cells nest, as in the bit planes of JPEG 2000.
+F is the logistic distribution function of scale s, in cells (see ``quantiser``). What was sent of a coefficient so far
+decides the family:
 
-The families follow from that (F is the logistic distribution function of scale s):
+- FIRST: nothing. Bins of F with the dead zone, unbounded.
+- ZERO: it was zero. As FIRST, cut off at +-2 cells.
+- REFINE: it is significant. An exponential slope of rate s over -1..1, falling away from zero, and a shelf over 1..2.
 
-- FIRST: the coefficient was never sent before. Bins of F with the dead zone, unbounded.
-- ZERO: sent before, zero so far. As FIRST, cut off at +-2 cells.
-- REFINE: significant. An exponential slope of rate s over -1..1, falling away from zero, and a shelf behind it,
-  over 1..2.
-
-ZERO and REFINE leave a little mass outside, for what other layers wrote over the coefficient meanwhile; the shelf is
-most of it. Its height, and the mass outside, are what was counted in photographs.
+A small tail of ZERO and REFINE covers coefficients that writes of other layers moved outside their cell. Its mass, and
+the height of the shelf, were counted in photographs. The rate (5) of a step is the sum of ``bits`` over its latents.
 """
 
 from __future__ import annotations
@@ -24,18 +18,19 @@ import math
 import torch
 from torch import Tensor
 
+from .quantiser import REFINEMENT, expand
+
 FAMILIES = 3
 FIRST, ZERO, REFINE = range(FAMILIES)
 SCALES = 64
-REFINEMENT = 2  # ratio of successive quantisers of a coefficient
-LATENT_LIMIT = 63  # largest magnitude of a latent
 SMALLEST = (0.1, 0.1, 0.02)  # scale 0 of each family ...
 LARGEST = (32.0, 8.0, 4.0)  # ... and scale 63, log-spaced between
 SHELF = 0.07  # mass over 1..2 relative to that over 0..1, for REFINE
 LEAK = (0.0, 0.08, 0.003)  # mass outside the nested cells, for ZERO relative to that off zero
 LEAK_SCALE = 0.7
 INFORMATION_UNIT, ESCAPE_BITS = 16, 8
-SHIFT_GROUPS = (1, 1, 0), (2, 2, 0)  # of FIRST, ZERO, REFINE in maps of luma, and of chroma; see ``shifts``
+# of FIRST, ZERO, REFINE in maps of luma, and of chroma: see ``coding.scale_offsets``
+SHIFT_GROUPS = (1, 1, 0), (2, 2, 0)
 
 
 def scale_of(index: Tensor, family: int) -> Tensor:
@@ -54,16 +49,6 @@ def index_moved(ratio: float, family: int) -> float:
     """What is added to the scale index of a distribution when cells become ``ratio`` times as wide."""
     added = math.log(ratio) / math.log(LARGEST[family] / SMALLEST[family]) * (SCALES - 1)
     return added if family == REFINE else -added  # a slope is one per cell
-
-
-def compand(u: Tensor) -> Tensor:
-    """Halve the dead zone, so that rounding the result gives the latent of a coefficient that was zero."""
-    return u - u.clamp(-1, 1) / 2
-
-
-def expand(s: Tensor) -> Tensor:
-    """The inverse of ``compand``."""
-    return s + s.clamp(-0.5, 0.5)
 
 
 def _logistic_mass(low: Tensor, high: Tensor, inverse: Tensor | float) -> Tensor:
@@ -104,7 +89,7 @@ def probability(latent: Tensor, index: Tensor, family: int) -> Tensor:
 
 
 def bits(latent: Tensor, index: Tensor, sign: Tensor | None) -> Tensor:
-    """Cost of latents in bits. sign: of each coefficient so far (-1, 0, 1), or None on its first visit."""
+    """Cost of latents in bits: the rate (5). sign: of each coefficient so far, -1, 0 or 1; None on its first visit."""
     latent, index = latent.float(), index.float()
     mass = probability(latent, index, FIRST if sign is None else ZERO)
     if sign is not None:
@@ -113,26 +98,15 @@ def bits(latent: Tensor, index: Tensor, sign: Tensor | None) -> Tensor:
     return -torch.log2(mass.clamp_min(2.0**-24))
 
 
-def target(mean: Tensor, sign: Tensor | None) -> Tensor:
-    """Posterior mean in cells -> the real number whose rounding is the latent."""
-    return compand(mean) if sign is None else torch.where(sign == 0, compand(mean), mean * sign - 0.5)
-
-
-def half_cells(latent: Tensor, sign: Tensor | None) -> Tensor:
-    """Whole latents -> what they add to the coefficient, a whole number of half cells, of the same type."""
-    from_zero = 2 * latent + latent.sign()
-    return from_zero if sign is None else from_zero * (sign == 0) + (2 * latent + 1) * sign
-
-
-def table_row(index: Tensor, sign: Tensor | None) -> Tensor:
-    """Row of the stored table for each latent: 64 family + scale index."""
+def table_index(index: Tensor, sign: Tensor | None) -> Tensor:
+    """Index into the frequency table for each latent: 64 family + scale index."""
     if sign is None:
         return index + SCALES * FIRST
     return index + SCALES * torch.where(sign == 0, float(ZERO), float(REFINE))
 
 
 def frequency_table(symbols: int, precision: int) -> Tensor:
-    """The table to store, (192, symbols) int64, rows summing to 2**precision.
+    """The frequency table to store, (192, symbols) int64: each distribution sums to 2**precision.
 
     Symbol i stands for the latent i - (symbols // 2 - 1); the last one is the escape. Every symbol has at
     least frequency 1, and what rounding leaves goes to the likeliest.
@@ -145,13 +119,13 @@ def frequency_table(symbols: int, precision: int) -> Tensor:
 
 
 def information_table(frequencies: Tensor) -> Tensor:
-    """Bits that a latent of each row is expected to say, in 1/16, int64: its entropy, and 8 bits of an escape."""
+    """Expected bits of a latent under each distribution, in 1/16, int64: its entropy, and 8 bits for an escape."""
     share = frequencies.double() / frequencies[0].sum()
     return (INFORMATION_UNIT * ((-share * share.log2()).sum(1) + ESCAPE_BITS * share[:, -1])).round().long()
 
 
 def table_of(mass: Tensor, precision: int) -> Tensor:
-    """Masses (rows, symbols - 1) -> frequencies (rows, symbols), int64: the escape gets what is left."""
+    """Masses (n, symbols - 1) -> frequencies (n, symbols), int64: the escape gets what is left."""
     mass = torch.cat([mass, (1 - mass.sum(1, keepdim=True)).clamp_min(0)], dim=1)
     total = 1 << precision
     frequencies = (mass * (total - 2 * mass.shape[1])).floor().long().clamp_min(1)

@@ -10,16 +10,20 @@
 
 from typing import TYPE_CHECKING
 
-from .errors import CdrawError, CdrError, ConfigError, ImageError, ModelError, TruncatedError
+from .errors import CdrawError, CdrError, ConfigError, ImageError, MachineError, ModelError, TruncatedError
 from .format.bitstream import Header, inspect, truncate
 
 if TYPE_CHECKING:
     from .codec import Codec
     from .pillow_plugin import register_cdr_opener
 
-__all__ = ["CdrError", "CdrawError", "Codec", "ConfigError", "Header", "ImageError", "ModelError", "TruncatedError",
-           "inspect", "register_cdr_opener", "truncate"]
+__all__ = ["CdrError", "CdrawError", "Codec", "ConfigError", "Header", "ImageError", "MachineError", "ModelError",
+           "TruncatedError", "inspect", "register_cdr_opener", "truncate"]
 __version__ = "0.1.0"
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
 
 
 def __getattr__(name: str) -> object:

@@ -12,7 +12,7 @@ class CdrError(CdrawError):
 class TruncatedError(CdrError):
     """A .cdr file that is damaged or ends early. ``steps``: how many whole steps precede that place."""
 
-    def __init__(self, message: str, steps: int):
+    def __init__(self, message: str, steps: int = 0):  # pickle and copy call it with the message alone
         super().__init__(message)
         self.steps = steps
 

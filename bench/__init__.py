@@ -1,1 +1,1 @@
-"""Benchmarks: every figure in the README and in docs/ comes from a command in this folder."""
+"""Benchmarks: every figure in the README and in docs/ comes from ``python -m bench COMMAND``."""

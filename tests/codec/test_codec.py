@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.verify import estimate
+from bench.robustness.verify import estimate
 from convdraw_codec import Codec, truncate
 from convdraw_codec.format.bitstream import read
 from convdraw_codec.network.exact_conv import CONVOLUTIONS, is_exact

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.sealing import seal
+from bench.robustness.sealing import seal
 from convdraw_codec import CdrError, TruncatedError, inspect, truncate
 from convdraw_codec.format.bitstream import HEADER_BYTES, Contents, Header, Incoming, read, write
 from convdraw_codec.format.constants import MODES

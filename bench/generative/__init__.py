@@ -1,0 +1,1 @@
+"""Likelihoods of the generative models, and their trained weights."""

@@ -1,0 +1,1 @@
+"""Quality of pictures at the bytes that they take."""

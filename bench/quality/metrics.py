@@ -1,0 +1,30 @@
+"""Metrics of decoded pictures."""
+
+from __future__ import annotations
+
+import io
+import math
+
+from PIL import Image
+from ssimulacra2 import compute_ssimulacra2
+
+from convdraw_codec.pictures.metrics import ms_ssim, psnr
+
+
+def ssimulacra2(original: Image.Image, decoded: Image.Image) -> float:
+    """SSIMULACRA 2, by the package of that name: 90 is visually lossless, 50 medium, 10 low quality."""
+    files = []
+    for image in (original, decoded):
+        files.append(io.BytesIO())
+        image.save(files[-1], "PPM")
+    return float(compute_ssimulacra2(*files))
+
+
+def decibels(ms_ssim: float) -> float:
+    """MS-SSIM on the scale -10 log10(1 - MS-SSIM), up to 60."""
+    return -10 * math.log10(max(1 - ms_ssim, 1e-6))
+
+
+METRICS = {"psnr-rgb": psnr, "ms-ssim-rgb": ms_ssim, "ssimulacra2": ssimulacra2}
+LABELS = {"psnr-rgb": ("PSNR, RGB (dB)", "psnr"), "ms-ssim-rgb": ("MS-SSIM (dB)", "ms_ssim_db"),
+          "ssimulacra2": ("SSIMULACRA 2", "")}  # and the key of published curves

@@ -1,0 +1,1 @@
+"""Promises of the format, hostile input, and long runs."""

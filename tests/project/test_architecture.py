@@ -1,6 +1,7 @@
 """Imports run one way: every room of the package knows only the rooms below it."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,33 @@ def test_no_room_imports_one_that_imports_it():
 
     for name in MAY_IMPORT:
         below(name)
+
+
+PAGE = PACKAGE.parent / "docs" / "architecture.md"
+
+
+def names(path: Path) -> set[str]:
+    """Functions, classes, methods and constants of a module, methods with their class."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+            found |= {f"{node.name}.{inner.name}" for inner in getattr(node, "body", ())
+                      if isinstance(inner, ast.FunctionDef)}
+    return found
+
+
+def test_the_page_names_what_is_there() -> None:
+    links = re.findall(r"\[`([\w.]+)`\]\(\.\./([\w/.]+\.py)\)", PAGE.read_text())
+    assert len(links) > 40
+    for name, file in links:
+        assert name in names(PACKAGE.parent / file), (name, file)
+
+
+def test_the_page_names_every_room() -> None:
+    text = PAGE.read_text()
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert {room for room in rooms if f"`{room}/`" not in text} == set()

@@ -1,6 +1,9 @@
 """Shared fixtures: the two codecs, and pictures made from formulas."""
 
+import os
 from pathlib import Path
+
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}  # before torch; subprocesses inherit it
 
 import numpy as np
 import pytest

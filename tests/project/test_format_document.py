@@ -5,7 +5,7 @@ import re
 from convdraw_codec.format import bitstream, constants
 
 from ..conftest import ROOT
-from ..reference_decoder.decoder import SHIFTS, RangeDecoder
+from ..reference_decoder.segments import SHIFTS, RangeDecoder
 
 TEXT = (ROOT / "docs" / "format.md").read_text()
 CONFORMANCE = ROOT / "convdraw_codec" / "conformance"

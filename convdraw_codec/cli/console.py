@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +38,7 @@ class Chatter:
     @contextlib.contextmanager
     def progress(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
         """A progress bar on a terminal; yields a function to call with the number of each finished step."""
-        hidden = self.quiet or not sys.stderr.isatty()
+        hidden = self.quiet or sys.stderr is None or not sys.stderr.isatty()
         with click.progressbar(length=steps, label=label, file=sys.stderr, hidden=hidden) as bar:
             yield lambda step: bar.update(1)
 
@@ -51,6 +54,8 @@ def name_of(source: str | Path) -> str:
 def print_out(text: str) -> None:
     """A line of what was asked for, on standard output."""
     with failing("write", "standard output"):
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
         try:
             click.echo(text)
         except BrokenPipeError:  # nobody wants more of it
@@ -71,3 +76,14 @@ def failing(action: str, source: str | Path) -> Iterator[None]:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):  # torch's way to run out of memory
             raise
         raise Failure(f"cannot {action} {name_of(source)}: not enough memory") from error
+
+
+def prepare_streams() -> None:
+    """Keep the numbers of closed streams from files that are opened later, and let any name be printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")

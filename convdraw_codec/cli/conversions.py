@@ -15,7 +15,8 @@ from ..atomic_write import STANDARD
 from ..errors import CdrawError
 from . import many_files
 from .console import QUIET, Chatter, Failure, failing, name_of
-from .files import Place, choose_output, place
+from .files import Place, choose_output, identity, place
+from .picture_output import picture_suffixes
 from .reports import Done, summary_line
 
 Work: TypeAlias = Callable[[Place, Place, Chatter], Done]  # makes the second file from the first
@@ -40,7 +41,10 @@ class Files:
 
     def target(self, suffix: str) -> Place:
         """The output for a single input."""
-        return choose_output(self.inputs[0], None if self.output is None else place(self.output), suffix, self.force)
+        output = None if self.output is None else place(self.output)
+        if suffix == ".cdr" and isinstance(output, Path) and output.suffix.lower() in picture_suffixes():
+            raise click.UsageError(f"--output: {output} would hold no picture; use {output.with_suffix(suffix)}.")
+        return choose_output(self.inputs[0], output, suffix, self.force)
 
     def plan(self, suffix: str, accepted: set[str]) -> list[many_files.Task]:
         """The tasks, with folders for their results made. Wrong plans are wrong usage."""
@@ -54,6 +58,10 @@ class Files:
                                         self.recursive)
             except CdrawError as error:
                 raise click.UsageError(f"{error}.") from error
+        inputs = {identity(task.source, 0) for task in tasks} - {None}
+        for task in tasks:
+            if identity(task.target, 1) in inputs:
+                raise click.UsageError(f"{task.target} would be overwritten, and is an input.")
         with failing("write", self.output):
             for folder in {task.target.parent for task in tasks}:
                 folder.mkdir(parents=True, exist_ok=True)

@@ -2,46 +2,73 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
 from ..atomic_write import STANDARD, write_output
-from .console import Failure, failing
+from .console import QUIET, Chatter, Failure, failing
 
 Place: TypeAlias = "Path | Literal['-']"  # a file, also one whose name is "-"; or the string "-", a standard stream
+STREAMS = {STANDARD, "/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1"}
 
 
 def place(name: str) -> Place:
     """What a name on the command line stands for."""
-    return STANDARD if name == STANDARD else Path(name)
+    return STANDARD if name in STREAMS else Path(name)
 
 
-def read_input(source: Place) -> bytes:
+def is_special(name: Place) -> bool:
+    """Whether it is a stream, a device or a pipe: it has no suffix to go by, and nothing that could be lost."""
+    return name == STANDARD or (os.path.exists(name) and not os.path.isfile(name) and not os.path.isdir(name))
+
+
+def identity(name: Place, stream: int) -> tuple[int, int] | None:
+    """Device and inode of a regular file, through links; of the open file ``stream`` for "-"; None for all else."""
+    with contextlib.suppress(OSError):
+        status = os.fstat(stream) if name == STANDARD else os.stat(name)
+        if stat.S_ISREG(status.st_mode):
+            return status.st_dev, status.st_ino
+    return None
+
+
+def read_input(source: Place, chatter: Chatter = QUIET) -> bytes:
     """All of a file, or of standard input."""
-    return standard_input().read() if source == STANDARD else Path(source).read_bytes()
+    return standard_input(chatter).read() if source == STANDARD else Path(source).read_bytes()
 
 
-def standard_input() -> BinaryIO:
+def standard_input(chatter: Chatter) -> BinaryIO:
     """Its bytes. Raises OSError where it is closed."""
     if sys.stdin is None:
         raise OSError(errno.EBADF, "it is closed")
+    if sys.stdin.isatty():
+        chatter.say("Waiting for data from the terminal; ^D ends it.")
     return sys.stdin.buffer
 
 
 def choose_output(source: Place, output: Place | None, suffix: str, force: bool) -> Place:
-    """The output: as given, or the input with another suffix. Refuses to overwrite without ``force``."""
+    """The output: as given, or the input with another suffix, or standard output for an input that is no file.
+
+    Refuses to overwrite the input, and without ``force`` any file, or to write to a terminal.
+    """
     if output is None:
-        output = STANDARD if source == STANDARD else Path(source).with_suffix(suffix)
+        output = STANDARD if is_special(source) else Path(source).with_suffix(suffix)
+    itself = identity(output, 1)
+    if itself and itself == identity(source, 0):
+        raise Failure(f"cannot write {'standard output' if output == STANDARD else output}: it is the input")
     if output == STANDARD:
+        if sys.stdout is not None and sys.stdout.isatty() and not force:
+            raise Failure("standard output is a terminal; -o FILE writes to a file")
         return output
     if os.path.isdir(output):
         raise Failure(f"cannot write {output}: it is a folder")
     if not Path(output).parent.is_dir():
         raise Failure(f"cannot write {output}: there is no folder {Path(output).parent}")
-    if not force and os.path.lexists(output):
+    if not force and os.path.lexists(output) and not is_special(output):
         raise Failure(f"{output} exists; --force overwrites it")
     return output
 

@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..atomic_write import STANDARD
 from .console import Failure
-from .files import Place
+from .files import Place, is_special
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+def picture_suffixes() -> set[str]:
+    """Of the formats that Pillow opens."""
+    import PIL.Image
+
+    PIL.Image.init()
+    opened = {*PIL.Image.OPEN, "MPO"} - {"CDR"}  # MPO files are opened as JPEG; the opener of .cdr may be registered
+    return {suffix for suffix, name in PIL.Image.registered_extensions().items() if name in opened}
+
+
 def format_of(output: Place) -> str:
     """The Pillow format that the suffix of the output names."""
-    if output == STANDARD:
+    if is_special(output):
         return "PNG"
     import PIL.Image
 

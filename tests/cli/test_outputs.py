@@ -1,11 +1,14 @@
 """Where results go, and what is left on disk when something is wrong."""
 
 import os
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from convdraw_codec import truncate
 
-from .commands import MODEL, assert_fails, run
+from .commands import CDRAW, MODEL, assert_fails, run
 
 
 def test_nothing_is_overwritten_without_force(folder: Path) -> None:
@@ -18,7 +21,7 @@ def test_nothing_is_overwritten_without_force(folder: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(folder: Path) -> None:
     assert_fails(run("compress", "in.png", "-o", "absent/x.cdr", *MODEL), "cannot write", "absent")
-    assert_fails(run("truncate", "in.cdr", "-o", ".", "--steps", "1"), "cannot write", "folder")
+    assert_fails(run("montage", "in.cdr", "-o", ".", "--steps", "1", *MODEL), "cannot write", "folder")
 
 
 def test_links_are_followed_and_devices_stay(folder: Path) -> None:
@@ -27,7 +30,7 @@ def test_links_are_followed_and_devices_stay(folder: Path) -> None:
     assert run("truncate", "in.cdr", "-o", "link.cdr", "--steps", "1", "--force").exit_code == 0
     assert Path("link.cdr").is_symlink()
     assert Path("real.cdr").read_bytes() == truncate(Path("in.cdr").read_bytes(), 1)
-    assert run("truncate", "in.cdr", "-o", os.devnull, "--steps", "1", "--force").exit_code == 0
+    assert run("truncate", "in.cdr", "-o", os.devnull, "--steps", "1").exit_code == 0
     assert not Path(os.devnull).is_file()
 
 
@@ -43,3 +46,61 @@ def test_names_as_long_as_the_disk_takes(folder: Path) -> None:
     assert run("compress", "in.png", "-o", name, *MODEL).exit_code == 0
     assert Path(name).read_bytes() == Path("in.cdr").read_bytes()
     assert sorted(path.name for path in Path().iterdir()) == ["in.cdr", "in.png", name]
+
+
+@pytest.mark.parametrize("command", ["compress", "truncate"])
+@pytest.mark.parametrize("name", ["out.png", "out.JPG"])
+def test_a_cdr_file_gets_no_name_of_a_picture(folder: Path, command: str, name: str) -> None:
+    source = "in.png" if command == "compress" else "in.cdr"
+    options = ("--steps", "1", *(MODEL if command == "compress" else ()))
+    assert_fails(run(command, source, "-o", name, "--force", *options), name, "use out.cdr", code=2)
+    assert not Path(name).exists()
+
+
+@pytest.mark.parametrize("link", ["itself", "symbolic", "hard"])
+@pytest.mark.parametrize("command", ["compress", "decompress", "truncate", "montage"])
+def test_no_output_is_the_input(folder: Path, command: str, link: str) -> None:
+    """Not even with --force; links lead to the same file."""
+    suffix = "cdr" if command in ("compress", "truncate") else "png"
+    if link == "itself":
+        Path(f"out.{suffix}").write_bytes(Path("in.cdr").read_bytes())
+        source = f"out.{suffix}"
+    else:
+        source = "in.cdr"
+        (os.symlink if link == "symbolic" else os.link)("in.cdr", f"out.{suffix}")
+    before = Path(source).read_bytes()
+    options = {"truncate": ("--steps", "1"), "montage": ("--steps", "1", *MODEL)}.get(command, MODEL)
+    result = run(command, source, "-o", f"out.{suffix}", "--force", *options)
+    assert_fails(result, f"cannot write out.{suffix}: it is the input")
+    assert Path(source).read_bytes() == before
+
+
+def test_no_output_of_many_is_an_input(folder: Path) -> None:
+    before = Path("in.cdr").read_bytes()
+    Path("other.cdr").write_bytes(before)
+    Path("out").mkdir()
+    Path("out/other.cdr").symlink_to("../in.cdr")
+    for target in (".", "out"):
+        result = run("truncate", "in.cdr", "other.cdr", "-o", target, "--force", "--steps", "1")
+        assert_fails(result, "is an input", code=2)
+    assert Path("in.cdr").read_bytes() == Path("other.cdr").read_bytes() == before
+
+
+def test_standard_streams_are_files_as_well(folder: Path) -> None:
+    """Redirected, standard input may be the output, and standard output the input."""
+    before = Path("in.cdr").read_bytes()
+    command = [*CDRAW, "truncate", "--steps", "1", "--force"]
+    with open("in.cdr", "rb") as file:
+        first = subprocess.run([*command, "-", "-o", "in.cdr"], stdin=file, capture_output=True, text=True)
+    with open("in.cdr", "ab") as file:
+        second = subprocess.run([*command, "in.cdr", "-o", "-"], stdout=file, stderr=subprocess.PIPE, text=True)
+    assert first.stderr == "cdraw: error: cannot write in.cdr: it is the input\n"
+    assert second.stderr == "cdraw: error: cannot write standard output: it is the input\n"
+    assert Path("in.cdr").read_bytes() == before
+
+
+def test_devices_need_no_force_and_no_suffix(folder: Path) -> None:
+    assert run("decompress", "in.cdr", "-o", os.devnull, *MODEL).exit_code == 0
+    assert run("compress", "in.png", "-o", os.devnull, *MODEL).exit_code == 0
+    assert run("montage", "in.cdr", "-o", os.devnull, "--steps", "1", *MODEL).exit_code == 0
+    assert not Path(os.devnull).is_file()

@@ -13,9 +13,10 @@ INTRODUCTION = """\
 
 What `cdraw --help` and `cdraw COMMAND --help` say; made from them by `python -m tests.golden.make_reference`.
 
-Everywhere, `-` is standard input or output. Results go to files or standard output, all messages to standard error.
-Exit codes: 0, done; 1, failed, with a sentence on standard error; 2, wrong usage. Nothing is overwritten without
-`--force`, but by `train`, and a file is written whole or not at all.
+Everywhere, `-` is standard input or output, also by the names `/dev/stdin` and `/dev/stdout`. Results go to files or
+standard output, all messages to standard error. Exit codes: 0, done; 1, failed, with a sentence on standard error; 2,
+wrong usage. Nothing is overwritten without `--force`, but by `train`; an input never is. A file is written whole or not
+at all. A terminal gets data only with `--force`.
 """
 
 

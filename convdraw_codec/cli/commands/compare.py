@@ -11,7 +11,7 @@ import click
 from ...atomic_write import STANDARD
 from ...errors import ImageError
 from ...format import constants
-from ..console import failing, name_of, print_out
+from ..console import Chatter, failing, name_of, print_out
 from ..files import Place, read_input
 from ..loading import load_codec
 from ..options import INPUTS, MODEL, THREADS
@@ -26,7 +26,7 @@ def load_any(source: Place, model: str | None, threads: int | None) -> tuple[Ima
     from ...pictures.conversion import read_picture, upright
 
     with failing("read", source):
-        content = read_input(source)
+        content = read_input(source, Chatter(0, False))
     with failing("decode", source), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is lost: it is lost on both sides
         if content.startswith(constants.MAGIC):

@@ -19,6 +19,7 @@ from ..files import Place, read_input, save
 from ..loading import load_codec
 from ..options import BPP, JOBS, MODEL, SIZE, STEPS, THREADS, chatter_options, file_options, only_one
 from ..param_types import Amount
+from ..picture_output import picture_suffixes
 from ..reports import Done, size_summary, step_sizes
 
 
@@ -45,7 +46,7 @@ class Compressing:
                 with open(source, "rb"):
                     size, content = os.path.getsize(source), None  # read later: it may be large
             else:
-                content = read_input(source)
+                content = read_input(source, chatter)
                 size = len(content)
         with (failing("compress", source), warnings.catch_warnings(record=True) as caught,
               chatter.progress("Compressing", steps) as on_step):
@@ -57,15 +58,6 @@ class Compressing:
         header = bitstream.parse_header(data)
         return Done(len(data), size, header.width * header.height, f"Compressed to {size_summary(data, header)}",
                     tuple(str(warning.message) for warning in caught), step_sizes(data))
-
-
-def picture_suffixes() -> set[str]:
-    """Of the formats that Pillow opens."""
-    import PIL.Image
-
-    PIL.Image.init()
-    opened = {*PIL.Image.OPEN, "MPO"}  # which are opened as JPEG
-    return {suffix for suffix, name in PIL.Image.registered_extensions().items() if name in opened}
 
 
 @click.command()

@@ -37,7 +37,7 @@ class Decompressing:
     def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
         """Decompress one file."""
         with failing("read", source):
-            data = read_input(source)
+            data = read_input(source, chatter)
         header, notes = self._check(data, source)
         codec = load_codec(self.model, self.threads)
         with (failing("decode", source),
@@ -66,7 +66,7 @@ class Decompressing:
         """Write the picture anew for each step, as it arrives."""
         codec = load_codec(self.model, self.threads)
         with failing("decode", source), contextlib.ExitStack() as stack:
-            file = standard_input() if source == STANDARD else stack.enter_context(open(source, "rb"))
+            file = standard_input(chatter) if source == STANDARD else stack.enter_context(open(source, "rb"))
             step = 0
             try:
                 for step, picture in enumerate(codec.progressive(file), 1):

@@ -17,7 +17,7 @@ from ..reports import size_summary, step_sizes
 def info(input: Place, chatter: Chatter) -> None:
     """Say what the .cdr file INPUT holds; with -v, the bytes of each step."""
     with failing("read", input):
-        data = read_input(input)
+        data = read_input(input, chatter)
         header = bitstream.read(data).header
     print_out(f"{name_of(input)}: {header.width}x{header.height} {header.mode}, {size_summary(data, header)}, "
               f"model {header.model}")

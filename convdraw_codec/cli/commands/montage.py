@@ -63,7 +63,7 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
     target = choose_output(input, place(output), ".png", force)
     format_of(target)
     with failing("read", input):
-        content = read_input(input)
+        content = read_input(input, chatter)
     codec, original, data = load_codec(model, threads), None, content
     if not content.startswith(constants.MAGIC):
         original, data = original_and_file(content, input, codec)

@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 
 from ...format import bitstream
 from ..console import Chatter, failing
-from ..files import Place, choose_output, place, read_input, save
-from ..options import BPP, FORCE, INPUT, SIZE, STEPS, chatter_options, only_one
-from ..reports import size_summary, step_sizes
+from ..conversions import Files, convert_many, convert_one
+from ..files import Place, read_input, save
+from ..options import BPP, SIZE, STEPS, chatter_options, file_options, only_one
+from ..reports import Done, size_summary, step_sizes
+
+
+@dataclass(frozen=True)
+class Truncating:
+    """How much to keep of each file; one of these is not None."""
+
+    steps: int | None
+    size: int | None
+    bpp: float | None
+
+    def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
+        """Cut one file."""
+        with failing("cut", source):
+            data, size = read_input(source, chatter), self.size
+            header = bitstream.parse_header(data)
+            if self.bpp is not None:
+                size = int(self.bpp * header.width * header.height / 8)
+            cut = bitstream.truncate(data, self.steps, size=size)
+        save(target, cut)
+        return Done(len(cut), len(data), header.width * header.height,
+                    f"Cut to {size_summary(cut, bitstream.parse_header(cut))}", details=step_sizes(cut))
 
 
 @click.command()
-@INPUT
-@click.option("-o", "--output", metavar="OUTPUT", required=True, help="File to write; - is standard output.")
+@file_options
 @click.option("--steps", type=STEPS, help="Steps to keep.")
 @SIZE
 @BPP
-@FORCE
 @chatter_options
-def truncate(input: Place, output: str, steps: int | None, size: int | None, bpp: float | None, force: bool,
-             chatter: Chatter) -> None:
-    """Cut the .cdr file INPUT to fewer steps or bytes. Needs no model and takes no time."""
+def truncate(files: Files, steps: int | None, size: int | None, bpp: float | None, chatter: Chatter) -> None:
+    """Cut the .cdr files INPUT (- is standard input) to fewer steps or bytes. Needs no model and takes no time.
+
+    Several files, or those below a folder with --recursive, go to the folder OUTPUT.
+    """
     if not only_one(steps=steps, size=size, bpp=bpp):
         raise click.UsageError("give one of --steps, --size and --bpp.")
-    target = choose_output(input, place(output), ".cdr", force)
-    with failing("cut", input):
-        data = read_input(input)
-        if bpp is not None:
-            header = bitstream.parse_header(data)
-            size = int(bpp * header.width * header.height / 8)
-        data = bitstream.truncate(data, steps, size=size)
-    save(target, data)
-    if chatter.verbose:
-        chatter.say(step_sizes(data))
-    chatter.say(f"Cut to {size_summary(data, bitstream.parse_header(data))}")
+    if files.output is None:
+        raise click.UsageError("give -o OUTPUT: the input itself stays as it is.")
+    work = Truncating(steps, size, bpp)
+    if files.many:
+        convert_many("Cutting", files, ".cdr", {".cdr"}, work, 1, chatter)
+    else:
+        convert_one(files, ".cdr", work, chatter)

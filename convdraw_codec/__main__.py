@@ -1,5 +1,5 @@
 """``python -m convdraw_codec`` is ``cdraw``."""
 
-from .cli.commands import main
+from .cli.process import main
 
-main(prog_name="cdraw")
+main()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -46,19 +46,17 @@ def _prefix(path: Path) -> str:
 
 def _replace(path: Path, data: bytes) -> None:
     _sweep(path)
-    handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=PART, dir=path.parent)
+    part = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}{PART}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(part, "xb") as file:
+            if path.exists():
+                os.chmod(part, stat.S_IMODE(path.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~umask
-        os.replace(name, path)
-        os.chmod(path, mode)  # mkstemp is private; this is a file like any other
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        os.replace(part, path)
+    except BaseException:  # also where the process is being stopped
+        part.unlink(missing_ok=True)
         raise
 
 

@@ -35,9 +35,15 @@ class Files:
     @property
     def many(self) -> bool:
         """Many files, or a folder to put results into, or one to take files from."""
-        output, first = self.output, self.inputs[0]
-        into = output not in (None, STANDARD) and (output.endswith(("/", os.sep)) or os.path.isdir(output))
-        return len(self.inputs) > 1 or into or (first != STANDARD and os.path.isdir(first))
+        first = self.inputs[0]
+        from_folder = first != STANDARD and (os.path.isdir(first) or (self.recursive and not os.path.exists(first)))
+        return len(self.inputs) > 1 or self.into_folder or from_folder
+
+    @property
+    def into_folder(self) -> bool:
+        """Whether the output is a folder, or is meant to be one."""
+        output = self.output
+        return output not in (None, STANDARD) and (output.endswith(("/", os.sep)) or os.path.isdir(output))
 
     def target(self, suffix: str) -> Place:
         """The output for a single input."""
@@ -50,21 +56,22 @@ class Files:
         """The tasks, with folders for their results made. Wrong plans are wrong usage."""
         if STANDARD in self.inputs or self.output == STANDARD:
             raise click.UsageError("standard input and output take one file.")
-        if self.output is None or (os.path.lexists(self.output) and not os.path.isdir(self.output)):
+        folder = None if self.output is None else Path(self.output)
+        if folder and not self.into_folder and (folder.suffix or os.path.lexists(folder)):
             raise click.UsageError("many files go to a folder: -o FOLDER/.")
         with failing("read", "the folders"):
             try:
-                tasks = many_files.plan(list(map(Path, self.inputs)), Path(self.output), suffix, accepted,
-                                        self.recursive)
+                tasks = many_files.plan(list(map(Path, self.inputs)), folder, suffix, accepted, self.recursive)
             except CdrawError as error:
                 raise click.UsageError(f"{error}.") from error
         inputs = {identity(task.source, 0) for task in tasks} - {None}
         for task in tasks:
             if identity(task.target, 1) in inputs:
                 raise click.UsageError(f"{task.target} would be overwritten, and is an input.")
-        with failing("write", self.output):
-            for folder in {task.target.parent for task in tasks}:
-                folder.mkdir(parents=True, exist_ok=True)
+        if folder:
+            with failing("write", folder):
+                for parent in {task.target.parent for task in tasks}:
+                    parent.mkdir(parents=True, exist_ok=True)
         return tasks
 
 

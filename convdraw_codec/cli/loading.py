@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING
 
 from .console import failing
+from .process import threads_each
 
 if TYPE_CHECKING:
     from ..codec import Codec
 
 
 def use_threads(threads: int | None) -> None:
-    """How many processor threads torch takes; None: as many as it likes."""
+    """How many processor threads torch takes, up to all of the machine. None: as many as suit the process."""
     import torch
 
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(min(threads or threads_each(), os.cpu_count() or 1))
 
 
 @cache

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
+import sys
+import threading
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from ..errors import CdrawError
+from .process import cores
 
 Result = TypeVar("Result")
+SPAWN = multiprocessing.get_context("spawn")  # a child forked from a process with torch's threads may hang
 
 
 @dataclass(frozen=True)
@@ -24,78 +32,130 @@ class Task:
     target: Path
 
 
-def plan(inputs: list[Path], folder: Path, suffix: str, accepted: set[str], recursive: bool) -> list[Task]:
+def plan(inputs: list[Path], folder: Path | None, suffix: str, accepted: set[str], recursive: bool) -> list[Task]:
     """A task for each input, and with ``recursive`` for each accepted file below an input folder.
 
-    Targets lie in ``folder``, with the suffix; what comes from below an input folder keeps its place below it.
-    accepted: suffixes, lower case. Raises CdrawError for a folder without ``recursive``, for two inputs that
-    would become the same file, and if nothing is left; OSError for a folder that cannot be read.
+    Targets lie in ``folder``, where what comes from below an input folder keeps its place below it; without
+    ``folder`` each lies beside its source. They have ``suffix`` in place of their own, or behind it where two would
+    have the same name. accepted: suffixes, lower case. Raises CdrawError for a folder without ``recursive``, for two
+    inputs that would become the same file, and if nothing is left; OSError for a folder that cannot be read.
     """
-    tasks: dict[Path, Task] = {}
+    places = []  # each source, with its target that still has the source's suffix
     for given in inputs:
         if not given.is_dir():
-            found = [(given, Path(given.name))]
-        elif not recursive:
-            raise CdrawError(f"{given} is a folder; --recursive takes the files below it")
+            places.append((given, folder / given.name if folder else given))
+        elif recursive:
+            found = sorted(_below(given, accepted, (folder,) if folder and folder.exists() else ()))
+            places += [(path, folder / path.relative_to(given) if folder else path) for path in found]
         else:
-            below = sorted(path for path in _below(given) if path.suffix.lower() in accepted and path.is_file())
-            found = [(path, path.relative_to(given)) for path in below]
-        for source, place in found:
-            task = Task(source, (folder / place).with_suffix(suffix))
-            if task.target in tasks:
-                raise CdrawError(f"{tasks[task.target].source} and {source} would both become {task.target}")
-            tasks[task.target] = task
-    if not tasks:
-        raise CdrawError(f"there is no {' or '.join(sorted(accepted)[:3])} file below {', '.join(map(str, inputs))}")
+            raise CdrawError(f"{given} is a folder; --recursive takes the files below it")
+    if not places:
+        what = ".cdr files" if ".cdr" in accepted else "pictures"
+        raise CdrawError(f"there are no {what} below {', '.join(map(str, inputs))}")
+    shared = Counter(place.with_suffix(suffix) for _, place in places)
+    tasks: dict[Path, Task] = {}
+    for source, place in places:
+        target = place.with_suffix(suffix)
+        if shared[target] > 1:
+            target = place.with_name(place.name + suffix)
+        if target in tasks:
+            raise CdrawError(f"{tasks[target].source} and {source} would both become {target}")
+        tasks[target] = Task(source, target)
     return list(tasks.values())
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder; unlike ``rglob``, it passes over no folder in silence."""
+def _below(folder: Path, accepted: set[str], outside: tuple[Path, ...]) -> Iterator[Path]:
+    """Accepted files below a folder, and links to nowhere, which fail where they are read. Hidden names are left out.
 
-    def refuse(error: OSError) -> None:
-        raise error
-
-    for place, _, names in os.walk(folder, onerror=refuse):
-        yield from (Path(place, name) for name in names)
+    outside: folders not to enter. Links to folders are followed, but not to one of those that lead here.
+    """
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if not any(path.samefile(other) for other in (folder, *outside)):
+                yield from _below(path, accepted, (folder, *outside))
+        elif (path.suffix.lower() in accepted and path.is_file()) or not path.exists():
+            yield path
 
 
 def run(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterator[tuple[Task, Result | None]]:
-    """``work`` on every task, in ``jobs`` processes; results as they come, None where its process was killed. ``work``
-    can be pickled if jobs > 1."""
-    if jobs == 1 or not tasks:
-        for task in tasks:
-            yield task, work(task)
+    """``work`` on every task, in up to ``jobs`` processes; results as they come, None where its process was killed.
+
+    ``work`` and its results can be pickled if jobs > 1. What it raises is raised here.
+    """
+    if jobs == 1:
+        yield from ((task, work(task)) for task in tasks)
         return
-    left = []
-    with _processes(min(jobs, len(tasks))) as pool:
-        futures = {pool.submit(work, task): task for task in tasks}
-        try:
-            for future in as_completed(futures):
-                result = _unless_killed(future)
-                if result is None:
-                    left.append(futures[future])
-                else:
-                    yield futures[future], result
-        finally:
-            pool.shutdown(cancel_futures=True)
-    for task in left:  # by itself, so that what kills its process stops no other
-        with _processes(1) as pool:
-            yield task, _unless_killed(pool.submit(work, task))
+    killed = []
+    for task, result in _in_processes(tasks, work, min(jobs, cores())):
+        if result is None:
+            killed.append(task)
+        else:
+            yield task, result
+    yield from _in_processes(killed, work, 1)  # with all memory to itself
 
 
-def _unless_killed(future: Future[Result]) -> Result | None:
+def _in_processes(tasks: list[Task], work: Callable[[Task], Result], jobs: int
+                  ) -> Iterator[tuple[Task, Result | None]]:
+    left, at_work = deque(tasks), dict[Connection, Task]()
+    idle, processes = list[Connection](), list[BaseProcess]()
     try:
-        return future.result()
-    except BrokenProcessPool:
-        return None
+        while left or at_work:
+            while left and len(at_work) < jobs:
+                worker = idle.pop() if idle else _start(work, processes)
+                at_work[worker] = left.popleft()
+                with contextlib.suppress(ConnectionError):  # killed while it was idle: what it sends ends, too
+                    worker.send(at_work[worker])
+            for worker in cast(list[Connection], wait(list(at_work))):
+                task = at_work.pop(worker)
+                try:
+                    result, error = worker.recv()
+                except (EOFError, ConnectionError):
+                    yield task, None
+                    continue
+                if error:
+                    raise error
+                idle.append(worker)
+                yield task, result
+    finally:
+        for process in processes:
+            process.terminate()
 
 
-def _processes(count: int) -> ProcessPoolExecutor:
-    """Started anew: a child forked from a process with torch's threads may hang."""
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+def _start(work: Callable[[Task], Any], processes: list[BaseProcess]) -> Connection:
+    """A new process that does the tasks that it is sent; added to ``processes``."""
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=_serve, args=(theirs, work), daemon=True)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: ^C is for the parent alone
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    processes.append(process)
+    theirs.close()
+    return ours
 
 
-def threads_each(jobs: int) -> int:
-    """Processor threads for each of several processes."""
-    return max(1, (os.cpu_count() or 1) // jobs)
+def _serve(parent: Connection, work: Callable[[Task], Any]) -> None:
+    """Do each task that comes, until the parent ends, in whatever way, or has enough."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that nothing half-written is left
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            parent.send(_answer(work, parent.recv()))
+
+
+def _answer(work: Callable[[Task], Any], task: Task) -> tuple[Any, Exception | None]:
+    try:
+        return work(task), None
+    except Exception as error:
+        error.add_note(traceback.format_exc())  # which a copy in another process does not have
+        return None, error
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -3,9 +3,11 @@
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from convdraw_codec.cli.many_files import Task
 
 from ..conftest import ROOT, synthetic
 from ..tiny import TINY_MODEL
+from .workers import kill_itself
 
 MODEL = ("--model", str(TINY_MODEL))
 
@@ -38,6 +41,9 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+FILES = ["a.png", "b.bmp", "c.png", "deep/a.png", "deep/e.jpg", "notes.txt"]
+
+
 def files(below: str) -> list[str]:
     return sorted(str(path.relative_to(below)) for path in Path(below).rglob("*") if path.is_file())
 
@@ -46,12 +52,6 @@ def test_what_cannot_be_opened_is_not_taken_from_a_folder(folder):
     Image.fromarray(synthetic(9, 16)).save("in/d.pdf")  # Pillow writes them, and reads none
     assert run("compress", "in", "-o", "out", "--recursive", "--steps", "1", *MODEL).exit_code == 0
     assert "d.cdr" not in files("out")
-
-
-def kill_itself(task: Task) -> str:
-    if task.source.name == "deadly":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return task.source.name
 
 
 def test_a_process_that_is_killed_loses_no_file_in_silence(folder, monkeypatch):
@@ -65,17 +65,75 @@ def test_a_process_that_is_killed_loses_no_file_in_silence(folder, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_read(folder, monkeypatch):
-    there = os.scandir
+    there = Path.iterdir
 
-    def scandir(path):
-        if str(path).endswith("deep"):
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.name == "deep":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return there(path)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(Path, "iterdir", iterdir)
     result = run("compress", "in", "-o", "out", "--recursive", "--steps", "1", *MODEL)
     assert result.exit_code == 1
     assert result.stderr == "cdraw: error: cannot read in/deep: permission denied\n"
+
+
+def cut(*arguments: str) -> list[str]:
+    """The results of a batch with one step."""
+    result = run("compress", *arguments, "--steps", "1", *MODEL)
+    assert result.exit_code == 0, result.stderr
+    return sorted(str(path) for path in Path().rglob("*.cdr"))
+
+
+def test_without_a_folder_each_result_lies_beside_its_source(folder):
+    assert cut("in/a.png", "in/deep/a.png") == ["in/a.cdr", "in/deep/a.cdr"]
+    assert cut("in", "-r", "--force") == ["in/a.cdr", "in/b.cdr", "in/c.cdr", "in/deep/a.cdr", "in/deep/e.cdr"]
+
+
+def test_two_files_that_differ_in_their_suffix_keep_it(folder):
+    shutil.copy("in/a.png", "in/a.jpg")
+    expected = ["a.jpg.cdr", "a.png.cdr", "b.cdr", "c.cdr", "deep/a.cdr", "deep/e.cdr"]
+    assert cut("in", "-r", "-o", "out") == [f"out/{name}" for name in expected]
+    assert run("decompress", "out", "-r", "-o", "back", "--steps", "1", *MODEL).exit_code == 0
+    assert files("back")[:3] == ["a.jpg.png", "a.png.png", "b.png"]
+
+
+def test_links_to_folders_are_followed_once_round(folder):
+    Path("in/deep/up").symlink_to("..")
+    Path("in/linked").symlink_to("deep")
+    expected = ["a", "b", "c", "deep/a", "deep/e", "linked/a", "linked/e"]
+    assert cut("in", "-r", "-o", "out") == [f"out/{name}.cdr" for name in expected]
+
+
+def test_hidden_names_are_left_out_and_so_is_the_output(folder):
+    shutil.copytree("in/deep", "in/.hidden")
+    shutil.copy("in/a.png", "in/._a.png")
+    shutil.copytree("in/deep", "in/out")
+    assert cut("in", "-r", "-o", "in/out") == [f"in/out/{name}.cdr" for name in ("a", "b", "c", "deep/a", "deep/e")]
+
+
+def test_a_link_to_nowhere_is_an_error_of_its_own(folder):
+    Path("in/gone.png").symlink_to("nowhere.png")
+    Path("in/album").symlink_to("not mounted")
+    result = run("compress", "in", "-r", "-o", "out", "--steps", "1", *MODEL)
+    assert result.exit_code == 1
+    assert "cdraw: error: cannot read in/gone.png: no such file or directory\n" in result.stderr
+    assert "cdraw: error: cannot read in/album: no such file or directory\n" in result.stderr
+    assert len(files("out")) == 5
+
+
+def test_a_folder_without_pictures(folder):
+    Path("empty").mkdir()
+    result = run("compress", "empty", "-r", *MODEL)
+    assert result.exit_code == 2
+    assert result.stderr.endswith("Error: there are no pictures below empty.\n")
+    assert "Error: there are no .cdr files below in.\n" in run("decompress", "in", "-r", *MODEL).stderr
+
+
+def test_a_missing_input_is_named(folder):
+    result = run("decompress", "missing", "-r", "-o", "back", *MODEL)
+    assert result.exit_code == 1
+    assert result.stderr == "cdraw: error: cannot read missing: no such file or directory\n"
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -126,7 +184,9 @@ def test_what_is_there_is_refused_skipped_or_made_anew(folder):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (("in",), "many files go to a folder"),
+    (("in",), "--recursive takes the files below it"),
+    (("in/a.png", "in/c.png", "-o", "one.cdr"), "many files go to a folder"),
+    (("in/deep", "-r", "-o", "one.png"), "many files go to a folder"),
     (("in", "-o", "out"), "--recursive takes the files below it"),
     (("in/a.png", "in/deep/a.png", "-o", "out"), "would both become"),
     (("in/a.png", "-", "-o", "out"), "take one file"),
@@ -137,7 +197,8 @@ def test_plans_that_make_no_sense(folder, arguments, message):
     result = run("compress", *arguments, *MODEL)
     assert result.exit_code == 2
     assert message in result.stderr
-    assert not Path("out").exists()
+    assert os.listdir() == ["in"]
+    assert files("in") == FILES
 
 
 def test_a_killed_run_leaves_nothing_half_written_and_is_finished_by_another(folder):

@@ -12,7 +12,6 @@ import click
 
 from ...atomic_write import STANDARD
 from ...format import bitstream
-from .. import many_files
 from ..console import Chatter, failing
 from ..conversions import Files, convert_many, convert_one
 from ..files import Place, read_input, save
@@ -20,6 +19,7 @@ from ..loading import load_codec
 from ..options import BPP, JOBS, MODEL, SIZE, STEPS, THREADS, chatter_options, file_options, only_one
 from ..param_types import Amount
 from ..picture_output import picture_suffixes
+from ..process import threads_each
 from ..reports import Done, size_summary, step_sizes
 
 
@@ -79,11 +79,11 @@ def compress(files: Files, steps: int | None, size: int | None, bpp: float | Non
              threads: int | None, jobs: int, chatter: Chatter) -> None:
     """Compress the pictures INPUT (- is standard input) to .cdr files.
 
-    Several pictures, or those below a folder with --recursive, go to the folder OUTPUT.
+    Several pictures, or those below a folder with --recursive, go to the folder OUTPUT, or beside their sources.
     """
     only_one(steps=steps, size=size, bpp=bpp, psnr=psnr, lossless=lossless)
     if files.many:
-        threads = threads or many_files.threads_each(jobs)
+        threads = threads or threads_each(jobs)
     work = Compressing(model, threads, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr,
                                         "lossless": bool(lossless)},
                        {"drop_alpha": drop_alpha, "strip": strip, "keep_orientation": keep_orientation})

@@ -12,13 +12,13 @@ from ...atomic_write import STANDARD
 from ...errors import TruncatedError
 from ...format import bitstream
 from ...options import FILLS, REDUCTIONS
-from .. import many_files
 from ..console import Chatter, failing, name_of
 from ..conversions import Files, convert_many, convert_one
 from ..files import Place, read_input, save, standard_input
 from ..loading import load_codec
 from ..options import JOBS, MODEL, STEPS, THREADS, chatter_options, file_options
 from ..picture_output import encode, format_of
+from ..process import threads_each
 from ..reports import Done, size_summary, steps_of
 
 
@@ -105,12 +105,12 @@ def decompress(files: Files, steps: int | None, fill: Any, seed: int, reduce: in
     """Decompress the .cdr files INPUT (- is standard input) to pictures.
 
     The suffix of OUTPUT chooses the format; standard output gets PNG. Several files, or those below a folder with
-    --recursive, go to the folder OUTPUT, as PNG.
+    --recursive, go to the folder OUTPUT, or beside their sources, as PNG.
     """
     if files.many:
         if follow:
             raise click.UsageError("--follow takes one file.")
-        threads = threads or many_files.threads_each(jobs)
+        threads = threads or threads_each(jobs)
     work = Decompressing(model, threads, steps, fill, seed, reduce, allow_truncated)
     if files.many:
         convert_many("Decompressing", files, ".png", {".cdr"}, work, jobs, chatter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..console import Failure, failing, print_out
+from ..loading import use_threads
 from ..options import THREADS
 
 
@@ -12,13 +13,10 @@ from ..options import THREADS
 @THREADS
 def selftest(threads: int | None) -> None:
     """Decode the files that come with cdraw in every way this machine offers, and compare every pixel."""
-    import torch
-
     from ...network.exact_conv import fastest_exact
     from ...selftest import selftest as outcomes
 
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     with failing("decode on", "this machine"):
         used = fastest_exact()
     failed = False

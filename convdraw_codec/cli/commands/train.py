@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..console import Chatter, Failure, failing
+from ..loading import use_threads
 from ..options import THREADS, chatter_options
 
 
@@ -30,13 +31,10 @@ def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None
     A checkpoint, OUTPUT with .ckpt added, and the model so far are written every few minutes; the same command
     goes on from there.
     """
-    import torch
-
     from ..train import find_config, load_config
     from ..train import train as run
 
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     if not output.parent.is_dir():
         raise Failure(f"cannot write {output}: there is no folder {output.parent}")
     with failing("train on", config):

@@ -6,6 +6,7 @@ import torch
 
 from convdraw_codec.network.config import Config, Layer, ResidualSize, RetouchSize, Step
 from convdraw_codec.network.conv_draw import ConvDRAW
+from convdraw_codec.network.untrained import untrained
 
 CONFIG = Config(
     "tiny",
@@ -21,7 +22,7 @@ TINY_MODEL = Path(__file__).parent / "data" / "tiny.safetensors"
 def tiny_model(seed: int = 0) -> ConvDRAW:
     """A trainable model whose every path matters: no weight is left at zero."""
     torch.manual_seed(seed)
-    model = ConvDRAW(CONFIG)
+    model = untrained(CONFIG)
     with torch.no_grad():
         for cores in model.cores:
             cores.write.weight.uniform_(-0.1, 0.1)

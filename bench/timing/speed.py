@@ -8,7 +8,6 @@ CompressAI's models have random weights, which does not change the arithmetic, b
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 import subprocess
@@ -27,7 +26,7 @@ from PIL import Image
 from torch import nn
 
 from convdraw_codec.network.conv_draw import ConvDRAW
-from convdraw_codec.network.exact_conv import IntegerConv
+from convdraw_codec.network.exact_conv import FrozenConv
 
 from ..shared import parallel
 from ..shared.codecs import CODECS, PEERS, missing, the_codec
@@ -113,12 +112,12 @@ def multiply_adds(model: ConvDRAW) -> dict[str, float]:
         for part in (model.heads(t), model.core(t)):
             for name, module in part.named_modules():
                 used = positions * (visited if name in ("analysis", "synthesis") else 1)
-                if isinstance(module, IntegerConv):
-                    decoder += math.prod(module.shape) * used / 1000
+                if isinstance(module, FrozenConv):
+                    decoder += module.integers.weight.numel() * used / 1000
                 elif isinstance(module, nn.Conv2d):
                     encoder += module.weight.numel() * used / 1000
-    layers = [module for module in model.retouch.modules() if isinstance(module, IntegerConv) and module.padding]
-    retouch = sum(math.prod(module.shape) for module in layers) / model.retouch.stride**2 / 1000
+    weights = [module.integers.weight for module in model.retouch.modules() if isinstance(module, FrozenConv)]
+    retouch = sum(weight.numel() for weight in weights if weight.shape[-1] > 1) / model.retouch.stride**2 / 1000
     return {"encode": round(encoder + decoder, 1), "decode": round(decoder, 1), "retouch": round(retouch, 1)}
 
 

@@ -11,13 +11,13 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..format.constants import PRECISION, SYMBOLS
 from ..format.rotation import TURN_UNIT, Colours
 from .config import Config, Layer, Step
 from .exact_conv import (
@@ -25,6 +25,7 @@ from .exact_conv import (
     UNIT,
     WEIGHT_LIMIT,
     IntegerConv,
+    Integers,
     in_bytes,
     rectified_conv,
     rectify,
@@ -34,10 +35,10 @@ from .exact_conv import (
 from .lossless import Residual
 from .lstm import IntegerConvLSTM, lstm
 from .post_filter import Retouch
-from .priors import FIRST, REFINE, SCALES, ZERO, frequency_table, index_moved, index_of, information_table
+from .priors import FAMILIES, SCALES
 from .quantiser import LATENT_LIMIT, REFINEMENT
 from .transform.lapped_transform import FILTER_UNIT, lap, lapping_filter, unlap
-from .transform.nested_dct import SPREAD_LIMIT, Overlap, nested_transform
+from .transform.nested_dct import SPREAD_LIMIT, Overlap
 from .transform.space_to_depth import enlarged, from_patches, to_patches
 
 CANVAS_UNIT = 16  # the canvas counts in 1/16 of a pixel level
@@ -77,44 +78,40 @@ class EncoderState:
     c: list[Tensor]
 
 
-# ---------------------------------------------------------------------------------------------------------
+real_conv = partial(nn.Conv2d, dtype=torch.float32)  # whatever the default is
+
 
 class LayerCores(nn.Module):
     """What all steps that visit a layer share: its recurrent cores, and its maps from and to pixels."""
 
-    def __init__(self, layer: Layer, basis: Tensor):
+    def __init__(self, layer: Layer, coefficients: int):
         super().__init__()
-        coefficients, patch = basis.shape
+        patch = 3 * layer.stride**2
         self.canvas_embedding = IntegerConv(patch, layer.embedding, 1, input_unit=1 / 64, input_limit=127,
                                             output_unit=1 / EMBEDDING_UNIT)
         self.decoder = IntegerConvLSTM(2 * layer.embedding, layer.state, layer.kernel)
-        self.picture_embedding = nn.Conv2d(patch, layer.embedding, 1)
-        self.error_embedding = nn.Conv2d(patch, layer.embedding, 1, bias=False)
-        self.encoder_gates = nn.Conv2d(layer.embedding + layer.encoder_state + layer.state, 4 * layer.encoder_state,
+        self.picture_embedding = real_conv(patch, layer.embedding, 1)
+        self.error_embedding = real_conv(patch, layer.embedding, 1, bias=False)
+        self.encoder_gates = real_conv(layer.embedding + layer.encoder_state + layer.state, 4 * layer.encoder_state,
                                        layer.kernel, padding=layer.kernel // 2)
         # the linear path: pixels to coefficients and back, and W of (7). All three are in cells of the step, and
         # kept near unit size, so that one learning rate suits all weights
-        self.analysis = nn.Conv2d(patch, coefficients, 1, bias=False)
+        self.analysis = real_conv(patch, coefficients, 1, bias=False)
         self.synthesis = IntegerConv(coefficients, patch, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT,
                                      weight_limit=WEIGHT_LIMIT, bias=False)  # with less, high rates cost 3 % more
         self.write = IntegerConv(layer.state, patch, 1, input_unit=WRITE_CELLS / UNIT, input_limit=UNIT - 1, zero=True)
-        assert self.synthesis.weight is not None
-        with torch.no_grad():
-            self.analysis.weight.copy_((basis * math.sqrt(patch))[:, :, None, None])
-            self.synthesis.weight.copy_((basis.T * math.sqrt(patch))[:, :, None, None])
 
 
 class StepHeads(nn.Module):
     """The heads of one step: posterior, prior, embedding of the latents."""
 
-    def __init__(self, layer: Layer, coarser_state: int, coefficients: int, step: Step, refines: bool,
-                 deviation: Tensor):
+    def __init__(self, layer: Layer, coarser_state: int, coefficients: int, step: Step, refines: bool):
         super().__init__()
         latents, kernel = step.last - step.first, layer.kernel
         self.latents, self.refines = latents, refines
         self.cell = step.quantiser / math.sqrt(3 * layer.stride**2)  # in levels a pixel
         # posterior (3): a correction from h^e to the linear map of the error
-        self.posterior = nn.Conv2d(layer.encoder_state, latents, 1)
+        self.posterior = real_conv(layer.encoder_state, latents, 1)
         # prior (4): from the decoder's state, its canvas, and what was sent of these coefficients before
         self.history_embedding = IntegerConv(coefficients, layer.embedding, 1, input_unit=1 / 8,
                                              input_limit=HISTORY_LIMIT, output_unit=1 / EMBEDDING_UNIT, signed=False)
@@ -125,17 +122,6 @@ class StepHeads(nn.Module):
         # decoder input (6)
         self.latent_embedding = IntegerConv(latents, layer.embedding, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT,
                                             output_unit=1 / EMBEDDING_UNIT)
-        assert self.prior_index.weight is not None
-        assert self.prior_index.bias is not None
-        assert self.posterior.bias is not None
-        with torch.no_grad():
-            nn.init.zeros_(self.posterior.weight)
-            nn.init.zeros_(self.posterior.bias)
-            self.prior_index.weight.mul_(0.1)
-            index = [index_of(d / step.quantiser / 1.8, ZERO if refines else FIRST) for d in deviation.tolist()]
-            if refines:
-                index += [index_of(0.4, REFINE)] * latents
-            self.prior_index.bias.copy_(torch.tensor(index) / INDEX_UNIT)
 
 
 class ConvDRAW(nn.Module):
@@ -146,26 +132,26 @@ class ConvDRAW(nn.Module):
     ``lapped``), by ``lapping``: float32 (B, 3, H, W), with H and W multiples of ``padding``.
     """
 
+    lapping: Tensor
+    information: Tensor  # expected bits of a latent under each distribution of the stored table, in 1/16
+
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
         self.padding = config.layers[0].stride
-        self.lapping = lapping_filter(config.layers[-1].stride)
-        strides = [layer.stride for layer in config.layers]
-        self.overlap = Overlap(strides)
-        transform = nested_transform(strides)
         self.coefficients = config.coefficients
-        self.luma = [luma for _, _, luma in transform]  # of each layer's coefficients
-        self.information = information_table(frequency_table(SYMBOLS, PRECISION))  # expected of each row
-        self.initial_canvas = nn.Parameter(torch.tensor([118.0, 116.0, 108.0]))  # r_0
-        self.cores = nn.ModuleList(LayerCores(layer, basis)
-                                   for layer, (basis, _, _) in zip(config.layers, transform, strict=True))
+        self.overlap = Overlap(config.strides)
+        self.register_buffer("lapping", lapping_filter(config.strides[-1]), persistent=False)
+        self.register_buffer("information", torch.zeros(FAMILIES * SCALES, dtype=torch.int64), persistent=False)
+        for layer, count in enumerate(self.coefficients):
+            self.register_buffer(f"luma_{layer}", torch.zeros(count, dtype=torch.bool), persistent=False)
+        self.initial_canvas = nn.Parameter(torch.zeros(3, dtype=torch.float32))  # r_0
+        self.cores = nn.ModuleList(map(LayerCores, config.layers, self.coefficients))
         self.steps = nn.ModuleList()
         for t, step in enumerate(config.steps):
-            basis, deviation, _ = transform[step.layer]
             coarser = config.layers[step.layer - 1].state if step.layer else 0
-            self.steps.append(StepHeads(config.layers[step.layer], coarser, len(basis), step, config.refines(t),
-                                        deviation[step.first:step.last]))
+            self.steps.append(StepHeads(config.layers[step.layer], coarser, self.coefficients[step.layer], step,
+                                        config.refines(t)))
         self.retouch = Retouch(config.retouch, [step.quantiser for step in config.steps])
         self.residual = Residual(config.residual)
 
@@ -176,41 +162,24 @@ class ConvDRAW(nn.Module):
     def chroma(self, t: int) -> Tensor:
         """Which of step t's latents are of chroma, (latents,) bool: a file of a grey picture does not hold them."""
         step = self.config.steps[t]
-        return ~self.luma[step.layer][step.first:step.last]
+        return ~self.get_buffer(f"luma_{step.layer}")[step.first:step.last]
 
     def core(self, t: int) -> LayerCores:
         """The cores of the layer that step t visits."""
         return cast(LayerCores, self.cores[self.config.steps[t].layer])
 
     def integer_convolutions(self) -> Iterator[tuple[str, IntegerConv]]:
-        """All convolutions of the decoder, with their names."""
+        """The trainable convolutions of the decoder, with their names."""
         return ((name, module) for name, module in self.named_modules() if isinstance(module, IntegerConv))
-
-    @torch.no_grad()
-    def widen_cells(self, ratios: Sequence[float]) -> None:
-        """Let weights that were trained with other quantisers say the same in levels: each step's cells are so many
-        times as wide as they were. The retouch stays, and what writes onto the canvas, which steps of a layer share."""
-        known = [torch.ones(n, device=self.initial_canvas.device) for n in self.coefficients]
-        for t, ratio in enumerate(ratios):
-            step, heads = self.config.steps[t], self.heads(t)
-            families = [ZERO, REFINE] if heads.refines else [FIRST]
-            moved = torch.tensor([index_moved(ratio, family) for family in families]).repeat_interleave(heads.latents)
-            parameters = dict(heads.named_parameters())
-            parameters["history_embedding.weight"].mul_(known[step.layer][:, None, None])
-            parameters["latent_embedding.weight"].mul_(ratio)
-            for name in ("posterior.weight", "posterior.bias"):
-                parameters[name].div_(ratio)
-            parameters["prior_index.bias"].add_(moved.to(known[0]) / INDEX_UNIT)
-            known[step.layer][step.first:step.last] = ratio
 
     @contextlib.contextmanager
     def quantised_once(self) -> Iterator[None]:
         """Quantise each weight once for all steps inside, in training, rather than at every use."""
-        modules = [module for _, module in self.integer_convolutions() if not module.frozen]
+        modules = [module for _, module in self.integer_convolutions()]
         low = torch.is_autocast_enabled(self.initial_canvas.device.type)
         for module in modules:
             weight, multiplier, bias = module.quantised()
-            module.held = (weight.to(torch.bfloat16) if low else weight, multiplier, bias)  # both hold -127..127
+            module.held = Integers(weight.to(torch.bfloat16) if low else weight, multiplier, bias)  # holds -127..127
         try:
             yield
         finally:

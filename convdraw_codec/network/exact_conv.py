@@ -6,16 +6,16 @@ exact in any order of summation, so every kernel, thread count and device return
 Between convolutions there are only operations whose result IEEE 754 fixes (one add, one multiply,
 round half to even, clamp, compare) and look-ups in stored tables.
 
-The same code trains: rounding passes gradients straight through, and weights are quantised on the
-fly from float parameters. ``freeze`` fixes them for good; a frozen model is what a file refers to.
+``IntegerConv`` trains: rounding passes gradients straight through, and weights are quantised on the
+fly from float parameters. ``FrozenConv`` holds the integers alone; a model of them is what a file refers to.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import os
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,17 +23,13 @@ from torch import Tensor, nn
 
 from ..errors import MachineError
 
-# oneDNN keeps so many kernels for shapes that return. Its own 1024 take 30 MB more, and memory scatters as pictures of
-# ever new sizes replace them. Read when the first of them is made.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
-
 SUM_LIMIT = 2**24  # float32 holds every integer up to here
 UNIT = 128  # LSTM states, gates and their inputs count in 1/128
 GATE_LIMIT = 1023  # gate inputs and cells are clamped to +-1023/128
 EMBEDDING_UNIT = 32  # rectified activations count in 1/32 ...
 EMBEDDING_LIMIT = 127  # ... from 0 to 127
 WEIGHT_LIMIT = 127
-PAIR_LIMIT = 64  # ... of signed activations, so that two products with bytes have room in 16 bits
+PAIR_LIMIT = 64  # pmaddubsw adds two products of u8 and s8 in int16: 2 * 255 * 64 fits
 
 
 class _StraightThroughRound(torch.autograd.Function):
@@ -160,8 +156,22 @@ def _adds_plainly(prepare: Prepare, inputs: int, outputs: int, kernel: int, size
     return torch.equal(prepare(weight, bias, signed)(x).double().flatten(2)[0], expected)
 
 
+class Integers(NamedTuple):
+    """The numbers of a convolution: weight (outputs, inputs, kernel, kernel), whole, up to 127 in magnitude;
+    multiplier (outputs,), float32, by which sums are multiplied; bias (outputs,), whole, or None."""
+
+    weight: Tensor
+    multiplier: Tensor
+    bias: Tensor | None
+
+    def largest_sum(self, input_limit: int) -> float:
+        """The largest magnitude that any sum can reach, whatever the inputs up to ``input_limit``."""
+        largest = self.weight.double().abs().flatten(1).sum(1) * input_limit
+        return (largest if self.bias is None else largest + self.bias.abs()).max().item()
+
+
 class IntegerConv(nn.Module):
-    """A convolution of integer activations with int8 weights.
+    """A convolution of integer activations with int8 weights, to train.
 
     ``forward`` takes integers of magnitude at most ``input_limit`` (of any type, shape (B, C, H, W)),
     each worth ``input_unit``, and returns real numbers: the exact integer sum times one float32
@@ -177,25 +187,17 @@ class IntegerConv(nn.Module):
         assert signed or input_limit <= EMBEDDING_LIMIT  # see ``int16_convolution``
         self.input_unit, self.input_limit, self.output_unit, self.signed = input_unit, input_limit, output_unit, signed
         self.weight_limit = weight_limit or (PAIR_LIMIT if signed else WEIGHT_LIMIT)
-        self.padding = kernel // 2
-        fan_in = inputs * kernel * kernel
-        bound = 0.0 if zero else math.sqrt(3 / fan_in)
-        self.shape = (outputs, inputs, kernel, kernel)
-        self.weight: nn.Parameter | None = nn.Parameter(torch.empty(self.shape).uniform_(-bound, bound))
-        self.bias: nn.Parameter | None = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.frozen: tuple[Tensor, Tensor, Tensor | None] | None = None
-        self.held: tuple[Tensor, Tensor, Tensor | None] | None = None  # see ``ConvDRAW.quantised_once``
-        self.prepare: Prepare | None = None  # once frozen ...
-        self.prepared: dict[tuple[int, int], Convolution] = {}  # ... for these inputs
+        bound = 0.0 if zero else math.sqrt(3 / (inputs * kernel * kernel))
+        weight = torch.empty(outputs, inputs, kernel, kernel, dtype=torch.float32).uniform_(-bound, bound)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(outputs, dtype=torch.float32)) if bias else None
+        self.held: Integers | None = None  # see ``ConvDRAW.quantised_once``
 
-    def quantised(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Integer weights up to the limit, float32 multiplier per output channel, integer bias.
+    def quantised(self) -> Integers:
+        """The integers that now stand for the weights.
 
         The scale is the smallest for which the weights fit and no sum can reach 2**24.
         """
-        if self.frozen:
-            return self.frozen
-        assert self.weight is not None  # until frozen
         weight = self.weight.float()
         terms = weight[0].numel()
         magnitude = weight.detach().abs().flatten(1)
@@ -207,29 +209,7 @@ class IntegerConv(nn.Module):
         if self.bias is not None:
             limit = 0.09 * SUM_LIMIT
             bias = round_through((self.bias.float() / multiplier).clamp(-limit, limit))
-        return integers, multiplier, bias
-
-    def largest_sum(self) -> float:
-        """The largest magnitude that any of the sums can reach, whatever the input."""
-        weight, _, bias = self.quantised()
-        largest = weight.double().abs().flatten(1).sum(1) * self.input_limit
-        return (largest if bias is None else largest + bias.abs()).max().item()
-
-    def freeze(self, weight: Tensor, multiplier: Tensor, bias: Tensor | None, convolution: str) -> None:
-        """Use these integers from now on, in place of the trainable parameters, by that convolution path."""
-        self.frozen = weight.to(torch.int8), multiplier.float(), None if bias is None else bias.float()
-        self.prepare = CONVOLUTIONS[convolution]
-        self._convolution(0, self.shape[1])
-        self.weight = self.bias = None
-
-    def _convolution(self, first: int, last: int) -> Convolution:
-        """That of some of the inputs, once frozen."""
-        assert self.frozen
-        assert self.prepare
-        if (first, last) not in self.prepared:
-            weight, _, bias = self.frozen
-            self.prepared[first, last] = self.prepare(weight[:, first:last], bias, self.signed)
-        return self.prepared[first, last]
+        return Integers(integers, multiplier, bias)
 
     def forward(self, x: Tensor, first: int = 0) -> Tensor:
         """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier.
@@ -237,13 +217,35 @@ class IntegerConv(nn.Module):
         ``x`` may hold some of the inputs, from ``first`` on, if the others are all 0.
         """
         weight, multiplier, bias = self.held or self.quantised()
-        factor, last = (multiplier / self.output_unit)[:, None, None], first + x.shape[1]
-        if self.frozen:  # and no gradient needs the sums again
-            return self._convolution(first, last)(x).mul_(factor)
-        total = F.conv2d(x.to(weight.dtype), weight[:, first:last], padding=self.padding).float()
+        weight = weight[:, first:first + x.shape[1]]
+        total = F.conv2d(x.to(weight.dtype), weight, padding=weight.shape[-1] // 2).float()
         if bias is not None:
             total = total + bias[:, None, None]
-        return total * factor
+        return total * (multiplier / self.output_unit)[:, None, None]
+
+
+class FrozenConv(nn.Module):
+    """What an ``IntegerConv`` computes, from stored integers and by one of ``CONVOLUTIONS``."""
+
+    def __init__(self, trained: IntegerConv, integers: Integers, convolution: str):
+        super().__init__()
+        self.integers, self.input_unit, self.signed = integers, trained.input_unit, trained.signed
+        self._weight = integers.weight.to(torch.int8)
+        self._bias = None if integers.bias is None else integers.bias.float()
+        self._factor = (integers.multiplier / trained.output_unit)[:, None, None]
+        self._prepare = CONVOLUTIONS[convolution]
+        self._prepared: dict[tuple[int, int], Convolution] = {}  # by first and last input
+        self._convolution(0, self._weight.shape[1])
+
+    def _convolution(self, first: int, last: int) -> Convolution:
+        """That of some of the inputs."""
+        if (first, last) not in self._prepared:
+            self._prepared[first, last] = self._prepare(self._weight[:, first:last], self._bias, self.signed)
+        return self._prepared[first, last]
+
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """As ``IntegerConv.forward``; needs no gradients."""
+        return self._convolution(first, first + x.shape[1])(x).mul_(self._factor)
 
 
 def rectified_conv(inputs: int, outputs: int, kernel: int, *, output_unit: float = 1.0, zero: bool = False

@@ -47,13 +47,11 @@ class ResidualStep(nn.Module):
         self.hidden = nn.ModuleList(rectified_conv(channels, channels, 3, output_unit=1 / EMBEDDING_UNIT)
                                     for _ in range(size.layers - 2))
         self.exit = rectified_conv(channels, 2, 3)
-        assert self.exit.weight is not None
-        assert self.exit.bias is not None
         with torch.no_grad():  # near the identity, where few activations saturate
             for convolution in (self.look, *self.hidden):
                 convolution.weight.mul_(0.4)
             self.exit.weight.mul_(0.1)
-            self.exit.bias.copy_(torch.tensor([0.0, index_of(1.0) / INDEX_UNIT]))
+            self.exit.get_parameter("bias").copy_(torch.tensor([0.0, index_of(1.0) / INDEX_UNIT], dtype=torch.float32))
 
     def forward(self, shown: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Centres in 1/4 level and indices of scales, both whole, (B, 1, H/2, W/2).

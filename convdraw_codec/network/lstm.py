@@ -55,9 +55,8 @@ class IntegerConvLSTM(nn.Module):
         self.gates_from_input = rectified_conv(inputs, 4 * state, kernel, output_unit=1 / UNIT)
         self.gates_from_state = IntegerConv(state, 4 * state, kernel, input_unit=1 / UNIT, input_limit=UNIT - 1,
                                             output_unit=1 / UNIT, bias=False)
-        assert self.gates_from_input.bias is not None
         with torch.no_grad():
-            self.gates_from_input.bias[state:2 * state] = 1.0  # remember by default
+            self.gates_from_input.get_parameter("bias")[state:2 * state] = 1.0  # remember by default
         self.tables: tuple[Tensor | None, Tensor | None] = (None, None)
 
     def look_up(self, logistic: Tensor, tanh: Tensor) -> None:

@@ -25,8 +25,6 @@ class Retouch(nn.Module):
     quantisers: of each step of the codec.
     """
 
-    units: Tensor
-
     def __init__(self, size: RetouchSize, quantisers: list[float]):
         super().__init__()
         self.stride, patch, channels = size.stride, 3 * size.stride**2, size.channels
@@ -41,8 +39,7 @@ class Retouch(nn.Module):
         with torch.no_grad():  # near the identity, where few activations saturate
             for convolution in (self.entry, *self.hidden):
                 convolution.weight.mul_(0.4)
-        units = torch.tensor([quantisers[0], *quantisers], dtype=torch.float32)
-        self.register_buffer("units", units, persistent=False)  # of an output of 1: the last quantiser / 16 levels
+        self.units = [quantisers[0], *quantisers]  # of an output of 1, in 1/16 levels
 
     def forward(self, shown: Tensor, stored: Tensor) -> Tensor:
         """What to add to pictures, in whole 1/16 levels, (B, 3, H, W).
@@ -51,14 +48,15 @@ class Retouch(nn.Module):
         (B,), less than all steps; all in training alone. Between two steps, everything that depends on it moves in a
         straight line.
         """
+        units = torch.tensor(self.units, dtype=torch.float32, device=shown.device)
         patches = to_patches(in_bytes(shown - MIDDLE), self.stride)
-        steps = (stored // STORED_UNIT).clamp_max(len(self.units) - 2)
+        steps = (stored // STORED_UNIT).clamp_max(len(units) - 2)
         share = stored - STORED_UNIT * steps
-        before, after = (F.one_hot(steps + i, len(self.units)) for i in (0, 1))
+        before, after = (F.one_hot(steps + i, len(units)) for i in (0, 1))
         where = (STORED_UNIT - share)[:, None] * before + share[:, None] * after
         seen = rectify(self.entry(patches) + self.stored(where.to(shown.dtype)[:, :, None, None]))
         seen = residual_layers(self.hidden, seen)
-        unit = ((STORED_UNIT - share) * self.units[steps] + share * self.units[steps + 1]) / STORED_UNIT
+        unit = ((STORED_UNIT - share) * units[steps] + share * units[steps + 1]) / STORED_UNIT
         return from_patches(round_through(self.exit(seen) * unit[:, None, None, None]), self.stride)
 
 

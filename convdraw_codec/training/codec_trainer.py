@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..network.conv_draw import ConvDRAW
+from ..network.untrained import untrained
 from ..network.weights import save_model, thaw
 from . import distributed
 from .loop import Trainer, run
@@ -49,7 +50,7 @@ class CodecTrainer(Trainer):
         self.validation = validation or []
 
     def new_model(self) -> ConvDRAW:
-        model = ConvDRAW(self.recipe.model).to(self.device)
+        model = untrained(self.recipe.model).to(self.device)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def new_losses(self) -> Losses:

@@ -6,9 +6,9 @@ import torch
 from convdraw_codec.cli.train import find_config, load_config
 from convdraw_codec.errors import ConfigError
 from convdraw_codec.network.config import Config, Layer, RetouchSize, Step
-from convdraw_codec.network.conv_draw import ConvDRAW
 from convdraw_codec.network.quantiser import half_cells, target
 from convdraw_codec.network.transform.lapped_transform import lap
+from convdraw_codec.network.untrained import untrained
 
 from ..conftest import synthetic
 from ..tiny import CONFIG, tiny_model
@@ -21,7 +21,7 @@ def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize(("name", "steps", "layers"), [("photo", 25, 3), ("paper-single-layer", 32, 1),
                                                        ("paper-two-layer", 32, 2)])
 def test_the_configurations_that_come_with_cdraw(name, steps, layers):
-    model = ConvDRAW(load_config(find_config(name)).model)
+    model = untrained(load_config(find_config(name)).model)
     assert (len(model.steps), len(model.cores)) == (steps, layers)
     size = 2 * model.padding
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_steps_leave_older_states_alone():
 ])
 def test_schedules_that_make_no_sense(steps, message):
     with pytest.raises(ConfigError, match=message):
-        ConvDRAW(Config("bad", CONFIG.layers, steps, CONFIG.retouch, CONFIG.residual))
+        Config("bad", CONFIG.layers, steps, CONFIG.retouch, CONFIG.residual)
 
 
 @pytest.mark.parametrize("arguments", [(0, 108, 5, 5), (0, 108, 5, 4), (0, 108, -1, 4), (0, 0, 0, 4), (0, 1e9, 0, 4),
@@ -97,6 +97,6 @@ def test_steps_that_make_no_sense(arguments):
 
 
 def test_layers_may_be_anything_that_nests():
-    model = ConvDRAW(Config("other", (Layer(12, 4, 4, 4, 4), Layer(4, 4, 4, 4, 4, kernel=5)), (Step(1, 30, 0, 12),),
+    model = untrained(Config("other", (Layer(12, 4, 4, 4, 4), Layer(4, 4, 4, 4, 4, kernel=5)), (Step(1, 30, 0, 12),),
                             RetouchSize(2, 4, 2), CONFIG.residual))
     assert sum(n * s for n, s in zip(model.coefficients, (1, 9), strict=True)) == 12 * 12 * 3

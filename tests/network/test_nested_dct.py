@@ -68,8 +68,8 @@ def test_loud_pictures_are_computed_exactly():
     overlap = Overlap([8, 4])
     x = torch.full((1, 1, 16, 16), float(SPREAD_LIMIT))
     x[..., ::3] *= -1
-    shrink = [[int(v) for v in row] for row in overlap.shrink[0].tolist()]
-    cross = [[int(v) for v in row] for row in overlap.filters[0].tolist()]
+    shrink = [[int(v) for v in row] for row in overlap.shrink(0).tolist()]
+    cross = [[int(v) for v in row] for row in overlap.filter(0).tolist()]
 
     def runs(vector, matrix):
         width = len(matrix[0])

@@ -18,7 +18,7 @@ from convdraw_codec import Codec, ConfigError, ModelError
 from convdraw_codec.cli.commands import main
 from convdraw_codec.cli.train import find_config, load_config
 from convdraw_codec.format.rotation import Colours
-from convdraw_codec.network.conv_draw import ConvDRAW
+from convdraw_codec.network.untrained import untrained, widen_cells
 from convdraw_codec.network.weights import save_model, thaw
 from convdraw_codec.training.codec_trainer import CodecTrainer, train
 from convdraw_codec.training.objective import (
@@ -144,20 +144,20 @@ def test_a_run_begins_with_the_weights_of_a_file(photographs, tmp_path):
 def test_a_run_begins_with_weights_for_other_quantisers(tmp_path):
     """What they say in cells moves along: it costs less than to leave it."""
     torch.manual_seed(1)
-    original = ConvDRAW(CONFIG)  # its first scales are those of photographs
+    original = untrained(CONFIG)  # its first scales are those of photographs
     for heads in original.steps:
         torch.nn.init.constant_(heads.posterior.bias, 2**-10)
     save_model(original, tmp_path / "m.safetensors")
     steps = tuple(replace(step, quantiser=step.quantiser * (0.5 if step.layer else 1.0)) for step in CONFIG.steps)
     config, x, stored = replace(CONFIG, steps=steps), batch(), torch.full((4,), 7)
-    moved, left = ConvDRAW(config), ConvDRAW(config)
+    moved, left = untrained(config), untrained(config)
     thaw(tmp_path / "m.safetensors", moved)
     thaw(tmp_path / "m.safetensors", left)
     for step, old, heads, learned in zip(moved.config.steps, CONFIG.steps, moved.steps, original.steps, strict=True):
         corrections = (module.posterior.bias * quantiser for module, quantiser in (
             (heads, step.quantiser), (learned, old.quantiser)))  # in levels
         torch.testing.assert_close(*corrections)
-    left.widen_cells([step.quantiser / old.quantiser for step, old in zip(CONFIG.steps, steps, strict=True)])
+    widen_cells(left, [step.quantiser / old.quantiser for step, old in zip(CONFIG.steps, steps, strict=True)])
     canvas = moved.to_canvas(x, [Colours((118, 116, 108))] * 4)  # with all its chroma
     with torch.no_grad():
         rates = [sum(taken.cost.sum().item() for taken in take_steps(model, canvas, stored)) for model in (moved, left)]

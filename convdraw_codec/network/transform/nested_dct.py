@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..exact_conv import round_through
 from .lapped_transform import FILTER_UNIT, cosines, lap, lapping_filter, unlap
@@ -65,7 +65,7 @@ def nested_transform(strides: list[int]) -> list[tuple[Tensor, Tensor, Tensor]]:
                     lumas.append(luma)
                     rows.append(torch.einsum("c,y,x->cyx", colour, fv, fu).flatten())
                     deviations.append(amplitude * (6 / frequency if frequency else 80 * stride))
-        deviation = torch.tensor(deviations)
+        deviation = torch.tensor(deviations, dtype=torch.float32)
         order = torch.argsort(deviation, descending=True, stable=True)
         result.append((torch.stack(rows)[order].float(), deviation[order], torch.tensor(lumas)[order]))
     return result
@@ -80,34 +80,44 @@ def coefficient_counts(strides: list[int]) -> list[int]:
     return [3 * functions**2, *reversed(counts)]
 
 
-class Overlap:
+class Overlap(nn.Module):
     """Between the lapped picture and the picture of which a layer transforms blocks; orthonormal.
 
     At each layer but the finest, low frequencies of the finer blocks stand for a picture of fewer pixels, and a
-    filter crosses the borders of the coarser blocks there. shrink: from a block to its pixels of that picture;
-    filters: one of each coarser layer; both from fine to coarse, whole numbers in 1/2^14, float64.
+    filter crosses the borders of the coarser blocks there. Levels count from fine to coarse; the matrices are whole
+    numbers in 1/2^14, float64.
     """
 
     def __init__(self, strides: list[int]):
-        self.shrink: list[Tensor] = []
-        self.filters: list[Tensor] = []
+        super().__init__()
+        self.levels = len(strides) - 1
         pixels = torch.eye(strides[-1], dtype=torch.float64)  # the smaller picture's, as functions on a block
         functions = nested_functions(strides)
-        for layer in reversed(range(1, len(strides))):
+        for level, layer in enumerate(reversed(range(1, len(strides)))):
             promoted, ratio = _promoted(len(functions[layer])), strides[layer - 1] // strides[layer]
             smaller = cosines(promoted).T @ functions[layer][:promoted]
-            self.shrink.append((smaller @ pixels.T * FILTER_UNIT).round())
+            shrink = (smaller @ pixels.T * FILTER_UNIT).round()
+            self.register_buffer(f"shrink_{level}", shrink, persistent=False)
             size = ratio * promoted
-            self.filters.append(lapping_filter(1 if size % 2 else size, TURN if size == 4 else None))
+            across = lapping_filter(1 if size % 2 else size, TURN if size == 4 else None)
+            self.register_buffer(f"filter_{level}", across, persistent=False)
             pixels = torch.block_diag(*[smaller] * ratio)
+
+    def shrink(self, level: int) -> Tensor:
+        """From a block of this level to its pixels of the smaller picture."""
+        return self.get_buffer(f"shrink_{level}")
+
+    def filter(self, level: int) -> Tensor:
+        """Across the borders of the blocks of the smaller picture."""
+        return self.get_buffer(f"filter_{level}")
 
     def gather(self, picture: Tensor, layer: int, level: int = 0) -> Tensor:
         """Towards the coefficients of a layer, (..., H, W) float32."""
-        if layer + level == len(self.shrink):
+        if layer + level == self.levels:
             return picture
-        shrink = (self.shrink[level] / FILTER_UNIT).to(picture)
+        shrink = (self.shrink(level) / FILTER_UNIT).to(picture)
         small = _both_ways(picture, shrink)
-        lapped = self.gather(lap(small, self.filters[level]), layer, level + 1)
+        lapped = self.gather(lap(small, self.filter(level)), layer, level + 1)
         return picture + _both_ways(lapped - small, shrink.T)
 
     def spread(self, picture: Tensor, layer: int, level: int = 0) -> Tensor:
@@ -115,18 +125,18 @@ class Overlap:
 
         Exact in whatever order the sums are taken: in float64, none reaches 2^53.
         """
-        if layer + level == len(self.shrink):
+        if layer + level == self.levels:
             return picture
-        shrink = (self.shrink[level] / FILTER_UNIT).to(picture.device)
+        shrink = (self.shrink(level) / FILTER_UNIT).to(picture.device)
         small = _round(_both_ways(picture.double(), shrink))
-        unlapped = _round(unlap(self.spread(small, layer, level + 1), self.filters[level]) * FILTER_UNIT**-2)
+        unlapped = _round(unlap(self.spread(small, layer, level + 1), self.filter(level)) * FILTER_UNIT**-2)
         return _round(_both_ways(unlapped - small, shrink.T)).to(picture.dtype).add_(picture)
 
     def largest_sum(self, level: int = 0, limit: float = SPREAD_LIMIT) -> tuple[float, float]:
         """The largest magnitudes that ``spread`` can reach, of any sum and of its result, whatever the picture."""
-        if level == len(self.shrink):
+        if level == self.levels:
             return limit, limit
-        shrink, across = self.shrink[level], self.filters[level]
+        shrink, across = self.shrink(level), self.filter(level)
         down, up = (matrix.abs().sum(1).max().item() ** 2 for matrix in (shrink, shrink.T))
         over = max(across.abs().sum(0).max().item(), FILTER_UNIT) ** 2
         small = limit * down / FILTER_UNIT**2 + 1

@@ -12,8 +12,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.resources import as_file, files
 from os import PathLike
-from pathlib import Path
-from typing import IO, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from .format import bitstream
 from .format.bitstream import Contents, Header
 from .format.constants import RESIDUAL_STEPS
 from .format.rotation import Colours
+from .format.source import Source, checked, content, pieces
 from .network.exact_conv import CONVOLUTIONS, fastest_exact, is_exact
 from .network.lossless import CENTRES
 from .network.post_filter import STORED_UNIT, share_known
@@ -37,7 +37,6 @@ from .network.weights import load_model
 from .options import FILLS, REDUCTIONS, Fill
 from .pictures.conversion import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
 
-Data: TypeAlias = "bytes | bytearray | memoryview | str | PathLike[str]"
 Painter: TypeAlias = "Decoder | ExactPixels"  # what shows a picture: in the steps of the model, and after them
 MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pictures
 
@@ -100,13 +99,14 @@ class Codec:
                  on_step: Callable[[int], None] | None = None) -> bytes:
         """A picture as the bytes of a .cdr file.
 
-        image: a Pillow image, a uint8 array (H, W, 3) or (H, W), or a path. How much is stored: the first
-        ``steps`` steps; at most ``size`` bytes, or ``bpp`` bits per pixel; as little as gives ``psnr`` decibels
-        over R, G and B (all steps of the model, with a UserWarning, if that is not enough); ``lossless``, every pixel
-        exactly; by default, all steps of the model. Alpha channel and metadata are kept unless ``drop_alpha`` or
-        ``strip`` says otherwise. The picture is turned as its EXIF orientation says, unless ``keep_orientation`` leaves
-        pixels and orientation as they are. on_step is called with the number of each finished step. Raises ImageError
-        (a ValueError), CdrError if it cannot be so small, ValueError or TypeError for arguments that make no sense.
+        image: a Pillow image, a uint8 array (H, W, 3) or (H, W), or a picture file: bytes, a path or an open file.
+        How much is stored: the first ``steps`` steps; at most ``size`` bytes, or ``bpp`` bits per pixel; as little as
+        gives ``psnr`` decibels over R, G and B (all steps of the model, with a UserWarning, if that is not enough);
+        ``lossless``, every pixel exactly; by default, all steps of the model. Alpha channel and metadata are kept
+        unless ``drop_alpha`` or ``strip`` says otherwise. The picture is turned as its EXIF orientation says, unless
+        ``keep_orientation`` leaves pixels and orientation as they are. on_step is called with the number of each
+        finished step. Raises ImageError (a ValueError), CdrError if it cannot be so small, OSError for a path that is
+        not there or cannot be read, ValueError or TypeError for arguments that make no sense.
         """
         if sum(budget is not None for budget in (steps, size, bpp, psnr)) + lossless > 1:
             raise ValueError("give only one of steps, size, bpp, psnr and lossless")
@@ -217,17 +217,18 @@ class Codec:
 
     # -- decompress ----------------------------------------------------------------------------------------
 
-    def decompress(self, data: Data, steps: int | None = None, fill: Fill = "retouch", seed: int = 0, *,
+    def decompress(self, data: Source, steps: int | None = None, fill: Fill = "retouch", seed: int = 0, *,
                    reduce: int = 1, allow_truncated: bool = False, on_step: Callable[[int], None] | None = None
                    ) -> Image.Image:
-        """The picture in a .cdr file (bytes or a path), a Pillow image of mode "RGB", "L", "RGBA" or "LA".
+        """The picture in a .cdr file, bytes, a path or an open file: a Pillow image of mode "RGB", "L", "RGBA" or "LA".
 
         steps: use only the first so many. fill: what stands in for what is not stored. "retouch" shows the
         likeliest picture; "mean" takes the steps on the mean of the prior, "sample" on a sample drawn with ``seed``
         (0 to 2**64 - 1); "none" leaves the canvas as it is. Of a whole file, all show the same. reduce: 2, 4
         or 8, for a picture so many times smaller on each side (rounded up), sooner, without the steps that are finer
         than it can show. allow_truncated: decode the whole steps of a file that ends early. ICC profile, EXIF and XMP
-        go to the image's ``info``. Raises CdrError (a ValueError) for a file that cannot be decoded as asked.
+        go to the image's ``info``. Raises CdrError (a ValueError) for a file that cannot be decoded as asked, OSError
+        for a path that is not there or cannot be read, TypeError for what is no file.
         """
         if fill not in FILLS:
             raise ValueError(f"fill must be one of {FILLS}, not {fill!r}")
@@ -243,20 +244,21 @@ class Codec:
         image = _assemble(contents.header, contents.chunks, pixels)
         return image.reduce(reduce) if reduce > 1 else image
 
-    def progressive(self, data: Data | IO[bytes] | Iterable[bytes], *, allow_truncated: bool = False
+    def progressive(self, data: Source | Iterable[bytes], *, allow_truncated: bool = False
                     ) -> Iterator[Image.Image]:
         """The picture after each stored step, as ``decompress`` gives it with that many steps; last, with what
         may be stored of one more step. Each step is decoded once.
 
         data: bytes or a path; or an open file, or pieces of one, and then a picture comes as soon as its step has
         arrived. Raises CdrError as ``decompress`` does: before the first picture for bytes or a path, else where
-        the damage is met.
+        the damage is met; BlockingIOError for an open file that does not wait for its bytes.
         """
         if isinstance(data, (bytes, bytearray, memoryview, str, PathLike)):
             contents = self._read(data, None, allow_truncated)
             return self._show(contents.header, contents.chunks, contents.segments)
-        incoming = bitstream.Incoming(bitstream.pieces(cast(IO[bytes], data)) if hasattr(data, "read") else data)
-        self._check(incoming.header)
+        in_pieces = isinstance(data, Iterable) and not hasattr(data, "read")
+        arriving = map(checked, data) if in_pieces else pieces(cast(Source, data))
+        incoming = bitstream.Incoming(arriving, self._check)
         segments = incoming.segments()
         return self._show(incoming.header, incoming.chunks, _until_damage(segments) if allow_truncated else segments)
 
@@ -272,10 +274,8 @@ class Codec:
         finest = min(reduce * min(quantisers), quantisers[0])
         return max(number for number, quantiser in enumerate(quantisers, 1) if quantiser >= finest)
 
-    def _read(self, data: Data, steps: int | None, allow_truncated: bool) -> Contents:
-        if isinstance(data, (str, PathLike)):
-            data = Path(data).read_bytes()
-        data = bytes(memoryview(data))  # refuses what is neither
+    def _read(self, data: Source, steps: int | None, allow_truncated: bool) -> Contents:
+        data = content(data)
         self._check(bitstream.parse_header(data))
         return bitstream.read(data, steps=steps, allow_truncated=allow_truncated)
 

@@ -21,15 +21,18 @@ def seal(data: bytes) -> bytes:
         header = bitstream.parse_header(bytes(sealed))
     except CdrError:
         return bytes(sealed)
-    chain = header.pack()[1]
-    for number in range(header.chunks + header.steps + header.cut):
+    chain = header.chain()
+    for number in range(header.chunks + header.segments):
         start, offset = offset, offset + constants.CHUNK_NAME_BYTES * (number < header.chunks)
-        parsed = bitstream._parse_length(sealed, offset)
+        try:
+            parsed = bitstream.parse_length(sealed, offset, header.largest)
+        except OverflowError:
+            return bytes(sealed)
         if parsed is None or sum(parsed) + constants.CHECKSUM_BYTES > len(sealed):
             return bytes(sealed)
         offset = sum(parsed)
         chain = zlib.crc32(sealed[start:offset], chain)
         after = offset + constants.CHECKSUM_BYTES
-        sealed[offset:after] = bitstream._checksum(chain)
+        sealed[offset:after] = bitstream.checksum(chain)
         offset = after
     return bytes(sealed[:offset])

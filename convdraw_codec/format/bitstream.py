@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import operator
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from os import PathLike
 from typing import IO
 
 from ..errors import CdrError, TruncatedError
@@ -25,8 +24,14 @@ from .constants import (
     VERSION,
 )
 from .rotation import Colours
+from .source import Source, content, pieces
 
-READ_BYTES = 2**16
+_FIELDS = struct.Struct(f"<4sB{FINGERPRINT_BYTES}sBHHBB3B3bBB")
+_CRC = struct.Struct("<I")
+HEADER_BYTES = _FIELDS.size + _CRC.size
+_FIXED_BYTES = _FIELDS.size - 2  # what no cut changes
+LENGTH_BYTES = 5  # at most
+METADATA_BYTES, PIXEL_BYTES = 2**24, 16  # that a chunk or segment may have, and as many more for each pixel
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,9 @@ class Header:
     """What a file says before its chunks and segments.
 
     width, height: pixels. mode: of the picture, as Pillow calls it. steps: stored whole; total_steps: of the
-    model, not counting residual steps, which may follow them. cut: whether a part of one more step follows. model: the
-    fingerprint of the decoder, 16 hexadecimal digits. chunks: how many. colours: those in which the picture is coded.
+    model, not counting residual steps, which may follow them. cut: whether a part of one more step follows. webp:
+    whether the whole picture follows, as lossless WebP. model: the fingerprint of the decoder, 16 hexadecimal digits.
+    chunks: how many. colours: those in which the picture is coded.
     """
 
     width: int
@@ -45,30 +51,51 @@ class Header:
     total_steps: int
     model: str
     cut: bool = False
+    webp: bool = False
     chunks: int = 0
     colours: Colours = field(default_factory=Colours)
 
     @property
     def lossless(self) -> bool:
         """Whether every pixel is exact."""
-        return self.steps == self.total_steps + RESIDUAL_STEPS
+        return self.webp or self.steps == self.total_steps + RESIDUAL_STEPS
 
-    def pack(self) -> tuple[bytes, int]:
-        """The header's bytes, and the checksum with which the chain over chunks and segments starts."""
-        fixed = (MAGIC + bytes([VERSION]) + bytes.fromhex(self.model) + bytes([MODES.index(self.mode)])
-                 + struct.pack("<HHBB3B3b", self.width, self.height, self.total_steps, self.chunks, *self.colours.mean,
-                               *self.colours.turn))
-        body = fixed + bytes([self.steps, self.cut])
-        return body + struct.pack("<I", zlib.crc32(body)), zlib.crc32(fixed)
+    @property
+    def grey(self) -> bool:
+        """Whether the picture has no colour."""
+        return self.mode[0] == "L"
 
+    @property
+    def segments(self) -> int:
+        """How many there are, whole or in part."""
+        return self.steps + self.cut + self.webp
 
-HEADER_BYTES = len(Header(1, 1, "L", 1, 1, "00" * FINGERPRINT_BYTES).pack()[0])
+    @property
+    def largest(self) -> int:
+        """Bytes that a chunk or segment may have."""
+        return METADATA_BYTES + PIXEL_BYTES * self.width * self.height
+
+    def bytes_at(self, bpp: float) -> int:
+        """How many bytes ``bpp`` bits per pixel are, rounded down."""
+        return int(bpp * self.width * self.height / 8)
+
+    def pack(self) -> bytes:
+        """The header as it is stored."""
+        fields = _FIELDS.pack(MAGIC, VERSION, bytes.fromhex(self.model), MODES.index(self.mode), self.width,
+                              self.height, self.total_steps, self.chunks, *self.colours.mean, *self.colours.turn,
+                              self.steps, self.cut + 2 * self.webp)
+        return fields + _CRC.pack(zlib.crc32(fields))
+
+    def chain(self) -> int:
+        """The checksum with which that of chunks and segments starts."""
+        return zlib.crc32(self.pack()[:_FIXED_BYTES])
 
 
 @dataclass(frozen=True)
 class Contents:
     """A whole file. chunks: by their names of four characters. segments: the payload of each step, in order; if
-    ``header.cut``, the last one is only the beginning of a step's payload."""
+    ``header.cut``, the last one is only the beginning of a step's payload; if ``header.webp``, the last one is the
+    picture itself."""
 
     header: Header
     segments: list[bytes]
@@ -79,11 +106,16 @@ class Contents:
         segments = [*self.segments, segment]
         return replace(self, header=replace(self.header, steps=len(segments)), segments=segments)
 
+    def with_webp(self, stream: bytes) -> Contents:
+        """With the picture itself after the steps, a VP8L stream."""
+        return replace(self, header=replace(self.header, webp=True), segments=[*self.segments, stream])
+
     def first(self, steps: int) -> Contents:
         """Without what is stored beyond so many steps."""
         if steps > self.header.steps:
             return self
-        return replace(self, header=replace(self.header, steps=steps, cut=False), segments=self.segments[:steps])
+        header = replace(self.header, steps=steps, cut=False, webp=False)
+        return replace(self, header=header, segments=self.segments[:steps])
 
 
 def parse_header(data: bytes) -> Header:
@@ -96,17 +128,17 @@ def parse_header(data: bytes) -> Header:
         raise TruncatedError("it ends inside its header, so nothing can be decoded", 0)
     if data[len(MAGIC)] != VERSION:
         raise CdrError(f"it has format version {data[len(MAGIC)]}, and this program reads version {VERSION}")
-    body, (checksum,) = data[:HEADER_BYTES - 4], struct.unpack_from("<I", data, HEADER_BYTES - 4)
-    if zlib.crc32(body) != checksum:
+    if _CRC.unpack_from(data, _FIELDS.size)[0] != zlib.crc32(data[:_FIELDS.size]):
         raise CdrError("its header is damaged (checksum mismatch)")
-    mode = body[5 + FINGERPRINT_BYTES]
-    width, height, total, chunks, red, green, blue, *turn, steps, cut = struct.unpack_from(
-        "<HHBB3B3bBB", body, 6 + FINGERPRINT_BYTES)
-    if mode >= len(MODES) or not width or not height or cut > 1 or not total or (
-            not 1 <= steps + cut <= total + RESIDUAL_STEPS):
+    (_, _, model, mode, width, height, total, chunks, red, green, blue, x, y, z, steps,
+     follows) = _FIELDS.unpack_from(data)
+    if mode >= len(MODES) or not width or not height or not total or follows > 2:
         raise CdrError("its header makes no sense")
-    return Header(width, height, MODES[mode], steps, total, body[5:5 + FINGERPRINT_BYTES].hex(), bool(cut), chunks,
-                  Colours((red, green, blue), (turn[0], turn[1], turn[2])))
+    header = Header(width, height, MODES[mode], steps, total, model.hex(), follows == 1, follows == 2, chunks,
+                    Colours((red, green, blue), (x, y, z)))
+    if not 1 <= header.segments <= total + RESIDUAL_STEPS or (header.webp and steps and header.mode.endswith("A")):
+        raise CdrError("its header makes no sense")
+    return header
 
 
 def _pack_length(length: int) -> bytes:
@@ -118,20 +150,22 @@ def _pack_length(length: int) -> bytes:
     return bytes([*result, length])
 
 
-def _parse_length(data: bytes | bytearray, offset: int) -> tuple[int, int] | None:
-    """(length, offset behind it), or None if the data ends first or the length takes more than five bytes."""
+def parse_length(data: bytes | bytearray, offset: int, largest: int) -> tuple[int, int] | None:
+    """(length, offset behind it), or None if the data ends first. Raises OverflowError for one above ``largest``."""
     length = 0
-    for shift in range(0, 35, 7):
-        if offset >= len(data):
+    for place, byte in enumerate(data[offset:offset + LENGTH_BYTES]):
+        length |= (byte & 0x7F) << 7 * place
+        if length > largest:
+            break
+        if byte < 0x80:
+            return length, offset + place + 1
+    else:
+        if len(data) < offset + LENGTH_BYTES:
             return None
-        length |= (data[offset] & 0x7F) << shift
-        offset += 1
-        if data[offset - 1] < 0x80:
-            return length, offset
-    return None
+    raise OverflowError("nothing in it is so long")
 
 
-def _checksum(chain: int) -> bytes:
+def checksum(chain: int) -> bytes:
     """What of a running CRC-32 is stored."""
     return chain.to_bytes(4, "little")[:CHECKSUM_BYTES]
 
@@ -140,15 +174,18 @@ def _pack_part(name: bytes, payload: bytes, chain: int) -> tuple[bytes, int]:
     """A chunk, or a segment, which has no name: its bytes, and the running checksum after it."""
     part = name + _pack_length(len(payload)) + payload
     chain = zlib.crc32(part, chain)
-    return part + _checksum(chain), chain
+    return part + checksum(chain), chain
 
 
 def write(contents: Contents) -> bytes:
-    """A whole file. The header's count of chunks follows from the chunks."""
-    head, chain = replace(contents.header, chunks=len(contents.chunks)).pack()
-    parts = [head]
+    """A whole file. The header's count of chunks follows from the chunks. Raises CdrError for one that is too large."""
+    header = replace(contents.header, chunks=len(contents.chunks))
+    parts, chain = [header.pack()], header.chain()
     named: Iterable[tuple[bytes, bytes]] = ((name.encode("ascii"), data) for name, data in contents.chunks.items())
     for name, payload in [*named, *((b"", segment) for segment in contents.segments)]:
+        if len(payload) > header.largest:
+            raise CdrError(f"its {name.decode().strip() or 'step'} takes {len(payload):,} bytes, and "
+                           f"{header.largest:,} are the most")
         part, chain = _pack_part(name, payload, chain)
         parts.append(part)
     return b"".join(parts)
@@ -158,52 +195,62 @@ class _Reader:
     """Walks over the parts behind the header, each checked. ``more`` adds to the end of the data, if it can."""
 
     def __init__(self, data: bytes | bytearray, header: Header, more: Callable[[], bool] = lambda: False):
-        self.data, self.offset, self.chain, self.more = data, HEADER_BYTES, header.pack()[1], more
+        self.data, self.header, self.more = data, header, more
+        self.offset, self.chain = HEADER_BYTES, header.chain()
 
-    def part(self, name_bytes: int) -> tuple[bytes, bytes] | str:
-        """Name and payload of the next part, or what is wrong with it."""
-        parsed = _parse_length(self.data, self.offset + name_bytes)
-        while parsed is None or parsed[1] + parsed[0] + CHECKSUM_BYTES > len(self.data):
-            if not self.more():
-                return "it ends inside"
-            parsed = _parse_length(self.data, self.offset + name_bytes)
-        length, start = parsed
-        with memoryview(self.data) as view:
-            chain = zlib.crc32(view[self.offset:start + length], self.chain)
-        end = start + length + CHECKSUM_BYTES
-        if self.data[start + length:end] != _checksum(chain):
-            return "it is damaged (checksum mismatch) in"
-        name = bytes(self.data[self.offset:self.offset + name_bytes])
-        self.offset, self.chain = end, chain
-        return name, bytes(self.data[start:start + length])
-
-    def chunks(self, count: int) -> dict[str, bytes]:
+    def chunks(self) -> dict[str, bytes]:
         """The chunks, by name. Raises CdrError."""
         chunks: dict[str, bytes] = {}
-        for number in range(1, count + 1):
-            part = self.part(CHUNK_NAME_BYTES)
-            if isinstance(part, str):
-                raise TruncatedError(f"{part} chunk {number} of {count}, so nothing can be decoded", 0)
-            name = part[0].decode("latin-1")
+        for number in range(1, self.header.chunks + 1):
+            code, payload = self._part(CHUNK_NAME_BYTES, f"chunk {number} of {self.header.chunks}", 0)
+            name = code.decode("latin-1")
             if not name.isascii() or not name.isprintable() or name in chunks:
                 raise CdrError("its chunks make no sense")
-            chunks[name] = part[1]
+            chunks[name] = payload
         return chunks
+
+    def segments(self, count: int) -> Iterator[bytes]:
+        """The payloads of the first so many, whole or in part. Raises TruncatedError where they end or are damaged."""
+        for number in range(count):
+            picture = number == self.header.steps and self.header.webp
+            name = "its lossless picture" if picture else f"step {number + 1} of {self.header.steps + self.header.cut}"
+            yield self._part(0, name, number)[1]
+
+    def _part(self, name_bytes: int, what: str, steps: int) -> tuple[bytes, bytes]:
+        """Name and payload of the next part. Raises TruncatedError, with what it is, and how many steps precede it."""
+        nothing = "" if steps else ", so nothing can be decoded"
+        try:
+            while (found := parse_length(self.data, self.offset + name_bytes, self.header.largest)) is None or (
+                    sum(found) + CHECKSUM_BYTES > len(self.data)):
+                if not self.more():
+                    raise TruncatedError(f"it ends inside {what}{nothing}", steps)
+        except OverflowError as error:
+            raise TruncatedError(f"it is damaged ({error}) in {what}{nothing}", steps) from error
+        length, start = found
+        name, end = bytes(self.data[self.offset:self.offset + name_bytes]), start + length + CHECKSUM_BYTES
+        with memoryview(self.data) as view:
+            chain = zlib.crc32(view[self.offset:start + length], self.chain)
+        if self.data[start + length:end] != checksum(chain):
+            raise TruncatedError(f"it is damaged (checksum mismatch) in {what}{nothing}", steps)
+        self.offset, self.chain = end, chain
+        return name, bytes(self.data[start:start + length])
 
 
 class Incoming:
     """A file that arrives piece by piece: header and chunks first, then each segment as soon as it is whole.
 
-    pieces: bytes in any portions. Raises CdrError, here if the file ends inside its header or chunks.
+    pieces: bytes in any portions. check: is called with the header before anything behind it is read, and may refuse
+    it. Raises CdrError, here if the file ends inside its header or chunks.
     """
 
-    def __init__(self, pieces: Iterable[bytes]):
+    def __init__(self, pieces: Iterable[bytes], check: Callable[[Header], None] = lambda header: None):
         self._pieces, self._data = iter(pieces), bytearray()
         while len(self._data) < HEADER_BYTES and self._more():
             pass
         self.header = parse_header(bytes(self._data[:HEADER_BYTES]))
+        check(self.header)
         self._reader = _Reader(self._data, self.header, self._more)
-        self.chunks = self._reader.chunks(self.header.chunks)
+        self.chunks = self._reader.chunks()
 
     def _more(self) -> bool:
         """Take another piece; whether there was one."""
@@ -213,12 +260,7 @@ class Incoming:
 
     def segments(self) -> Iterator[bytes]:
         """The payloads. Raises TruncatedError where the file ends or is damaged."""
-        count = self.header.steps + self.header.cut
-        for number in range(1, count + 1):
-            part = self._reader.part(0)
-            if isinstance(part, str):
-                raise TruncatedError(f"{part} step {number} of {count}", number - 1)
-            yield part[1]
+        yield from self._reader.segments(self.header.segments)
         while self._reader.offset == len(self._data):
             if not self._more():
                 return
@@ -235,70 +277,65 @@ def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None
     steps = None if steps is None else operator.index(steps)
     if steps is not None and not 1 <= steps <= header.steps:
         raise CdrError(f"it stores {header.steps} whole steps, so {steps} cannot be taken from it")
-    reader = _Reader(data, header)
-    chunks = reader.chunks(header.chunks)
-    cut = header.cut and steps is None
-    wanted = (header.steps if steps is None else steps) + cut
-    segments: list[bytes] = []
-    problem = ""
-    while len(segments) < wanted and not problem:
-        part = reader.part(0)
-        if isinstance(part, str):
-            problem = f"{part} step {len(segments) + 1} of {header.steps + header.cut}"
-        else:
-            segments.append(part[1])
-    if not problem and wanted == header.steps + header.cut and reader.offset != len(data):
-        problem = f"{len(data) - reader.offset} bytes follow its last step"
-    if problem:
-        cut = cut and len(segments) == wanted
-        if not segments:
-            raise TruncatedError(f"{problem}, so nothing can be decoded", 0)
-        if not allow_truncated:
-            raise TruncatedError(problem, len(segments) - cut)
-    return Contents(replace(header, steps=len(segments) - cut, cut=cut), segments, chunks)
+    reader, segments = _Reader(data, header), list[bytes]()
+    chunks, wanted = reader.chunks(), header.segments if steps is None else steps
+    try:
+        for segment in reader.segments(wanted):
+            segments.append(segment)
+        if wanted == header.segments and (behind := len(data) - reader.offset):
+            raise TruncatedError(f"{behind} bytes follow its last step", header.steps)
+    except TruncatedError:
+        if not allow_truncated or not segments:
+            raise
+    contents = Contents(header, segments, chunks)
+    return contents if len(segments) == header.segments else contents.first(len(segments))
 
 
-def inspect(data: bytes | str | PathLike[str]) -> Header:
-    """The header of a .cdr file, bytes or a path; nothing behind it is read. Raises CdrError, OSError."""
-    if isinstance(data, (str, PathLike)):
-        with open(data, "rb") as file:
-            data = file.read(HEADER_BYTES)
-    return parse_header(data)
+def inspect(data: Source) -> Header:
+    """The header of a .cdr file: bytes, a path or an open file, of which no more is read.
+
+    Raises CdrError; OSError for a path that is not there or cannot be read; TypeError for anything else.
+    """
+    head = b""
+    for piece in pieces(data, HEADER_BYTES):
+        head += piece
+        if len(head) >= HEADER_BYTES:
+            break
+    return parse_header(head[:HEADER_BYTES])
 
 
 def read_head(file: IO[bytes]) -> tuple[Header, dict[str, bytes]]:
     """Header and chunks from the beginning of an open file; its segments are not read. Raises CdrError, OSError."""
-    incoming = Incoming(itertools.chain([file.read(HEADER_BYTES)], pieces(file)))
+    incoming = Incoming(pieces(file))
     return incoming.header, incoming.chunks
 
 
-def pieces(file: IO[bytes]) -> Iterator[bytes]:
-    """What an open file or pipe gives, as it comes."""
-    read = getattr(file, "read1", file.read)
-    return iter(lambda: read(READ_BYTES), b"")
+def truncate(data: Source, steps: int | None = None, *, size: int | None = None, bpp: float | None = None) -> bytes:
+    """The same picture in fewer bytes: with only the first ``steps`` steps, in at most ``size`` bytes, or in at most
+    ``bpp`` bits per pixel.
 
-
-def truncate(data: bytes | str | PathLike[str], steps: int | None = None, *, size: int | None = None) -> bytes:
-    """The same picture in fewer bytes: with only the first ``steps`` steps, or in at most ``size`` bytes.
-
-    data: bytes or a path. With ``steps``, it is what ``compress`` with that many would write. A ``size`` may cut the
-    last step short. Raises CdrError if the file is damaged, stores fewer steps, or cannot become so small.
+    data: bytes, a path or an open file. With ``steps``, it is what ``compress`` with that many would write. A size may
+    cut the last step short. A picture that is stored as lossless WebP is kept whole or left out, so only the steps
+    before it remain. Raises CdrError if the file is damaged, stores fewer steps, or cannot become so small; OSError for
+    a path that is not there or cannot be read; TypeError for what is no file.
     """
-    if (steps is None) == (size is None):
-        raise ValueError("give either steps or size")
-    if isinstance(data, (str, PathLike)):
-        with open(data, "rb") as file:
-            data = file.read()
-    contents = read(data, steps=steps)
+    if sum(budget is not None for budget in (steps, size, bpp)) != 1:
+        raise ValueError("give one of steps, size and bpp")
+    if not all(0 <= budget < math.inf for budget in (size, bpp) if budget is not None):
+        raise ValueError("size and bpp are numbers from 0 on")
+    contents = read(content(data), steps=steps)
+    if bpp is not None:
+        size = contents.header.bytes_at(bpp)
     return write(contents if size is None else _cut(contents, size))
 
 
 def _cut(contents: Contents, size: int) -> Contents:
     """The longest beginning of the steps with which the file has at most ``size`` bytes."""
-    room = size - len(write(replace(contents, segments=[])))
-    segments: list[bytes] = []
-    cut = False
-    for segment in contents.segments:
+    if (whole := len(write(contents))) <= size:
+        return contents
+    empty = len(write(replace(contents, segments=[])))
+    room, segments, cut = size - empty, list[bytes](), False
+    for segment in contents.segments[:contents.header.steps + contents.header.cut]:
         needed = len(_pack_part(b"", segment, 0)[0])
         if needed <= room:
             segments.append(segment)
@@ -311,9 +348,8 @@ def _cut(contents: Contents, size: int) -> Contents:
             segments.append(segment[:length])
             cut = True
         break
-    else:
-        cut = contents.header.cut
     if not segments:
-        raise CdrError(f"it cannot be cut to {size:,} bytes: {size - room + CHECKSUM_BYTES + 2:,} are the least")
-    header = replace(contents.header, steps=len(segments) - cut, cut=cut)
+        least = empty + CHECKSUM_BYTES + 2 if contents.header.segments > contents.header.webp else whole
+        raise CdrError(f"it cannot be cut to {size:,} bytes: {least:,} are the least")
+    header = replace(contents.header, steps=len(segments) - cut, cut=cut, webp=False)
     return replace(contents, header=header, segments=segments)

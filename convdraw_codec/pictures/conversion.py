@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import BinaryIO, TypeAlias
+from typing import IO, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -18,8 +18,9 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE
 
 from ..errors import CdrError, ImageError
 from ..format.constants import LARGEST_SIDE, MAGIC
+from ..format.source import Source
 
-ImageLike: TypeAlias = "Picture | Image.Image | np.ndarray | str | PathLike[str]"
+ImageLike: TypeAlias = "Picture | Image.Image | np.ndarray | Source"
 
 # What each Pillow mode becomes, without its alpha channel.
 _GREY = ("L", "1", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
@@ -95,7 +96,7 @@ def _decode_alpha(data: bytes, size: tuple[int, int]) -> Image.Image:
 
 
 def open_picture(image: ImageLike, keep_orientation: bool = False) -> Picture:
-    """A picture from a Pillow image, an array, a path, or what is one already.
+    """A picture from a Pillow image, an array, a picture file (bytes, a path or an open file), or what is one already.
 
     Arrays are uint8, (H, W, 3) or (H, W). The picture is turned as its EXIF orientation says, which then is gone,
     unless ``keep_orientation``. A UserWarning says what a conversion loses. Raises ImageError for what is no picture,
@@ -111,12 +112,15 @@ def open_picture(image: ImageLike, keep_orientation: bool = False) -> Picture:
         return _checked(Picture(Image.fromarray(np.ascontiguousarray(image))))
     if isinstance(image, Image.Image):
         return _checked(_convert(image, keep_orientation))
-    if not isinstance(image, (str, PathLike)):
-        raise TypeError(f"a picture is a Pillow image, a uint8 array or a path, not {type(image).__name__}")
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        image = io.BytesIO(image)
+    if not (isinstance(image, (str, PathLike)) or hasattr(image, "read")):
+        raise TypeError("a picture is a Pillow image, a uint8 array or a file (bytes, a path or an open file), "
+                        f"not {type(image).__name__}")
     return read_picture(image, keep_orientation)
 
 
-def read_picture(source: str | PathLike[str] | BinaryIO, keep_orientation: bool = False) -> Picture:
+def read_picture(source: str | PathLike[str] | IO[bytes], keep_orientation: bool = False) -> Picture:
     """A picture from a path or an open file; the rest as ``open_picture``."""
     try:
         with Image.open(source) as opened:
@@ -139,7 +143,7 @@ def read_picture(source: str | PathLike[str] | BinaryIO, keep_orientation: bool 
         raise ImageError(f"its picture is damaged ({error})") from error
 
 
-def _beginning(source: str | PathLike[str] | BinaryIO) -> bytes:
+def _beginning(source: str | PathLike[str] | IO[bytes]) -> bytes:
     if isinstance(source, (str, PathLike)):
         with open(source, "rb") as file:
             return file.read(len(MAGIC))

@@ -1,6 +1,5 @@
 """Crafted and wrong .cdr files: decoded or refused, and nothing is allocated for what they claim."""
 
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +17,7 @@ from ..conftest import synthetic, with_alpha
 
 def test_arguments_of_decompress_that_make_no_sense(tiny):
     data = tiny.compress(synthetic(6, 9))
-    for arguments, error in (((data, 2.5), TypeError), ((5,), TypeError), ((io.BytesIO(data),), TypeError),
+    for arguments, error in (((data, 2.5), TypeError), ((5,), TypeError),
                              ((data, 3, "sample", 2**64), ValueError), ((data, 3, "sample", -1), ValueError)):
         with pytest.raises(error):
             tiny.decompress(*arguments)

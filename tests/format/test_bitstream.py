@@ -1,8 +1,10 @@
 """The container: round trips, truncation, damage."""
 
 import itertools
+import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -167,3 +169,108 @@ def test_the_container_needs_no_torch():
                "from convdraw_codec.format import bitstream; import convdraw_codec.cli.commands; "
                "sys.exit(bool({'torch', 'numpy', 'PIL'} & set(sys.modules)))")
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def endless(start: bytes, taken: list[int]) -> Iterator[bytes]:
+    """A stream that never ends; how many pieces were taken is left in ``taken``."""
+    yield start
+    for number in itertools.count():
+        taken.append(number)
+        yield bytes(2**16)
+
+
+@pytest.mark.parametrize("length", [b"\xff" * 6, b"\xff\xff\xff\xff\x7f", b"\xff\xff\xff\x7f", b"\x80" * 6])
+@pytest.mark.parametrize("chunk", [False, True])
+def test_lengths_that_are_too_long_or_too_large_are_refused_at_once(length: bytes, chunk: bool) -> None:
+    header = replace(Header(40, 30, "RGB", 2, 9, "0123456789abcdef"), chunks=int(chunk))
+    data, taken = header.pack() + (b"XMP " if chunk else b"") + length, list[int]()
+    with pytest.raises(TruncatedError, match="nothing in it is so long") as caught:
+        list(Incoming(endless(data, taken)).segments())
+    assert caught.value.steps == 0
+    assert len(taken) <= 1
+    with pytest.raises(TruncatedError, match="nothing in it is so long"):
+        read(data)
+
+
+def test_the_largest_part_depends_on_the_picture() -> None:
+    small, large = (Header(side, side, "RGB", 1, 9, "00" * 8) for side in (1, 4000))
+    length = b"\x80\x80\x80\x40"  # 2^27
+    with pytest.raises(TruncatedError, match="so long"):
+        read(small.pack() + length)
+    with pytest.raises(TruncatedError, match="it ends inside step 1"):
+        read(large.pack() + length)
+
+
+def test_what_would_be_refused_is_not_written() -> None:
+    header = Header(1, 1, "RGB", 1, 9, "00" * 8)
+    with pytest.raises(CdrError, match="XMP takes 16,777,233 bytes, and 16,777,232 are the most"):
+        write(Contents(header, [b""], {"XMP ": bytes(header.largest + 1)}))
+    assert read(write(Contents(header, [b""], {"XMP ": bytes(header.largest)}))).segments == [b""]
+
+
+def test_a_header_may_be_refused_before_what_follows_is_read() -> None:
+    def refuse(header: Header) -> None:
+        raise CdrError(f"{header.width} pixels")
+
+    taken: list[int] = []
+    with pytest.raises(CdrError, match="40 pixels"):
+        Incoming(endless(SAMPLE[:HEADER_BYTES], taken), refuse)
+    assert not taken
+
+
+def test_truncating_to_bits_per_pixel() -> None:
+    assert truncate(SAMPLE, bpp=1) == truncate(SAMPLE, size=150)
+    for wrong in ({}, {"bpp": 1, "size": 5}, {"bpp": -1}, {"bpp": math.nan}, {"size": math.inf}):
+        with pytest.raises(ValueError, match=r"give one of|numbers from 0 on"):
+            truncate(SAMPLE, **wrong)  # type: ignore[arg-type]
+
+
+def webp_file(steps: int, stream: bytes = b"stream" * 30, mode: str = "RGB") -> bytes:
+    """The picture itself behind so many steps."""
+    contents = Contents(Header(40, 30, mode, 0, 9, "0123456789abcdef"), [b"one", b"two"][:steps], {"EXIF": b"e"})
+    return write(replace(contents, header=replace(contents.header, steps=steps)).with_webp(stream))
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_picture_stored_as_webp_is_kept_whole_or_left_out(steps: int) -> None:
+    data = webp_file(steps)
+    contents = read(data)
+    assert (contents.header.steps, contents.header.webp, contents.header.lossless) == (steps, True, True)
+    assert contents.segments[-1] == b"stream" * 30
+    assert list(Incoming([data]).segments()) == contents.segments
+    assert truncate(data, size=len(data)) == data
+    if not steps:
+        with pytest.raises(CdrError, match=f"{len(data)} are the least"):
+            truncate(data, size=len(data) - 1)
+        with pytest.raises(CdrError, match="stores 0 whole steps"):
+            truncate(data, 1)
+        return
+    cut = read(truncate(data, size=len(data) - 1))
+    assert (cut.segments, cut.header.webp, cut.header.lossless) == ([b"one", b"two"], False, False)
+    assert truncate(data, 2) == write(cut)
+    assert read(truncate(data, 1)).segments == [b"one"]
+    with_part = read(truncate(data, size=len(truncate(data, 2)) - 1))
+    assert (with_part.header.cut, with_part.segments) == (True, [b"one", b"tw"])
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_damaged_webp_stream_leaves_the_steps_before_it(steps: int) -> None:
+    damaged = webp_file(steps)[:-9]
+    for attempt in (lambda: read(damaged), lambda: list(Incoming([damaged]).segments())):
+        with pytest.raises(TruncatedError, match="ends inside its lossless picture") as caught:
+            attempt()
+        assert caught.value.steps == steps
+    if steps:
+        assert write(read(damaged, allow_truncated=True)) == truncate(webp_file(steps), steps)
+    else:
+        with pytest.raises(TruncatedError, match="nothing can be decoded"):
+            read(damaged, allow_truncated=True)
+
+
+@pytest.mark.parametrize(("position", "value"), [(27, 3), (13, 2)])
+def test_headers_of_webp_files_that_make_no_sense(position: int, value: int) -> None:
+    """An unknown byte there; steps of a picture with alpha."""
+    wrong = bytearray(webp_file(2))
+    wrong[position] = value
+    with pytest.raises(CdrError, match="makes no sense"):
+        read(seal(bytes(wrong)))

@@ -1,6 +1,11 @@
 """What can go wrong with a user's files. Every message is one sentence, or the end of one that names the file."""
 
 
+def counted(number: int, noun: str) -> str:
+    """As in "1 byte" and "1,200 bytes"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 class CdrawError(ValueError):
     """Base of all errors of this package."""
 

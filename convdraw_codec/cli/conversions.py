@@ -12,10 +12,10 @@ from typing import TypeAlias
 import click
 
 from ..atomic_write import STANDARD
-from ..errors import CdrawError
+from ..errors import CdrawError, counted
 from . import many_files
 from .console import QUIET, Chatter, Failure, failing, name_of
-from .files import Place, choose_output, identity, place
+from .files import Place, check_input, choose_output, identity, place
 from .picture_output import picture_suffixes
 from .reports import Done, summary_line
 
@@ -48,12 +48,20 @@ class Files:
     def target(self, suffix: str) -> Place:
         """The output for a single input."""
         output = None if self.output is None else place(self.output)
+        source = self.inputs[0]
+        check_input(source)
         if suffix == ".cdr" and isinstance(output, Path) and output.suffix.lower() in picture_suffixes():
             raise click.UsageError(f"--output: {output} would hold no picture; use {output.with_suffix(suffix)}.")
-        return choose_output(self.inputs[0], output, suffix, self.force)
+        return choose_output(source, output, suffix, self.force)
 
     def plan(self, suffix: str, accepted: set[str]) -> list[many_files.Task]:
         """The tasks, with folders for their results made. Wrong plans are wrong usage."""
+        last = Path(self.inputs[-1])
+        results = {suffix} if suffix == ".cdr" else picture_suffixes()
+        if last.exists():
+            results -= accepted
+        if self.output is None and len(self.inputs) > 1 and last.suffix.lower() in results:
+            raise click.UsageError(f"{last} is taken for an input; to write it, use -o {last}.")
         if STANDARD in self.inputs or self.output == STANDARD:
             raise click.UsageError("standard input and output take one file.")
         folder = None if self.output is None else Path(self.output)
@@ -106,9 +114,9 @@ def convert_many(action: str, files: Files, suffix: str, accepted: set[str], wor
         chatter.say(summary_line(str(task.target), done))
     if len(table) > 1:
         total = Done(*(sum(getattr(done, name) for _, done in table) for name in ("coded", "picture", "pixels")))
-        chatter.say(summary_line(f"{len(table)} files", total))
+        chatter.say(summary_line(counted(len(table), "file"), total))
     if len(started) < len(tasks):
-        chatter.say(f"{len(tasks) - len(started)} files were there already")
+        chatter.say(f"there already: {counted(len(tasks) - len(started), 'file')}")
     for done in failed:
         click.echo(f"cdraw: error: {done.failure}", err=True)
     if failed:

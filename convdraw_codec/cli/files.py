@@ -36,6 +36,13 @@ def identity(name: Place, stream: int) -> tuple[int, int] | None:
     return None
 
 
+def check_input(source: Place) -> None:
+    """Fail where there is no such file, before anything is said of the output."""
+    if source != STANDARD:
+        with failing("read", source):
+            os.stat(source)
+
+
 def read_input(source: Place, chatter: Chatter = QUIET) -> bytes:
     """All of a file, or of standard input."""
     return standard_input(chatter).read() if source == STANDARD else Path(source).read_bytes()

@@ -16,11 +16,10 @@ INPUT = click.argument("input", metavar="INPUT", type=Source())
 INPUTS = click.argument("inputs", metavar="INPUT...", type=Source(), nargs=-1, required=True)
 OUTPUT = click.option("-o", "--output", metavar="OUTPUT", help="File to write; - is standard output.")
 FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")
-STEPS = click.IntRange(1, 255)
 MODEL = click.option("--model", type=click.Path(dir_okay=False), help="Model file in place of the bundled one.")
 THREADS = click.option("--threads", type=click.IntRange(1),
                        help="Processor threads. Default: OMP_NUM_THREADS, or all cores.")
-SIZE = click.option("--size", type=Bytes(), help="At most so many bytes: 20000, 20KB, 1.5MiB.")
+SIZE = click.option("--size", type=Bytes(), help="At most so many bytes: 20000, 20K (thousands), 20KiB, 1.5MiB.")
 BPP = click.option("--bpp", type=Amount(), help="At most so many bits per pixel.")
 SKIP_EXISTING = click.option("--skip-existing", is_flag=True, help="Of many files, leave out those that are done.")
 RECURSIVE = click.option("-r", "--recursive", is_flag=True,

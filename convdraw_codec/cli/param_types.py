@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from typing import Any
 
@@ -10,20 +11,21 @@ import click
 
 from .files import Place, place
 
-BYTE_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "KIB": 2**10, "MIB": 2**20}
+BYTE_UNITS = {"": 1, "K": 10**3, "M": 10**6, "KI": 2**10, "MI": 2**20}
 
 
 class Bytes(click.ParamType):
-    """A number of bytes, as 20000, 20KB (thousands) or 20KiB (1024)."""
+    """A number of bytes, as 20000, 2e4, 20K or 20KB (thousands), 20Ki or 20KiB (1024)."""
 
     name = "bytes"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """To a whole number of bytes."""
-        match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([A-Z]*)", str(value).strip().upper())
-        if not match or match[2] not in BYTE_UNITS or not float(match[1]):
-            self.fail(f"{value!r} is no size such as 20000, 20KB or 1.5MiB.", param, ctx)
-        return int(float(match[1]) * BYTE_UNITS[match[2]])
+        match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?(?:E[0-9])?)\s*([KM]?I?)B?", str(value).strip().upper())
+        size = int(float(match[1]) * BYTE_UNITS.get(match[2], 0)) if match else 0
+        if not size:
+            self.fail(f"{value!r} is no size such as 20000, 20K, 20KB or 1.5MiB.", param, ctx)
+        return size
 
 
 class Amount(click.ParamType):
@@ -64,4 +66,11 @@ class Source(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
         """To a path, or "-" as it is."""
+        if not os.path.lexists(value):
+            if not value:
+                self.fail("an input without a name.", param, ctx)
+            if "://" in value:
+                self.fail(f"{value} is an address, and no file: download it first.", param, ctx)
+            if value.startswith("~"):
+                self.fail(f"{value} is no file: the shell leaves a ~ in quotes as it is.", param, ctx)
         return place(value)

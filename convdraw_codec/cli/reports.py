@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import counted
 from ..format import bitstream, constants
 
 
@@ -31,14 +32,14 @@ def steps_of(header: bitstream.Header) -> str:
         return "lossless"
     more, residual = "+" if header.cut else "", header.steps - header.total_steps
     if residual < 0 or not (residual or more):
-        return f"{header.steps}{more} of {header.total_steps} steps"
-    return f"{header.total_steps} steps, {residual}{more} of {constants.RESIDUAL_STEPS} residual steps"
+        return f"{header.steps}{more} of {counted(header.total_steps, 'step')}"
+    return f"{counted(header.total_steps, 'step')}, {residual}{more} of {constants.RESIDUAL_STEPS} residual steps"
 
 
 def size_summary(data: bytes, header: bitstream.Header) -> str:
     """Bytes, bits per pixel and steps of a whole file."""
     rate = 8 * len(data) / (header.width * header.height)
-    return f"{len(data):,} bytes ({rate:.3f} bpp, {steps_of(header)})"
+    return f"{counted(len(data), 'byte')} ({rate:.3f} bpp, {steps_of(header)})"
 
 
 def step_sizes(data: bytes) -> str:

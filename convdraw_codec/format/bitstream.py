@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO
 
-from ..errors import CdrError, TruncatedError
+from ..errors import CdrError, TruncatedError, counted
 from .constants import (
     CHECKSUM_BYTES,
     CHUNK_NAME_BYTES,
@@ -264,7 +264,7 @@ class Incoming:
         while self._reader.offset == len(self._data):
             if not self._more():
                 return
-        raise TruncatedError("more bytes follow its last step", self.header.steps)
+        raise TruncatedError("it has more bytes behind its last step", self.header.steps)
 
 
 def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None) -> Contents:
@@ -276,14 +276,14 @@ def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None
     header = parse_header(data)
     steps = None if steps is None else operator.index(steps)
     if steps is not None and not 1 <= steps <= header.steps:
-        raise CdrError(f"it stores {header.steps} whole steps, so {steps} cannot be taken from it")
+        raise CdrError(f"it stores {counted(header.steps, 'whole step')}, so {steps} cannot be taken from it")
     reader, segments = _Reader(data, header), list[bytes]()
     chunks, wanted = reader.chunks(), header.segments if steps is None else steps
     try:
         for segment in reader.segments(wanted):
             segments.append(segment)
         if wanted == header.segments and (behind := len(data) - reader.offset):
-            raise TruncatedError(f"{behind} bytes follow its last step", header.steps)
+            raise TruncatedError(f"it has {counted(behind, 'byte')} behind its last step", header.steps)
     except TruncatedError:
         if not allow_truncated or not segments:
             raise

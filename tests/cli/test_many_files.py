@@ -140,7 +140,7 @@ def test_a_missing_input_is_named(folder):
 def test_a_second_run_has_nothing_left_to_do(folder, jobs):
     assert run("compress", "in", "-o", "out", "-r", "--steps", "1", *MODEL).exit_code == 0
     result = run("compress", "in", "-o", "out", "-r", "--skip-existing", "--jobs", jobs, *MODEL)
-    assert (result.exit_code, result.stderr) == (0, "5 files were there already\n")
+    assert (result.exit_code, result.stderr) == (0, "there already: 5 files\n")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -177,7 +177,7 @@ def test_what_is_there_is_refused_skipped_or_made_anew(folder):
     Path("out/c.cdr").unlink()
     skipped = run(*again, "--skip-existing")
     assert skipped.exit_code == 0
-    assert "1 files were there already" in skipped.stderr
+    assert "there already: 1 file\n" in skipped.stderr
     assert Path("out/a.cdr").read_bytes() == before
     assert run(*again, "--force").exit_code == 0
     assert Path("out/a.cdr").read_bytes() != before

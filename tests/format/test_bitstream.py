@@ -110,17 +110,17 @@ def test_every_cut_is_noticed_and_keeps_its_whole_steps():
 def test_what_follows_a_part_of_a_step_does_not_count_as_one():
     data = truncate(SAMPLE, size=len(SAMPLE) - 2)
     whole = read(data).header.steps
-    with pytest.raises(TruncatedError, match="4 bytes follow") as caught:
+    with pytest.raises(TruncatedError, match="4 bytes behind its last step") as caught:
         read(data + b"more")
     assert caught.value.steps == whole == read(SAMPLE).header.steps - 1
-    with pytest.raises(TruncatedError, match="more bytes follow") as caught:
+    with pytest.raises(TruncatedError, match="more bytes behind") as caught:
         list(Incoming([data + b"more"]).segments())
     assert caught.value.steps == whole
 
 
 def test_what_follows_the_last_step_is_not_waited_for():
     pieces = itertools.chain([SAMPLE], itertools.repeat(b"more"))
-    with pytest.raises(TruncatedError, match="more bytes follow"):
+    with pytest.raises(TruncatedError, match="more bytes behind"):
         list(Incoming(pieces).segments())
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -16,7 +18,7 @@ from ..console import Chatter, failing
 from ..conversions import Files, convert_many, convert_one
 from ..files import Place, read_input, save
 from ..loading import load_codec
-from ..options import BPP, JOBS, MODEL, SIZE, STEPS, THREADS, chatter_options, file_options, only_one
+from ..options import BPP, JOBS, MODEL, SIZE, THREADS, chatter_options, file_options, only_one
 from ..param_types import Amount
 from ..picture_output import picture_suffixes
 from ..process import threads_each
@@ -37,10 +39,11 @@ class Compressing:
         from ...pictures.conversion import read_picture
 
         codec = load_codec(self.model, self.threads)
-        steps = codec.lossless_steps if self.budget["lossless"] else self.budget["steps"] or codec.total_steps
-        if steps > codec.lossless_steps:
-            raise click.UsageError(f"--steps: this model has {codec.total_steps} steps, and "
-                                   f"{codec.lossless_steps - codec.total_steps} residual ones.")
+        steps = codec.lossless_steps if self.budget["lossless"] else self.budget["steps"]
+        steps = codec.total_steps if steps is None else steps
+        if not 1 <= steps <= codec.lossless_steps:
+            raise click.UsageError(f"--steps: this model takes 1 to {codec.total_steps}, or up to "
+                                   f"{codec.lossless_steps} with residual steps, not {steps}.")
         with failing("read", source):
             if source != STANDARD and os.path.isfile(source):
                 with open(source, "rb"):
@@ -60,9 +63,22 @@ class Compressing:
                     tuple(str(warning.message) for warning in caught), step_sizes(data))
 
 
-@click.command()
+class Compress(click.Command):
+    """The command. It knows what ``-q 80`` means elsewhere."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse a quality."""
+        for option, value in pairwise([*args, ""]):
+            quality = re.fullmatch(r"(-q|--quality)=?([0-9.]*)", option)
+            if quality and (quality[2] or quality[1] == "--quality"
+                            or (re.fullmatch(r"[0-9.]+", value) and not os.path.lexists(value))):
+                raise click.UsageError("--psnr, --bpp and --size choose the quality; -q says nothing but errors.", ctx)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=Compress)
 @file_options
-@click.option("--steps", type=STEPS, help="Steps to store; fewer is smaller. Default: all of the model.")
+@click.option("--steps", type=int, help="Steps to store; fewer is smaller. Default: all of the model.")
 @SIZE
 @BPP
 @click.option("--psnr", type=Amount(), help="As few bytes as give so many decibels.")

@@ -9,14 +9,14 @@ from typing import Any
 import click
 
 from ...atomic_write import STANDARD
-from ...errors import TruncatedError
+from ...errors import TruncatedError, counted
 from ...format import bitstream
 from ...options import FILLS, REDUCTIONS
 from ..console import Chatter, failing, name_of
 from ..conversions import Files, convert_many, convert_one
 from ..files import Place, read_input, save, standard_input
 from ..loading import load_codec
-from ..options import JOBS, MODEL, STEPS, THREADS, chatter_options, file_options
+from ..options import JOBS, MODEL, THREADS, chatter_options, file_options
 from ..picture_output import encode, format_of
 from ..process import threads_each
 from ..reports import Done, size_summary, steps_of
@@ -59,7 +59,7 @@ class Decompressing:
                 if not self.allow_truncated:
                     raise advised(error) from error
                 header = bitstream.read(data, allow_truncated=True, steps=self.steps).header
-                whole = f"its {header.steps} whole steps" if header.steps else "what there is of step 1"
+                whole = f"its {counted(header.steps, 'whole step')}" if header.steps else "what there is of step 1"
                 return header, (f"{error}; decoding {whole}",)
 
     def follow(self, source: Place, target: Place, chatter: Chatter) -> None:
@@ -82,12 +82,13 @@ def advised(error: TruncatedError) -> TruncatedError:
     """The same, with what can be done about it."""
     if not error.steps:
         return error
-    return TruncatedError(f"{error}; --allow-truncated decodes the {error.steps} whole steps before", error.steps)
+    whole = counted(error.steps, "whole step")
+    return TruncatedError(f"{error}; --allow-truncated decodes the {whole} before", error.steps)
 
 
 @click.command()
 @file_options
-@click.option("--steps", type=STEPS, help="Use only the first so many steps.")
+@click.option("--steps", type=int, help="Use only the first so many steps.")
 @click.option("--fill", type=click.Choice(FILLS), default=FILLS[0],
               show_default=True, help="What stands in for steps that are not stored: the likeliest picture, steps on "
               "the prior's mean, on a sample from it, or nothing.")

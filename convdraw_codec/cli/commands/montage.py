@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...errors import counted
 from ...format import bitstream, constants
 from ..console import Chatter, Failure, failing, name_of
-from ..files import Place, choose_output, place, read_input, save
+from ..files import Place, check_input, choose_output, place, read_input, save
 from ..loading import load_codec
 from ..options import FORCE, INPUT, MODEL, THREADS, chatter_options
 from ..param_types import Numbers
@@ -60,6 +61,7 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
     from ...pictures.conversion import upright
     from ...pictures.montage import Montage
 
+    check_input(input)
     target = choose_output(input, place(output), ".png", force)
     format_of(target)
     with failing("read", input):
@@ -72,14 +74,15 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
     if not header.steps:
         raise Failure(f"cannot draw the cuts of {name_of(input)}: it does not hold a whole step")
     if steps and not all(1 <= step <= header.steps for step in steps):
-        raise click.UsageError(f"--steps: the file has {header.steps} whole steps.")
+        raise click.UsageError(f"--steps: the file has {counted(header.steps, 'whole step')}.")
     strip = Montage(width, crop)
     with failing("draw the cuts of", input):
         for step in steps or sorted({1 + round(i * (header.steps - 1) / 4) for i in range(5)}):
             picture, size = upright(codec.decompress(data, step)), len(bitstream.truncate(data, step))
             if crop and not (crop[0] < crop[2] <= picture.width and crop[1] < crop[3] <= picture.height):
                 raise click.UsageError(f"--crop: that is no part of {picture.width}x{picture.height} pixels.")
-            strip.add(picture, f"{step} steps: {size:,} bytes", rate_and_quality(size, picture, original))
+            strip.add(picture, f"{counted(step, 'step')}: {counted(size, 'byte')}",
+                      rate_and_quality(size, picture, original))
         if original:
             strip.add(upright(original), "original", f"{header.width}x{header.height}")
         picture = strip.draw()

@@ -10,7 +10,7 @@ from ...format import bitstream
 from ..console import Chatter, failing
 from ..conversions import Files, convert_many, convert_one
 from ..files import Place, read_input, save
-from ..options import BPP, SIZE, STEPS, chatter_options, file_options, only_one
+from ..options import BPP, SIZE, chatter_options, file_options, only_one
 from ..reports import Done, size_summary, step_sizes
 
 
@@ -37,7 +37,7 @@ class Truncating:
 
 @click.command()
 @file_options
-@click.option("--steps", type=STEPS, help="Steps to keep.")
+@click.option("--steps", type=int, help="Steps to keep.")
 @SIZE
 @BPP
 @chatter_options

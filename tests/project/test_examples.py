@@ -37,7 +37,7 @@ def test_every_script_is_listed_and_tested() -> None:
 
 
 def test_shorter_cuts_are_smaller_and_softer(tmp_path: Path) -> None:
-    Image.fromarray(synthetic(40, 48)).save(tmp_path / "picture.png")
+    Image.fromarray(synthetic(64, 96)).save(tmp_path / "picture.png")
     first, *cuts = run("compress_and_cut.py", tmp_path / "picture.png").splitlines()
     whole = int(re.findall(r"\d+", first)[0])
     sizes, qualities = zip(*((int(size), float(db)) for size, db in

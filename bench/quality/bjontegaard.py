@@ -82,7 +82,7 @@ def compare(measured: dict[str, Results]) -> dict[str, dict[str, dict[str, float
 def against(anchor: str, measured: dict[str, Results]) -> dict[str, dict[str, dict[str, Results]]]:
     """BD-rate in percent, and BD-quality in the units of the metric (BD-PSNR), by metric and codec, with that of
     each image."""
-    table: dict = {metric: {} for metric in metrics_of(measured)}
+    table: dict[str, dict[str, dict[str, Results]]] = {metric: {} for metric in metrics_of(measured)}
     for metric, rows in table.items():
         for name, result in measured.items():
             for kind, delta in (("BD-rate", bd_rate), ("BD-quality", bd_quality)) if name != anchor else ():

@@ -9,7 +9,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from .bjontegaard import curve
+from .bjontegaard import Results, curve
 from .metrics import LABELS
 
 Details = list[tuple[str, Image.Image | None]]  # what each is, and the picture, if there is one
@@ -68,9 +68,9 @@ def bd_table(metric: str, rates: dict[str, dict[str, float | None]], names: list
                  [[name, *(cell(name, anchor) for anchor in names)] for name in names])
 
 
-def rate_table(metric: str, measured: dict[str, dict]) -> str:
+def rate_table(metric: str, measured: dict[str, Results]) -> str:
     """Quality of each codec (row) at some rates (column)."""
-    def cells(result: dict) -> list[str]:
+    def cells(result: Results) -> list[str]:
         bpp, quality = (np.array(values) for values in curve(result, metric))
         order = np.argsort(bpp)
         found = np.interp(np.log(RATES), np.log(bpp[order]), quality[order], left=np.nan, right=np.nan)
@@ -80,7 +80,7 @@ def rate_table(metric: str, measured: dict[str, dict]) -> str:
                  ["", *map(str, RATES)], [[name, *cells(result["results"])] for name, result in measured.items()])
 
 
-def cut_table(metric: str, measured: dict[str, dict]) -> str:
+def cut_table(metric: str, measured: dict[str, Results]) -> str:
     """cdraw's rate at each cut against the others' at equal quality, mean over the images where they have it."""
     ours, rows = measured["cdraw"], []
     for name, theirs in measured.items():
@@ -94,7 +94,7 @@ def cut_table(metric: str, measured: dict[str, dict]) -> str:
     return table(f"cdraw's rate at equal {title(metric)}, at every cut, where half of the images have it", head, rows)
 
 
-def rate_ratios(ours: dict, theirs: dict, metric: str) -> np.ndarray:
+def rate_ratios(ours: Results, theirs: Results, metric: str) -> np.ndarray:
     """Logarithm of the ratio at each of our points; NaN beyond the range of their quality."""
     (bpp, quality), (their_bpp, their_quality) = curve(ours, metric), curve(theirs, metric)
     order = np.argsort(their_quality)
@@ -102,7 +102,7 @@ def rate_ratios(ours: dict, theirs: dict, metric: str) -> np.ndarray:
     return np.log(bpp) - there
 
 
-def speed_tables(speed: dict) -> list[str]:
+def speed_tables(speed: Results) -> list[str]:
     """Time, memory and bytes of each codec (row) at each size (column); and what only cdraw has."""
     sizes = sorted({tuple(row["size"]) for row in speed["rows"]}, key=lambda size: (size[0] * size[1], size))
     names, tables = list(dict.fromkeys(row["codec"] for row in speed["rows"])), []
@@ -124,7 +124,7 @@ def speed_tables(speed: dict) -> list[str]:
     return [*tables, f"<p>Before that, cdraw takes {loading:.2g} s to load torch and its model.</p>"]
 
 
-def cuts_table(row: dict, where: str) -> str:
+def cuts_table(row: Results, where: str) -> str:
     """How long cdraw takes to decode some of its steps."""
     width, height = row["size"]
     every = {f"{steps} steps": seconds for steps, seconds in row["decode_steps_s"].items()}
@@ -133,7 +133,7 @@ def cuts_table(row: dict, where: str) -> str:
                  [["seconds", *(f"{seconds:.3g}" for seconds in every.values())]])
 
 
-def speed_cell(row: dict | None, text: str) -> str:
+def speed_cell(row: Results | None, text: str) -> str:
     """What a row says, or why it says nothing."""
     if row is None:
         return ""
@@ -147,7 +147,7 @@ def strip(name: str, size: int, shown: Details) -> str:
     return f'<h3>{html.escape(name)}, at most {size:,} bytes</h3>\n<div class="strip">{figures}</div>'
 
 
-def page(measured: dict[str, dict], rates: dict, curves: bytes, speed: dict | None, strips: list[str]) -> str:
+def page(measured: dict[str, Results], rates: Results, curves: bytes, speed: Results | None, strips: list[str]) -> str:
     """The whole page."""
     names = list(measured)
     count = len(next(iter(measured.values()))["images"])

@@ -18,7 +18,7 @@ from ..shared.codecs import PEERS, make, the_codec
 from ..shared.frame import Pictures, Report, prints_report, takes_pictures
 from ..shared.pictures import opened
 from . import metrics
-from .bjontegaard import summary
+from .bjontegaard import Results, summary
 
 METRICS = {name: metrics.METRICS[name] for name in ("psnr-rgb", "ms-ssim-rgb")}
 
@@ -42,7 +42,7 @@ def measure(name: str, path: Path) -> np.ndarray:
     return np.array(rows)
 
 
-def curves(columns: np.ndarray) -> dict:
+def curves(columns: np.ndarray) -> Results:
     """Of each image and of all, as ``rate_distortion`` keeps them. columns: (images, sizes, bpp and metrics)."""
     def named(rows: np.ndarray) -> dict[str, list[float]]:
         return dict(zip(("bpp", *METRICS), rows[~np.isnan(rows[:, 0])].T.tolist(), strict=True))

@@ -42,22 +42,27 @@ def tiny() -> codec.Codec:
     return codec.Codec(TINY)
 
 
+def mutated(data: bytes, largest: int) -> bytes:
+    """The fuzzer's own change of some bytes."""
+    return bytes(atheris.Mutate(data, largest))
+
+
 def mutant(data: bytes, largest: int, seed: int) -> bytes:
     """What the fuzzer tries next: any bytes, bytes with right checksums, or a file of which one part has changed."""
     rng = random.Random(seed)
     if rng.random() < 1 - SEALED:
-        return atheris.Mutate(data, min(largest, LARGEST))
+        return mutated(data, min(largest, LARGEST))
     try:
         contents = bitstream.read(data)
     except CdrError:
-        return seal(atheris.Mutate(data, min(largest, LARGEST)))
+        return seal(mutated(data, min(largest, LARGEST)))
     names = [*contents.chunks]
     which = rng.randrange(-1, len(names) + len(contents.segments))
     if which < 0:  # the header
-        head = atheris.Mutate(data[:bitstream.HEADER_BYTES], bitstream.HEADER_BYTES)
+        head = mutated(data[:bitstream.HEADER_BYTES], bitstream.HEADER_BYTES)
         return seal(head + data[bitstream.HEADER_BYTES:])
     if which < len(names):
-        payload = atheris.Mutate(contents.chunks[names[which]] or b"-", LARGEST // 2)
+        payload = mutated(contents.chunks[names[which]] or b"-", LARGEST // 2)
         return bitstream.write(replace(contents, chunks={**contents.chunks, names[which]: payload}))
     return changed_segment(contents, which - len(names))
 
@@ -65,7 +70,7 @@ def mutant(data: bytes, largest: int, seed: int) -> bytes:
 def changed_segment(contents: bitstream.Contents, which: int) -> bytes:
     """The file with other bytes in one segment, and right checksums."""
     segments = list(contents.segments)
-    segments[which] = atheris.Mutate(segments[which] or b"-", LARGEST // 2)
+    segments[which] = mutated(segments[which] or b"-", LARGEST // 2)
     return bitstream.write(replace(contents, segments=segments))
 
 
@@ -84,8 +89,8 @@ def model_mutant(data: bytes, largest: int, seed: int) -> bytes:
     """Another model file: mostly, its JSON has changed, at the same length or with the length set right."""
     size = int.from_bytes(data[:8], "little")
     if random.Random(seed).random() < 1 - SEALED or size > len(data) - 8:
-        return atheris.Mutate(data, largest)
-    header = atheris.Mutate(data[8:8 + size], size + 64)
+        return mutated(data, largest)
+    header = mutated(data[8:8 + size], size + 64)
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + data[8 + size:]
 

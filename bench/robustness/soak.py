@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from convdraw_codec import Codec, truncate
-from convdraw_codec.format import bitstream
+from convdraw_codec import CdrError, Codec, truncate
 from convdraw_codec.selftest import digest
 
 from ..shared.frame import Report, prints_report
@@ -64,7 +63,7 @@ def one_round(rng: random.Random, codecs: list[Codec], photograph: Image.Image,
     try:
         fast.decompress(bytes(damaged))
         failures.append(f"{picture.mode} {picture.size}: a flipped bit went unnoticed")
-    except bitstream.CdrError:
+    except CdrError:
         pass
     return [len(data), len(cut), len(damaged)], failures
 

@@ -54,8 +54,8 @@ def multiply_adds(encode: Callable[[Image.Image], Any], decode: Callable[[Any], 
     """Thousands of multiply-adds per pixel of a ``coder``, as torch counts those of convolutions."""
     image, counts = Image.new("RGB", (4 * MULTIPLE, 4 * MULTIPLE), "grey"), []
     coded = encode(image)
-    for work in (lambda: encode(image), lambda: decode(coded)):
+    for work, given in ((encode, image), (decode, coded)):
         with FlopCounterMode(display=False) as counter:
-            work()
+            work(given)
         counts.append(round(counter.get_total_flops() / 2 / (image.width * image.height) / 1000, 1))
     return {"encode": counts[0], "decode": counts[1]}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench.shared import codecs
+from bench.shared import codecs, parallel
+from bench.timing import large
 from convdraw_codec import Codec
 
 from ..conftest import synthetic
-from ..tiny import TINY_MODEL
 
 
 def run(command: click.Command, *arguments: object) -> Any:
@@ -24,25 +25,49 @@ def run(command: click.Command, *arguments: object) -> Any:
     return json.loads(result.stdout) if result.stdout.startswith("{") else result.stdout
 
 
-@pytest.fixture(scope="module")
-def tiny_model() -> Iterator[Codec]:
-    """The codec that is measured, in place of the bundled one."""
+@contextmanager
+def codec_replaced(codec: Codec) -> Iterator[None]:
+    """Measure this codec in place of the bundled one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codecs, "Codec", lambda: Codec(TINY_MODEL))
+        for module in (codecs, large):
+            patch.setattr(module, "Codec", lambda: codec)
         codecs.the_codec.cache_clear()
-        yield codecs.the_codec()
+        yield
     codecs.the_codec.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def one_process() -> Iterator[None]:
-    """Work stays in this process."""
+@contextmanager
+def work_stays_here() -> Iterator[None]:
+    """No process is started."""
     def here(work: Callable[[Any], Any], items: Sequence[Any], workers: int, label: str) -> list[Any]:
         return [work(item) for item in items]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.shared.parallel.in_workers", here)
+        patch.setattr(parallel, "in_workers", here)
+        patch.setattr(parallel, "in_own_process", lambda work, *arguments: work(*arguments))
         yield
+
+
+@pytest.fixture
+def tiny_model(tiny: Codec) -> Iterator[Codec]:
+    """The codec that is measured."""
+    with codec_replaced(tiny):
+        yield tiny
+
+
+@pytest.fixture
+def one_process() -> Iterator[None]:
+    with work_stays_here():
+        yield
+
+
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.slow)], ids=["tiny model, one process", "as it is"])
+def processes(request: pytest.FixtureRequest) -> bool:
+    """Whether processes are started, which load the bundled model."""
+    if not request.param:
+        request.getfixturevalue("tiny_model")
+        request.getfixturevalue("one_process")
+    return bool(request.param)
 
 
 @pytest.fixture

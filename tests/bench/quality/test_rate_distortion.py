@@ -13,6 +13,7 @@ from bench.quality.rate_distortion import main
 from bench.shared.codecs import Pillow, Point
 
 from ...conftest import synthetic
+from ..conftest import work_stays_here
 from .conftest import NAMES
 
 
@@ -40,12 +41,12 @@ def run_bench(folder: Path, out: Path, *options: str) -> None:
     assert result.exit_code == 0, result.output
 
 
-def test_an_interrupted_bench_goes_on_and_workers_do_not_matter(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def test_an_interrupted_bench_goes_on_and_workers_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                      processes: bool) -> None:
     """A second codec is interrupted; the first is not measured again."""
     for seed in range(4):
         Image.fromarray(synthetic(170, 170, seed)).save(tmp_path / f"{seed}.png")
-    two = ("--codecs", "jpeg2000")
+    two = ("--codecs", "jpeg2000", "--metrics", "psnr-rgb")
     run_bench(tmp_path, tmp_path / "two", *two, "--workers", "2")
     points, seen = Pillow.points, list[str]()
 
@@ -56,17 +57,18 @@ def test_an_interrupted_bench_goes_on_and_workers_do_not_matter(
         return points(self, image)
 
     monkeypatch.setattr(Pillow, "points", interrupted)
-    request.getfixturevalue("one_process")
     one = tmp_path / "one"
-    assert CliRunner().invoke(main, [str(tmp_path), "--codecs", "jpeg", *two, "--out", str(one)]).exit_code == 1
-    assert len(list((one / "unfinished" / "jpeg2000").iterdir())) == 2
-    run_bench(tmp_path, one, *two)
+    with work_stays_here():
+        assert CliRunner().invoke(main, [str(tmp_path), "--codecs", "jpeg", *two, "--out", str(one)]).exit_code == 1
+        assert len(list((one / "unfinished" / "jpeg2000").iterdir())) == 2
+        run_bench(tmp_path, one, *two)
     assert seen == ["jpeg"] * 4 + ["jpeg2000"] * 5  # two finished, one interrupted, two more
     for name in ("jpeg", "jpeg2000"):
         assert (one / f"{name}.json").read_bytes() == (tmp_path / "two" / f"{name}.json").read_bytes()
     assert not (one / "unfinished").exists()
 
 
+@pytest.mark.usefixtures("one_process")
 def test_pictures_that_changed_are_measured_again(tmp_path: Path) -> None:
     Image.fromarray(synthetic(170, 170, 0)).save(tmp_path / "p.png")
     run_bench(tmp_path, tmp_path / "out")
@@ -79,6 +81,7 @@ def test_pictures_that_changed_are_measured_again(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "jpeg.json").read_bytes() != before
 
 
+@pytest.mark.usefixtures("one_process")
 def test_pictures_that_cannot_be_compared(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -90,6 +93,7 @@ def test_pictures_that_cannot_be_compared(tmp_path: Path) -> None:
     run_bench(tmp_path / "a", tmp_path / "o", "--metrics", "psnr-rgb")
 
 
+@pytest.mark.usefixtures("one_process")
 def test_metrics_that_were_measured_are_not_lost(tmp_path: Path) -> None:
     Image.fromarray(synthetic(170, 170)).save(tmp_path / "p.png")
     run_bench(tmp_path, tmp_path / "few", "--metrics", "psnr-rgb")
@@ -102,6 +106,7 @@ def test_metrics_that_were_measured_are_not_lost(tmp_path: Path) -> None:
     assert (tmp_path / "few" / "jpeg.json").read_bytes() == every
 
 
+@pytest.mark.usefixtures("one_process")
 def test_a_codec_that_is_missing_is_named_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(synthetic(170, 170)).save(tmp_path / "p.png")
     monkeypatch.setattr("bench.shared.codecs.features.check", lambda library: library != "avif")
@@ -112,6 +117,7 @@ def test_a_codec_that_is_missing_is_named_and_left_out(tmp_path: Path, monkeypat
     assert not (tmp_path / "out" / "avif.json").exists()
 
 
+@pytest.mark.usefixtures("one_process")
 def test_a_plugin_that_is_missing_is_named_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(synthetic(170, 170)).save(tmp_path / "p.png")
     monkeypatch.setattr("bench.shared.codecs.find_spec", lambda module: None)

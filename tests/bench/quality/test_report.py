@@ -20,6 +20,7 @@ from bench.shared.pictures import opened
 from ..conftest import run
 
 
+@pytest.mark.usefixtures("tiny_model")
 def test_the_page_of_a_comparison(comparison: Path) -> None:
     speed = comparison.parent / "speed.json"
     rows = [{"codec": "cdraw", "size": [64, 48], "threads": 2, "encode_s": 1.234, "decode_s": 0.567, "bpp": 3.21,

@@ -8,12 +8,19 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from bench.shared.codecs import the_codec
 from bench.timing import large, speed
 from convdraw_codec import Codec
 
 from ..conftest import run
 
 
+@pytest.fixture
+def no_startup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "startup", lambda: {"import_s": 0.0, "load_model_s": 0.0})
+
+
+@pytest.mark.usefixtures("processes")
 def test_large() -> None:
     report = run(large.main, "--sides", "64,96")
     assert set(report) == {"64x64", "96x96"}
@@ -38,12 +45,21 @@ def test_a_seam_is_measured(tmp_path: Path) -> None:
     assert large.border_step(*paths) > 3
 
 
-def test_speed(example: Path) -> None:
+@pytest.fixture
+def one_run(processes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once each, and with the processors that the tests have, unless in processes of their own."""
+    if not processes:
+        monkeypatch.setattr(speed, "RUNS", 1)
+        monkeypatch.setattr("os.sched_setaffinity", lambda *_: None, raising=False)
+
+
+@pytest.mark.usefixtures("one_run")
+def test_speed(example: Path, processes: bool) -> None:
     report = run(speed.main, example, "--sizes", "64x48", "--threads", "1", "--codecs", "cdraw", "--codecs", "jpeg",
                  "--codecs", "webp")
     assert [row["codec"] for row in report["rows"]] == ["cdraw", "jpeg", "webp"]
     with Image.open(example) as image:
-        data = Codec().compress(image.convert("RGB").crop((0, 0, 64, 48)))
+        data = (Codec() if processes else the_codec()).compress(image.convert("RGB").crop((0, 0, 64, 48)))
     first = report["rows"][0]
     assert first["bytes"] == len(data)
     assert first["size"] == [64, 48]
@@ -55,6 +71,7 @@ def test_speed(example: Path) -> None:
     assert report["picture"] == "example.jpg"
 
 
+@pytest.mark.usefixtures("no_startup")
 def test_what_speed_cannot_measure_is_named(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed.compressai_models, "find_spec", lambda module: None)
     result = CliRunner().invoke(speed.main, [str(example), "--sizes", "32x32", "--codecs", "cheng2020-anchor"])
@@ -63,6 +80,7 @@ def test_what_speed_cannot_measure_is_named(example: Path, monkeypatch: pytest.M
     assert json.loads(result.stdout)["rows"] == []
 
 
+@pytest.mark.usefixtures("no_startup")
 def test_a_codec_that_finds_no_memory_is_named(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failed(*_: object) -> None:
         raise RuntimeError("not enough memory")
@@ -72,6 +90,7 @@ def test_a_codec_that_finds_no_memory_is_named(example: Path, monkeypatch: pytes
     assert report["rows"][0]["left_out"] == "failed, as for want of memory"
 
 
+@pytest.mark.usefixtures("one_run", "no_startup")
 def test_speed_has_no_patience_with_a_slow_codec(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not tried on larger pictures, and the report says so."""
     monkeypatch.setattr(speed, "PATIENCE", 0)

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 
-from PIL import Image
-from ssimulacra2 import compute_ssimulacra2
-
-from convdraw_codec.pictures.metrics import ms_ssim, psnr
-
-
-def ssimulacra2(original: Image.Image, decoded: Image.Image) -> float:
-    """SSIMULACRA 2, by the package of that name: 90 is visually lossless, 50 medium, 10 low quality."""
-    files = []
-    for image in (original, decoded):
-        files.append(io.BytesIO())
-        image.save(files[-1], "PPM")
-    return float(compute_ssimulacra2(*files))
+from convdraw_codec.pictures.metrics import ms_ssim, psnr, ssimulacra2
 
 
 def decibels(ms_ssim: float) -> float:

@@ -46,9 +46,9 @@ class Chatter:
 QUIET = Chatter(0, True)
 
 
-def name_of(source: str | Path) -> str:
-    """How messages call an input."""
-    return "standard input" if source == STANDARD else str(source)
+def name_of(file: str | Path, stream: str = "input") -> str:
+    """How messages call an input, or an output."""
+    return f"standard {stream}" if file == STANDARD else str(file)
 
 
 def print_out(text: str) -> None:

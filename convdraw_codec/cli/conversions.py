@@ -111,7 +111,9 @@ def convert_many(action: str, files: Files, suffix: str, accepted: set[str], wor
     for task, done in sorted(table, key=lambda row: row[0].target):
         for note in done.notes:
             chatter.say(f"{task.source}: {note}")
-        chatter.say(summary_line(str(task.target), done))
+        if done.details:
+            chatter.say(done.details, level=1)
+        chatter.say(done.report)
     if len(table) > 1:
         total = Done(*(sum(getattr(done, name) for _, done in table) for name in ("coded", "picture", "pixels")))
         chatter.say(summary_line(counted(len(table), "file"), total))

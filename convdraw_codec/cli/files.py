@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
 from ..atomic_write import STANDARD, write_output
-from .console import QUIET, Chatter, Failure, failing
+from .console import QUIET, Chatter, Failure, failing, name_of
 
 Place: TypeAlias = "Path | Literal['-']"  # a file, also one whose name is "-"; or the string "-", a standard stream
 STREAMS = {STANDARD, "/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1"}
@@ -66,7 +66,7 @@ def choose_output(source: Place, output: Place | None, suffix: str, force: bool)
         output = STANDARD if is_special(source) else Path(source).with_suffix(suffix)
     itself = identity(output, 1)
     if itself and itself == identity(source, 0):
-        raise Failure(f"cannot write {'standard output' if output == STANDARD else output}: it is the input")
+        raise Failure(f"cannot write {name_of(output, 'output')}: it is the input")
     if output == STANDARD:
         if sys.stdout is not None and sys.stdout.isatty() and not force:
             raise Failure("standard output is a terminal; -o FILE writes to a file")
@@ -82,5 +82,5 @@ def choose_output(source: Place, output: Place | None, suffix: str, force: bool)
 
 def save(output: Place, data: bytes) -> None:
     """Write the result, or fail with one sentence."""
-    with failing("write", "standard output" if output == STANDARD else output):
+    with failing("write", name_of(output, "output")):
         write_output(output, data)

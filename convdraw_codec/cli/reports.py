@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ..errors import counted
 from ..format import bitstream, constants
+from .console import name_of
+from .files import Place
 
 
 @dataclass(frozen=True)
@@ -28,29 +30,38 @@ class Done:
 
 def steps_of(header: bitstream.Header) -> str:
     """How many steps a file stores, in words."""
+    if header.webp:
+        return f"lossless, {counted(header.steps, 'step')} and WebP"
     if header.lossless:
-        return "lossless"
+        return f"lossless, {counted(header.total_steps, 'step')} and {constants.RESIDUAL_STEPS} residual steps"
     more, residual = "+" if header.cut else "", header.steps - header.total_steps
     if residual < 0 or not (residual or more):
         return f"{header.steps}{more} of {counted(header.total_steps, 'step')}"
     return f"{counted(header.total_steps, 'step')}, {residual}{more} of {constants.RESIDUAL_STEPS} residual steps"
 
 
-def size_summary(data: bytes, header: bitstream.Header) -> str:
-    """Bytes, bits per pixel and steps of a whole file."""
+def size_summary(data: bytes, header: bitstream.Header, quality: float | None = None) -> str:
+    """Bytes, bits per pixel, steps and decibels of a whole file."""
     rate = 8 * len(data) / (header.width * header.height)
-    return f"{counted(len(data), 'byte')} ({rate:.3f} bpp, {steps_of(header)})"
+    reached = "" if quality is None else f", {quality:.2f} dB"
+    return f"{counted(len(data), 'byte')} ({rate:.3f} bpp, {steps_of(header)}{reached})"
 
 
-def step_sizes(data: bytes) -> str:
+def step_sizes(contents: bitstream.Contents) -> str:
     """A line for each step: the bytes of its payload, and of a file cut after it."""
-    contents = bitstream.read(data)
     lines = [f"step {step:3d}: {len(contents.segments[step - 1]):10,} bytes; "
-             f"a file cut here has {len(bitstream.truncate(data, step)):,}"
+             f"a file cut here has {len(bitstream.write(contents.first(step))):,}"
              for step in range(1, contents.header.steps + 1)]
+    if contents.header.webp:
+        lines.append(f"WebP    : {len(contents.segments[-1]):10,} bytes, the whole picture")
     if contents.header.cut:
         lines.append(f"step {len(lines) + 1:3d}: {len(contents.segments[-1]):10,} bytes, a part of it")
     return "\n".join(lines)
+
+
+def made(source: Place, before: str, target: Place, after: str) -> str:
+    """What became of which file."""
+    return f"{name_of(source)}: {before} -> {name_of(target, 'output')}: {after}"
 
 
 def summary_line(name: str, done: Done) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from skimage.metrics import mean_squared_error
 
 ROWS = 256  # at a time, to need little memory
 MS_SSIM_SIDE = 161  # pixels: five scales of an 11x11 window need as many
+SSIMULACRA_SIDE = 8  # pixels: its authors take none smaller
 
 
 def psnr(original: Image.Image, decoded: Image.Image) -> float:
@@ -31,3 +33,17 @@ def ms_ssim(original: Image.Image, decoded: Image.Image) -> float:
     first, second = (torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float()
                      for image in (original, decoded))
     return float(measure(first, second, data_range=255))
+
+
+def ssimulacra2(original: Image.Image, decoded: Image.Image) -> float:
+    """SSIMULACRA 2, up to 100: 90 is visually lossless, 50 medium, 10 low quality.
+
+    Raises ImportError without the package of that name, which the extra "compare" brings.
+    """
+    from ssimulacra2 import compute_ssimulacra2
+
+    files = []
+    for image in (original, decoded):
+        files.append(io.BytesIO())
+        image.save(files[-1], "PPM")
+    return float(compute_ssimulacra2(*files))

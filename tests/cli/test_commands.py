@@ -13,9 +13,10 @@ from .commands import MODEL, assert_fails, opened, run
 def test_there_and_back(folder: Path) -> None:
     result = run("compress", "in.png", "-o", "out.cdr", "--steps", "3", *MODEL)
     size = Path("out.cdr").stat().st_size
-    assert result.stderr == f"Compressed to {size:,} bytes ({8 * size / 768:.3f} bpp, 3 of 7 steps)\n"
+    summary = f"{size:,} bytes ({8 * size / 768:.3f} bpp, 3 of 7 steps)"
+    assert result.stderr == f"in.png: {Path('in.png').stat().st_size:,} bytes -> out.cdr: {summary}\n"
     result = run("decompress", "out.cdr", "-o", "out.png", *MODEL)
-    assert result.stderr == "Decompressed 32x24 RGB from 3 of 7 steps\n"
+    assert result.stderr == f"out.cdr: {summary} -> out.png: 32x24 RGB, {Path('out.png').stat().st_size:,} bytes\n"
     assert result.stdout == ""
     assert opened("out.png").size == (32, 24)
 

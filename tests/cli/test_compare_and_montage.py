@@ -1,11 +1,15 @@
 """``cdraw compare`` and ``cdraw montage``: what is measured, and what is drawn."""
 
 import io
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+
+from convdraw_codec.pictures.metrics import psnr, ssimulacra2
 
 from ..conftest import synthetic
 from .commands import MODEL, assert_fails, opened, run
@@ -16,16 +20,39 @@ def test_comparing(folder: Path) -> None:
     run("decompress", "in.cdr", "-o", "back.png", *MODEL)
     first, second = (np.asarray(opened(name), float) for name in ("in.png", "back.png"))
     expected = 10 * np.log10(255**2 / np.square(first - second).mean())
+    similarity = ssimulacra2(opened("in.png"), opened("back.png"))
     result = run("compare", "in.png", "in.cdr", "back.png", "in.png", *MODEL)
     size, lines = Path("in.cdr").stat().st_size, result.stdout.splitlines()
     assert lines[0] == (f"in.cdr: {size:,} bytes, {8 * size / 768:.3f} bpp, PSNR {expected:.2f} dB, "
-                        "MS-SSIM needs 161 pixels on each side")
+                        f"MS-SSIM needs 161 pixels on each side, SSIMULACRA 2 {similarity:.2f}")
     assert f"PSNR {expected:.2f} dB" in lines[1]
     assert "PSNR inf dB" in lines[2]
     Image.fromarray(synthetic(161, 170)).save("large.png")
-    assert run("compare", "large.png", "large.png", *MODEL).stdout.endswith("MS-SSIM 1.0000\n")
+    assert run("compare", "large.png", "large.png", *MODEL).stdout.endswith("MS-SSIM 1.0000, SSIMULACRA 2 100.00\n")
     assert_fails(run("compare", "in.png", "large.png", *MODEL), "large.png", "170x161 pixels, and the original 32x24")
     assert_fails(run("compare", "in.png", "absent.png", *MODEL), "absent.png")
+
+
+def test_comparing_as_json(folder: Path) -> None:
+    """A line for each file, with null where there is no number."""
+    Image.fromarray(synthetic(161, 170)).save("large.png")
+    Image.fromarray(synthetic(161, 170, 1)).save("other.png")
+    result = run("compare", "large.png", "large.png", "other.png", "--json")
+    same, different = map(json.loads, result.stdout.splitlines())
+    size = Path("large.png").stat().st_size
+    assert same == {"file": "large.png", "bytes": size, "bpp": 8 * size / (161 * 170), "psnr": None, "ms_ssim": 1.0,
+                    "ssimulacra2": 100.0}
+    assert different["psnr"] == psnr(opened("large.png"), opened("other.png"))
+    assert different["ms_ssim"] < 1
+    assert json.loads(run("compare", "in.png", "in.png", "--json").stdout)["ms_ssim"] is None
+
+
+def test_comparing_without_the_packages_of_metrics(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(synthetic(161, 170)).save("large.png")
+    for package in ("pytorch_msssim", "ssimulacra2"):
+        monkeypatch.setitem(sys.modules, package, None)
+    advice = "needs pip install 'cdraw[compare]'"
+    assert run("compare", "large.png", "large.png").stdout.endswith(f"MS-SSIM {advice}, SSIMULACRA 2 {advice}\n")
 
 
 def test_comparing_a_picture_that_was_not_turned(folder: Path) -> None:

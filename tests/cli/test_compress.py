@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from convdraw_codec.pictures.metrics import psnr
+
 from ..conftest import synthetic
 from .commands import MODEL, assert_fails, opened, run
 
@@ -86,3 +88,17 @@ def test_decibels_that_cannot_be_had(folder: Path) -> None:
 def test_budgets_that_are_no_numbers(folder: Path, option: str, value: str) -> None:
     assert_fails(run("compress", "in.png", "-o", "out.cdr", option, value, *MODEL), option, code=2)
     assert not Path("out.cdr").exists()
+
+
+def test_the_decibels_that_were_reached_are_told(folder: Path) -> None:
+    result = run("compress", "in.png", "-o", "a.cdr", "--psnr", "22", *MODEL)
+    run("decompress", "a.cdr", "-o", "back.png", *MODEL)
+    assert result.stderr.endswith(f" {psnr(opened('in.png'), opened('back.png')):.2f} dB)\n")
+    assert "dB" not in run("compress", "in.png", "-o", "b.cdr", *MODEL).stderr
+
+
+def test_a_result_that_is_larger_than_the_input_is_told(folder: Path) -> None:
+    Image.new("RGB", (32, 24), "navy").save("flat.png")
+    result = run("compress", "flat.png", "in.png", "-o", "out/", *MODEL)
+    assert "flat.png: the result is larger than the input" in result.stderr
+    assert "in.png: the result" not in result.stderr

@@ -22,7 +22,7 @@ def test_pipes(folder: Path) -> None:
     assert cut.stdout_bytes == truncate(packed.stdout_bytes, 2)
     unpacked = run("decompress", "-", *MODEL, input=cut.stdout_bytes)
     assert opened(io.BytesIO(unpacked.stdout_bytes)).size == (32, 24)
-    assert "from 2 of 7 steps" in unpacked.stderr
+    assert "2 of 7 steps) -> standard output: 32x24 RGB" in unpacked.stderr
 
 
 def test_a_dash_is_standard_input_though_a_file_has_that_name(folder: Path) -> None:

@@ -168,7 +168,7 @@ def test_the_command(tmp_path):
     file, model = str(tmp_path / "a.cdr"), ["--model", str(TINY_MODEL)]
     result = run(main, ["compress", str(tmp_path / "a.png"), "--lossless", *model])
     assert result.exit_code == 0, result.output
-    assert result.stderr.endswith(" bpp, lossless)\n")
+    assert result.stderr.endswith(" bpp, lossless, 7 steps and 12 residual steps)\n")
     assert "lossless" in run(main, ["info", file]).output
     assert run(main, ["decompress", file, "-o", str(tmp_path / "b.png"), *model]).exit_code == 0
     with Image.open(tmp_path / "b.png") as opened:

@@ -6,13 +6,16 @@ import io
 import os
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from ...atomic_write import STANDARD
+from ...errors import counted
 from ...format import bitstream
 from ..console import Chatter, failing
 from ..conversions import Files, convert_many, convert_one
@@ -22,7 +25,10 @@ from ..options import BPP, JOBS, MODEL, SIZE, THREADS, chatter_options, file_opt
 from ..param_types import Amount
 from ..picture_output import picture_suffixes
 from ..process import threads_each
-from ..reports import Done, size_summary, step_sizes
+from ..reports import Done, made, size_summary, step_sizes
+
+if TYPE_CHECKING:
+    from ...codec import Codec
 
 
 @dataclass(frozen=True)
@@ -36,31 +42,51 @@ class Compressing:
 
     def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
         """Compress one picture."""
-        from ...pictures.conversion import read_picture
-
         codec = load_codec(self.model, self.threads)
-        steps = codec.lossless_steps if self.budget["lossless"] else self.budget["steps"]
-        steps = codec.total_steps if steps is None else steps
-        if not 1 <= steps <= codec.lossless_steps:
-            raise click.UsageError(f"--steps: this model takes 1 to {codec.total_steps}, or up to "
-                                   f"{codec.lossless_steps} with residual steps, not {steps}.")
+        steps = self._steps(codec)
+        file: Path | BinaryIO
         with failing("read", source):
             if source != STANDARD and os.path.isfile(source):
                 with open(source, "rb"):
-                    size, content = os.path.getsize(source), None  # read later: it may be large
+                    size, file = os.path.getsize(source), source  # read later: it may be large
             else:
                 content = read_input(source, chatter)
-                size = len(content)
+                size, file = len(content), io.BytesIO(content)
         with (failing("compress", source), warnings.catch_warnings(record=True) as caught,
               chatter.progress("Compressing", steps) as on_step):
             warnings.simplefilter("always", UserWarning)
-            as_it_is = self.handling["keep_orientation"]
-            picture = source if content is None else read_picture(io.BytesIO(content), as_it_is)
-            data = codec.compress(picture, **self.budget, **self.handling, on_step=on_step)
+            data, quality = self._compress(codec, file, on_step)
         save(target, data)
-        header = bitstream.parse_header(data)
-        return Done(len(data), size, header.width * header.height, f"Compressed to {size_summary(data, header)}",
-                    tuple(str(warning.message) for warning in caught), step_sizes(data))
+        notes = [str(warning.message) for warning in caught]
+        if len(data) > size:
+            notes.append("the result is larger than the input")
+        contents = bitstream.read(data)
+        header = contents.header
+        report = made(source, counted(size, "byte"), target, size_summary(data, header, quality))
+        return Done(len(data), size, header.width * header.height, report, tuple(notes), step_sizes(contents))
+
+    def _steps(self, codec: Codec) -> int:
+        """How many steps there will be. Beyond the model is wrong usage."""
+        steps = codec.lossless_steps if self.budget["lossless"] else self.budget["steps"]
+        if steps is None:
+            return codec.total_steps
+        if not 1 <= steps <= codec.lossless_steps:
+            raise click.UsageError(f"--steps: this model takes 1 to {codec.total_steps}, or up to "
+                                   f"{codec.lossless_steps} with residual steps, not {steps}.")
+        return int(steps)
+
+    def _compress(self, codec: Codec, file: Path | BinaryIO, on_step: Callable[[int], None]
+                  ) -> tuple[bytes, float | None]:
+        """The .cdr file, and its decibels if some were asked for."""
+        from ...pictures.conversion import read_picture
+        from ...pictures.metrics import psnr
+
+        options = {**self.budget, **self.handling}
+        if self.budget["psnr"] is None:
+            return codec.compress(file, **options, on_step=on_step), None
+        picture = read_picture(file, self.handling["keep_orientation"])
+        data = codec.compress(picture, **options, on_step=on_step)
+        return data, psnr(picture.pixels, codec.decompress(data).convert(picture.pixels.mode))
 
 
 class Compress(click.Command):

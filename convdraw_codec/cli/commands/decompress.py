@@ -19,7 +19,7 @@ from ..loading import load_codec
 from ..options import JOBS, MODEL, THREADS, chatter_options, file_options
 from ..picture_output import encode, format_of
 from ..process import threads_each
-from ..reports import Done, size_summary, steps_of
+from ..reports import Done, made, size_summary
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Decompressing:
         encoded = encode(picture, target)
         save(target, encoded)
         return Done(len(data), len(encoded), header.width * header.height,
-                    f"Decompressed {picture.width}x{picture.height} {header.mode} from {steps_of(header)}", notes,
-                    f"{name_of(source)}: {size_summary(data, header)}, model {header.model}")
+                    made(source, size_summary(data, header), target,
+                         f"{picture.width}x{picture.height} {header.mode}, {counted(len(encoded), 'byte')}"),
+                    notes, f"{name_of(source)}: model {header.model}")
 
     def _check(self, data: bytes, source: Place) -> tuple[bitstream.Header, tuple[str, ...]]:
         """What will be decoded, before a model is loaded; and what is missing."""

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import click
 
+from ...errors import counted
 from ...format import bitstream
 from ..console import Chatter, failing
 from ..conversions import Files, convert_many, convert_one
 from ..files import Place, read_input, save
 from ..options import BPP, SIZE, chatter_options, file_options, only_one
-from ..reports import Done, size_summary, step_sizes
+from ..reports import Done, made, size_summary, step_sizes
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,19 @@ class Truncating:
     def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
         """Cut one file."""
         with failing("cut", source):
-            data, size = read_input(source, chatter), self.size
-            header = bitstream.parse_header(data)
-            if self.bpp is not None:
-                size = int(self.bpp * header.width * header.height / 8)
-            cut = bitstream.truncate(data, self.steps, size=size)
+            data = read_input(source, chatter)
+            cut = bitstream.truncate(data, self.steps, size=self.size, bpp=self.bpp)
         save(target, cut)
-        return Done(len(cut), len(data), header.width * header.height,
-                    f"Cut to {size_summary(cut, bitstream.parse_header(cut))}", details=step_sizes(cut))
+        contents = bitstream.read(cut)
+        header = contents.header
+        report = made(source, counted(len(data), "byte"), target, size_summary(cut, header))
+        return Done(len(cut), len(data), header.width * header.height, report, details=step_sizes(contents))
+
+
+def needs_the_picture(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Refuse --psnr."""
+    if value is not None:
+        raise click.UsageError("--psnr takes the original to compare with: use cdraw compress --psnr.", ctx)
 
 
 @click.command()
@@ -40,6 +46,7 @@ class Truncating:
 @click.option("--steps", type=int, help="Steps to keep.")
 @SIZE
 @BPP
+@click.option("--psnr", hidden=True, expose_value=False, callback=needs_the_picture)
 @chatter_options
 def truncate(files: Files, steps: int | None, size: int | None, bpp: float | None, chatter: Chatter) -> None:
     """Cut the .cdr files INPUT (- is standard input) to fewer steps or bytes. Needs no model and takes no time.

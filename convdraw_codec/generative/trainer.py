@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, ModelError
 from ..training import distributed
-from ..training.loop import Trainer, run
+from ..training.loop import run
+from ..training.trainer import Trainer, torch_defaults
 from .base import Generative, bound
 from .datasets import load_pictures, pixels
 from .output import LEVELS
@@ -43,6 +44,7 @@ class GenerativeTrainer(Trainer):
     jump = 1.5  # one batch costs much what another does
     recipe: GenerativeRecipe
     model: Generative
+    average: Generative
 
     def __init__(self, recipe: GenerativeRecipe, device: torch.device, validation: Tensor):
         super().__init__(recipe, device)
@@ -57,14 +59,13 @@ class GenerativeTrainer(Trainer):
 
     def begin_with(self, pictures: Tensor) -> None:
         """Let the first canvas show the mean of pictures (N, channels, H, W)."""
-        model = cast(Generative, self.model)
-        levels = pictures.to(self.device).float().mean(0)
+        model, levels = self.model, pictures.to(self.device).float().mean(0)
         with torch.no_grad():
             if model.picture.output == "bernoulli":
                 model.first_canvas.copy_(torch.logit(levels / (LEVELS - 1), eps=0.01))
             else:
                 model.first_canvas[:model.picture.channels] = model.picture.units(levels)
-            self.average["first_canvas"].copy_(model.first_canvas)
+            self.average.first_canvas.copy_(model.first_canvas)
 
     def loss(self, batch: Tensor) -> Tensor:
         sequence = np.random.SeedSequence((self.recipe.seed, self.iteration, distributed.rank()))
@@ -78,7 +79,7 @@ class GenerativeTrainer(Trainer):
         """The bound in nats a picture, and of it the divergence of each layer."""
         if not len(self.validation):
             return {}, ""
-        model, generator = cast(Generative, self.averaged_model()), torch.Generator(self.device).manual_seed(0)
+        model, generator = self.average, torch.Generator(self.device).manual_seed(0)
         nats, divergence = [], []
         with torch.no_grad():
             for batch in self.validation.split(VALIDATION_BATCH):
@@ -90,7 +91,7 @@ class GenerativeTrainer(Trainer):
         return {"nats": round(mean, 4), "divergence": [round(layer, 4) for layer in layers]}, words
 
     def write(self, path: Path) -> None:
-        save_generative(cast(Generative, self.averaged_model()), self.recipe.model, path)
+        save_generative(self.average, self.recipe.model, path)
 
     def read(self, path: Path) -> None:
         """A causal output that the file lacks starts anew: it changes nothing yet. The number of steps may differ,
@@ -115,8 +116,8 @@ def batches(pictures: Tensor, batch: int, places: range, seed: int, iteration: i
 
 def train(recipe: GenerativeRecipe, files: list[Path], output: Path, report: Callable[[str], None], *,
           origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
-    """Train on the pictures of ``files``; the rest as ``start.train``. Raises ConfigError where there are too few."""
-    with distributed.together():
+    """Train on the pictures of ``files``; the rest as ``loop.run``. Raises ConfigError where there are too few."""
+    with distributed.together(), torch_defaults():
         pictures = load_pictures(files, recipe.model.picture, "train", "valid")
         seen = len(pictures) - recipe.held_out
         if seen < recipe.batch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from ..network.conv_draw import ConvDRAW
 from ..network.untrained import untrained
 from ..network.weights import save_model, thaw
 from . import distributed
-from .loop import Trainer, run
+from .loop import run
 from .objective import Objective, ResidualObjective, RetouchObjective, rollout
 from .photographs import centre_crops, find_photographs, load, random_crops
 from .recipe import CodecRecipe
+from .trainer import Trainer, torch_defaults
 
 CUTS, INSIDE = 8, 0.25  # cuts of a picture to retouch; share of them inside a step
 
@@ -44,6 +45,7 @@ class CodecTrainer(Trainer):
     slow = "analysis", "synthesis", "posterior"
     recipe: CodecRecipe
     model: ConvDRAW
+    average: ConvDRAW
 
     def __init__(self, recipe: CodecRecipe, device: torch.device, validation: list[Tensor] | None = None):
         super().__init__(recipe, device)
@@ -61,7 +63,7 @@ class CodecTrainer(Trainer):
         return {"running": self.objective.running}
 
     def write(self, path: Path) -> None:
-        save_model(cast(ConvDRAW, self.averaged_model()), path)
+        save_model(self.average, path)
 
     def read(self, path: Path) -> None:
         thaw(path, self.model)
@@ -96,8 +98,7 @@ class CodecTrainer(Trainer):
         """Rounded latents: mean bpp and PSNR at each prefix, mean log cost."""
         if not self.validation:
             return {}, ""
-        model = cast(ConvDRAW, self.averaged_model())
-        rates, qualities, costs = [], [], []
+        model, rates, qualities, costs = self.average, [], [], []
         with torch.no_grad(), self.autocast():
             for crop in self.validation:
                 image = crop.to(self.device)
@@ -115,12 +116,14 @@ class CodecTrainer(Trainer):
 
 def train(recipe: CodecRecipe, folders: list[Path], output: Path, report: Callable[[str], None], *,
           origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
-    """Train on the photographs below ``folders``; the rest as ``start.train``. Raises ConfigError where there is
+    """Train on the photographs below ``folders``; the rest as ``loop.run``. Raises ConfigError where there is
     nothing to train on."""
-    with distributed.together():
+    with distributed.together(), torch_defaults():
         if strange := [folder for folder in folders if not folder.is_dir()]:
             raise ConfigError(f"{strange[0]} is no folder of photographs")
         training_files, held_out_files = find_photographs(folders)
+        if distributed.rank() == 0:
+            report(f"Reading {len(training_files) + len(held_out_files)} photographs")
         with ThreadPoolExecutor() as pool:
             photographs, held_out = (list(pool.map(load, files)) for files in (training_files, held_out_files))
         trainer = CodecTrainer(recipe, distributed.device(), centre_crops(held_out, 2 * recipe.crop))

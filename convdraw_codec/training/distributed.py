@@ -65,3 +65,8 @@ def wait() -> None:
     """Go on when all processes have come this far."""
     if count() > 1:
         dist.barrier()
+
+
+def anywhere(flag: bool) -> bool:
+    """Whether it is true in any process."""
+    return total(torch.tensor(flag, dtype=torch.float32, device=device())).item() > 0

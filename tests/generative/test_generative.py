@@ -26,6 +26,7 @@ from convdraw_codec.generative.recipe import GenerativeRecipe
 from convdraw_codec.generative.semi_amortized import Refined
 from convdraw_codec.generative.trainer import GenerativeTrainer, batches, train
 from convdraw_codec.generative.weights import load_generative, model_config, new_model, save_generative
+from convdraw_codec.training.checkpoint import Checkpoint
 from convdraw_codec.training.recipe import Stage
 
 BITS, LEVELS = Picture(1, 8, 12, "bernoulli"), Picture(3, 8, 8, "gaussian")
@@ -181,7 +182,7 @@ def test_the_first_canvas_is_the_mean_picture():
         trainer.begin_with(levels)
         shown = picture.mean(trainer.model.start(1).canvas)
         assert shown.allclose(torch.full_like(shown, 64 / 255 if picture == BITS else -1.0))
-        assert trainer.averaged_model().first_canvas.equal(trainer.model.first_canvas)
+        assert trainer.average.first_canvas.equal(trainer.model.first_canvas)
 
 
 def test_mirrored_pictures(monkeypatch):
@@ -426,9 +427,9 @@ def test_training_goes_on_from_its_checkpoint(tmp_path, name):
     halfway.begin_with(pictures)
     for _, batch in zip(range(10), batches(pictures, 8, range(8), 1, 0), strict=False):
         halfway.step(batch)
-    halfway.save(tmp_path / "n.safetensors.ckpt")
+    Checkpoint.of(halfway).write(tmp_path / "n.safetensors.ckpt")
     train(config, data, tmp_path / "n.safetensors", lines.append)
-    assert any(line.startswith("going on") for line in lines)
+    assert any(line.startswith("Going on") for line in lines)
     first, second = (load_file(tmp_path / f"{m}.safetensors.ckpt") for m in "mn")  # files of models are rounded
     assert all(torch.allclose(first[key], second[key], atol=1e-6) for key in first if key.startswith("average."))
 
@@ -443,7 +444,7 @@ def test_training_begins_with_the_weights_of_a_file(model, tmp_path, more):
     assert trainer.model.steps == model.steps + more
     for name, parameter in load_generative(tmp_path / "m.safetensors").named_parameters():
         assert parameter.equal(trainer.model.get_parameter(name))
-        assert parameter.equal(trainer.average[name])
+        assert parameter.equal(trainer.average.get_parameter(name))
     other = next(config for config in CONFIGS.values() if config != model.config)
     with pytest.raises(ModelError, match=r"m.safetensors is a model of another configuration"):
         GenerativeTrainer(recipe(other), torch.device("cpu"), torch.zeros(0)).start_from(tmp_path / "m.safetensors")

@@ -1,0 +1,72 @@
+"""Everything that a training run needs to go on, in memory or as one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save
+from torch import Tensor
+
+from ..atomic_write import write_output
+from ..errors import ConfigError
+from ..network.weights import read_tensors
+from .trainer import Trainer
+
+POSITION = "stage", "stage_megapixels", "iteration", "megapixels", "running_loss"  # fields of a trainer
+ADAM = "step", "exp_avg", "exp_avg_sq"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """tensors: weights, averaged weights and state of the optimiser, by name. position: in the schedule."""
+
+    tensors: dict[str, Tensor]
+    position: dict[str, float]
+
+    @classmethod
+    def of(cls, trainer: Trainer) -> Checkpoint:
+        """A copy of where a trainer is."""
+        tensors = {f"model.{name}": p.detach() for name, p in trainer.model.named_parameters()}
+        tensors |= {f"average.{name}": p for name, p in trainer.average.named_parameters()}
+        for name, parameter in trainer.model.named_parameters():
+            state = trainer.optimiser.state.get(parameter, {})
+            tensors |= {f"{key}.{name}": value for key, value in state.items()}
+        tensors |= trainer.extra()
+        return cls({name: tensor.clone() for name, tensor in tensors.items()},
+                   {name: getattr(trainer, name) for name in POSITION})
+
+    @torch.no_grad()
+    def give(self, trainer: Trainer) -> None:
+        """Let a trainer of the same recipe go on from here; without state of the optimiser, with a new one."""
+        for name, tensor in trainer.extra().items():
+            tensor.copy_(self.tensors[name])
+        averages = dict(trainer.average.named_parameters())
+        for name, parameter in trainer.model.named_parameters():
+            parameter.copy_(self.tensors[f"model.{name}"])
+            averages[name].copy_(self.tensors[f"average.{name}"])
+            if f"step.{name}" in self.tensors:
+                step, *moments = (self.tensors[f"{key}.{name}"] for key in ADAM)
+                laid_out = [torch.empty_like(parameter).copy_(moment) for moment in moments]
+                trainer.optimiser.state[parameter] = dict(zip(ADAM, [step.to(trainer.device, copy=True), *laid_out],
+                                                              strict=True))
+            else:
+                trainer.optimiser.state.pop(parameter, None)
+        vars(trainer).update(self.position)
+
+    def write(self, path: Path) -> None:
+        """As a file that is whole or not there. Raises OSError."""
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.tensors.items()}
+        write_output(str(path), save(tensors, {"position": json.dumps(self.position)}))
+
+    @classmethod
+    def restore(cls, path: Path, trainer: Trainer) -> None:
+        """Let a trainer go on from a file. Raises ConfigError if it is damaged or does not fit, OSError."""
+        try:
+            metadata, tensors = read_tensors(path)
+            cls(tensors, json.loads(metadata["position"])).give(trainer)
+        except (SafetensorError, KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise ConfigError(f"{path} is damaged or of another configuration; move it to start anew") from error

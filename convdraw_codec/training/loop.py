@@ -21,6 +21,7 @@ from .trainer import Trainer
 
 LOG_SECONDS = 30.0  # between two lines
 GOOD_EVERY = 250  # iterations between copies to return to after a jump
+STOPS = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP")]
 
 
 def keep_memory() -> None:
@@ -34,23 +35,23 @@ def keep_memory() -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[list[int]]:
-    """Hold back the first ^C or SIGTERM: it goes into the list, and takes effect at the end. A second one is obeyed."""
+    """Hold back the first of ``STOPS``: it goes into the list, and takes effect at the end. A second one is obeyed."""
     held: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    handled = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+    handlers = {number: signal.getsignal(number) for number in STOPS}
     if threading.current_thread() is not threading.main_thread():  # signals reach the main one
-        handled = {}
+        handlers = {}
 
     def let_go() -> None:
-        for number, handler in handled.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
     def hold(number: int, frame: FrameType | None) -> None:
         held.append(number)
         let_go()
 
-    for number in handled:
-        signal.signal(number, hold)
+    for number, handler in handlers.items():
+        if handler != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, hold)
     try:
         yield held
     finally:
@@ -114,7 +115,7 @@ def run(trainer: Trainer, batches: Callable[[int], Iterator[Tensor]], output: Pa
         checkpoint_minutes: float = 5.0) -> None:
     """Train on ``batches``, from an iteration on, until all stages are done, and write the model to ``output``.
 
-    Goes on from the checkpoint ``output`` + ".ckpt" if there is one. ^C and SIGTERM take effect once it is written.
+    Goes on from the checkpoint ``output`` + ".ckpt" if there is one. Signals that end it wait until it is written.
     Progress goes to ``report``, a line at a time, and validations to ``output`` + ".jsonl". Under ``torchrun``, every
     process trains on its share of each batch. Raises ConfigError for a checkpoint that does not fit.
     """

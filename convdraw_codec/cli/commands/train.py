@@ -28,8 +28,8 @@ def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None
     """Train a model on DATA: on the photographs below each folder, or, with a configuration of a generative model
     (paper/...), on files of small pictures.
 
-    A checkpoint, OUTPUT with .ckpt added, and the model so far are written every few minutes; the same command
-    goes on from there.
+    The model so far and a checkpoint, OUTPUT with .ckpt added, are written every few minutes, and at ^C; the same
+    command goes on from there.
     """
     from ..train import find_config, load_config
     from ..train import train as run

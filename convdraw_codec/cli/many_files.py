@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar, cast
 
 from ..errors import CdrawError
@@ -139,11 +140,18 @@ def _start(work: Callable[[Task], Any], processes: list[BaseProcess]) -> Connect
 
 def _serve(parent: Connection, work: Callable[[Task], Any]) -> None:
     """Do each task that comes, until the parent ends, in whatever way, or has enough."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that nothing half-written is left
+    signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with contextlib.suppress(EOFError, ConnectionError):
+    with contextlib.suppress(EOFError, ConnectionError, SystemExit):
         while True:
             parent.send(_answer(work, parent.recv()))
+    os._exit(0)  # torch takes seconds to end in good order
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Unwind the work, so that nothing half-written is left."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit()
 
 
 def _answer(work: Callable[[Task], Any], task: Task) -> tuple[Any, Exception | None]:

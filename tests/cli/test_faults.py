@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from convdraw_codec import Codec
 from convdraw_codec.atomic_write import write_output
 
 from ..conftest import ROOT, synthetic
@@ -39,6 +38,12 @@ def picture(tmp_path) -> Path:
     return tmp_path / "in.png"
 
 
+@pytest.fixture
+def coded(picture, tiny) -> Path:
+    picture.with_suffix(".cdr").write_bytes(tiny.compress(picture))
+    return picture.with_suffix(".cdr")
+
+
 def on_a_disk(folder: Path, options: str, script: str) -> subprocess.CompletedProcess:
     """Run a shell script in ``folder``, a file system of its own, which is gone afterwards."""
     setup = f"mount -t tmpfs -o {options} none {folder} && cd {folder} && {script}"
@@ -47,13 +52,12 @@ def on_a_disk(folder: Path, options: str, script: str) -> subprocess.CompletedPr
 
 
 @own_file_system
-@pytest.mark.parametrize("command", ["compress", "decompress", "truncate", "montage"])
-def test_a_full_disk(tmp_path, picture, command):
+@pytest.mark.parametrize("command", ["truncate", *(pytest.param(command, marks=pytest.mark.slow)
+                                                   for command in ("compress", "decompress", "montage"))])
+def test_a_full_disk(tmp_path, picture, coded, command):
     """Exit code 1, one sentence; the old output is as it was, and nothing else is there."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    coded = tmp_path / "in.cdr"
-    coded.write_bytes(Codec(TINY_MODEL).compress(str(picture)))
     source, options = {"compress": (picture, MODEL), "decompress": (coded, MODEL), "montage": (coded, MODEL),
                        "truncate": (coded, ["--steps", "7"])}[command]
     target = "out.png" if command in ("decompress", "montage") else "out.cdr"
@@ -64,10 +68,10 @@ def test_a_full_disk(tmp_path, picture, command):
 
 
 @own_file_system
-def test_a_read_only_disk(tmp_path, picture):
+def test_a_read_only_disk(tmp_path, coded):
     disk = tmp_path / "disk"
     disk.mkdir()
-    line = " ".join([*CDRAW, "compress", str(picture), "-o", "out.cdr", "--force", *MODEL])
+    line = " ".join([*CDRAW, "truncate", str(coded), "--steps", "7", "-o", "out.cdr", "--force"])
     script = f"echo old > out.cdr; mount -o remount,ro {disk}; {line}; echo $?; cat out.cdr; ls -A"
     result = on_a_disk(disk, "size=1m", script)
     assert result.stdout.split() == ["1", "old", "out.cdr"], result.stderr
@@ -94,26 +98,57 @@ def writer(target: Path, contents: int, rounds: int) -> subprocess.Popen:
     return process
 
 
-def test_killed_while_writing(tmp_path):
-    """At 50 random points: the output is always one of the whole contents, and a later writer clears up."""
+def kill_a_writer(target: Path, rng: random.Random) -> None:
+    """Start one, and kill it at a random point."""
+    with writer(target, 2, 10**6) as process:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(0, 0.02))
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_while_writing(tmp_path: Path, kills: int) -> None:
+    """The output is always one of the whole contents."""
     target, rng = tmp_path / "out", random.Random(0)
-    write_output(str(target), b"A" * 200_000)
-    for _ in range(50):
-        with writer(target, 2, 10**6) as process:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(rng.uniform(0, 0.02))
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL
+    write_output(target, b"A" * 200_000)
+    for _ in range(kills):
+        kill_a_writer(target, rng)
         assert target.read_bytes() in (b"A" * 200_000, b"B" * 200_000)
-    left = [path for path in tmp_path.iterdir() if path != target]
-    assert left  # it was in the middle, now and then
-    write_output(str(target), b"C")
+
+
+def test_a_later_writer_clears_up(tmp_path: Path) -> None:
+    target, rng = tmp_path / "out", random.Random(0)
+    left: list[Path] = []
+    while not left:  # until one was in the middle
+        kill_a_writer(target, rng)
+        left = [path for path in tmp_path.iterdir() if path != target]
+    write_output(target, b"C")
     assert {*left} < {*tmp_path.iterdir()}  # somebody may still be at them
     for path in left:
         os.utime(path, (0, 0))
-    write_output(str(target), b"D")
+    write_output(target, b"D")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert target.read_bytes() == b"D"
+
+
+@pytest.mark.parametrize("moment", ["chmod", "fsync", "replace"])
+def test_stopped_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """Whatever ends the work, it leaves the old output, with its permissions, and nothing else."""
+    target = tmp_path / "out"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, moment, stop)
+        write_output(target, b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert target.read_bytes() == b"old"
+    write_output(target, b"new")
+    assert target.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_writer_that_fails_leaves_the_others_alone(tmp_path):
@@ -154,13 +189,11 @@ def test_two_processes_write_the_same_output(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_closed_pipe(picture):
-    """As in ``cdraw decompress --follow | head``: an error, and no traceback."""
-    coded = picture.with_suffix(".cdr")
-    coded.write_bytes(Codec(TINY_MODEL).compress(str(picture)))
+def test_a_closed_pipe(coded):
+    """As in ``cdraw truncate -o - | head``: an error, and no traceback."""
     reading, writing = os.pipe()
     os.close(reading)
-    result = subprocess.run([*CDRAW, "decompress", str(coded), "-o", "-", *MODEL], cwd=ROOT, stdout=writing,
+    result = subprocess.run([*CDRAW, "truncate", str(coded), "--steps", "7", "-o", "-"], cwd=ROOT, stdout=writing,
                             stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert result.returncode == 1

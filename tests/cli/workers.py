@@ -1,5 +1,6 @@
 """What the processes of a batch do in tests. Imports nothing heavy: each process starts anew."""
 
+import atexit
 import os
 import signal
 import threading
@@ -15,8 +16,9 @@ def kill_itself(task: Task) -> str:
 
 
 def never_end(task: Task) -> None:
-    """Say on standard output that the work has begun, and go on for ever."""
+    """Say on standard output that the work has begun, and go on for ever. An end in good order would say so, too."""
     os.write(1, b"begun\n")
+    atexit.register(os.write, 1, b"ended\n")
     threading.Event().wait()
 
 

@@ -56,10 +56,12 @@ class Codec:
     convolution: how exact convolutions are computed, "int8", "int16", "float32" or "float64": the same pixels, each
     slower than the one before; None is the fastest that adds exactly on this machine.
     Raises ModelError for a file that is no usable model, MachineError if the convolution does not, or none does.
-    Instances may be shared between threads, and pickled: what is unpickled loads the model file anew.
+    Instances may be shared between threads, and pickled: what is unpickled loads the model file anew, and chooses the
+    convolution anew if None was given. A process that is forked after this module was imported works with one thread.
     """
 
     def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None):
+        self._made_from = None if model is None else os.path.abspath(model), convolution
         convolution = convolution or fastest_exact()
         if convolution not in CONVOLUTIONS:
             raise ValueError(f"convolution must be one of {', '.join(CONVOLUTIONS)}, not {convolution!r}")
@@ -70,7 +72,6 @@ class Codec:
                 loaded = load_model(path, convolution)
         else:
             loaded = load_model(model, convolution)
-        self._made_from = None if model is None else os.path.abspath(model), convolution
         self._model, self._coder = loaded.model, LatentCoder(loaded.latents.numpy(), SHIFT_GROUPS)
         self._residual_coder = LatentCoder(loaded.residuals.numpy(), [[0] * CENTRES])
         self.fingerprint = loaded.fingerprint

@@ -38,7 +38,7 @@ class Decoder:
 
         def empty(channels: int, stride: int, dtype: torch.dtype) -> Tensor:
             """Positions one after the other, each with all its channels, as ``floats`` gives them."""
-            return torch.zeros(height // stride, width // stride, channels, dtype=dtype).permute(2, 0, 1)
+            return torch.zeros(height // stride, width // stride, channels, dtype=dtype, device="cpu").permute(2, 0, 1)
 
         self._h = [empty(layer.state, layer.stride, torch.int8) for layer in layers]
         self._c = [empty(layer.state, layer.stride, torch.int16) for layer in layers]
@@ -141,7 +141,7 @@ class Decoder:
         if not retouched:
             return shown
         tiling = replace(tiling, margin=-(-max(self.model.retouch.reach, filtered) // multiple) * multiple)
-        stored, strip = torch.tensor([self._stored]), None
+        stored, strip = torch.tensor([self._stored], device="cpu"), None
         for rows in tiling.rows():
             strip = Strip({"shown": (torch.from_numpy(shown), 1)}, rows, strip, copy=True)
             for columns in tiling.columns():
@@ -165,7 +165,8 @@ class Encoder:
         self._decoder, self._planes = decoder, torch.from_numpy(planes)
         shapes = [(layer.encoder_state, decoder.height // layer.stride, decoder.width // layer.stride)
                   for layer in decoder.model.config.layers]
-        self._h, self._c = ([torch.zeros(shape, dtype=torch.float16) for shape in shapes] for _ in range(2))
+        self._h, self._c = ([torch.zeros(shape, dtype=torch.float16, device="cpu") for shape in shapes]
+                            for _ in range(2))
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}  # by layer
 
     def see(self, layer: int, rows: Span, columns: Span, *, single: bool) -> tuple[Tensor, Tensor]:

@@ -312,7 +312,7 @@ class ConvDRAW(nn.Module):
             error = self.overlap.gather(encoder.image - state.canvas / CANVAS_UNIT, step.layer)  # (1)
         error = to_patches(error, stride)
         embedded = F.relu(cores.error_embedding(error / 32) + encoder.embedded[step.layer])
-        inputs = torch.cat([embedded, encoder.h[step.layer], state.h[step.layer] / UNIT], dim=1)
+        inputs = torch.cat([embedded, encoder.h[step.layer], state.h[step.layer].float() / UNIT], dim=1)
         h, c = lstm(cores.encoder_gates(inputs), encoder.c[step.layer])  # (2)
         encoder.h[step.layer], encoder.c[step.layer] = h, c
         analysis = cores.analysis.weight[step.first:step.last]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -22,6 +23,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import MachineError
+
+# a forked process has none of the threads that OpenMP's team counts on, and would wait for them for ever
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 SUM_LIMIT = 2**24  # float32 holds every integer up to here
 UNIT = 128  # LSTM states, gates and their inputs count in 1/128
@@ -71,7 +76,8 @@ def _byte_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Conv
     """By oneDNN's kernels for bytes."""
     outputs, kernel, zero = len(weight), weight.shape[-1], 128 if signed else 0
     place = [1, 1], [kernel // 2] * 2, [1, 1], 1  # stride, padding, dilation, groups
-    ones, zeros = torch.ones(outputs), torch.zeros(outputs, dtype=torch.int32)
+    ones = torch.ones(outputs, dtype=torch.float32, device="cpu")
+    zeros = torch.zeros(outputs, dtype=torch.int32, device="cpu")
     packed = torch.ops.onednn.qconv_prepack(weight.to(torch.int8), ones, 1.0, zero, *place)
 
     def convolve(x: Tensor) -> Tensor:
@@ -125,8 +131,8 @@ PROBES = [(64, 48, 1, 12), (64, 48, 1, 56), (64, 48, 3, 12), (64, 48, 3, 56), (1
 @functools.cache
 def is_exact(name: str) -> bool:
     """Whether this machine has one of ``CONVOLUTIONS``, and it adds plainly."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+    generator = torch.Generator("cpu").manual_seed(0)
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False), torch.device("cpu"):
         try:
             return all(_adds_plainly(CONVOLUTIONS[name], *shape, signed, limit, generator)
                        for shape in PROBES for signed in (False, True) for limit in (PAIR_LIMIT, WEIGHT_LIMIT))

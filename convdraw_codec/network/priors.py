@@ -102,7 +102,7 @@ def table_index(index: Tensor, sign: Tensor | None) -> Tensor:
     """Index into the frequency table for each latent: 64 family + scale index."""
     if sign is None:
         return index + SCALES * FIRST
-    return index + SCALES * torch.where(sign == 0, float(ZERO), float(REFINE))
+    return index + SCALES * (ZERO + (REFINE - ZERO) * (sign != 0))
 
 
 def frequency_table(symbols: int, precision: int) -> Tensor:

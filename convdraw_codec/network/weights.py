@@ -122,7 +122,8 @@ def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, T
         pass
     with safe_open(path, "np") as file:
         metadata = file.metadata() or {}
-    return metadata, load(Path(path).read_bytes())
+    with torch.device("cpu"):
+        return metadata, load(Path(path).read_bytes())
 
 
 def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loaded:
@@ -141,7 +142,8 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loade
     try:
         with torch.device("meta"):  # sizes alone: nothing is allocated for what the file does not hold
             model = ConvDRAW(config)
-        freeze(model, tensors, convolution)
+        with torch.device("cpu"), torch.no_grad():
+            freeze(model, tensors, convolution)
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold what its configuration promises: {error}") from error
     return Loaded(model.eval().requires_grad_(False), tensors[f"{TABLES}frequencies"], tensors[f"{TABLES}residual"],

@@ -91,7 +91,7 @@ def test_steps_are_reported(tiny):
     assert seen == [1, 2, 3, 4, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("codec", ["tiny", "photo"])
+@pytest.mark.parametrize("codec", ["tiny", pytest.param("photo", marks=pytest.mark.slow)])
 def test_golden_files_decode_to_the_same_pixels(codec, request):
     golden = json.loads((DATA / f"{codec}.json").read_text())
     codec = request.getfixturevalue(codec)

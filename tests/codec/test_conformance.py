@@ -32,6 +32,7 @@ from ..reference_decoder.segments import RangeDecoder
 from ..tiny import TINY_MODEL
 
 PHOTO = Path(convdraw_codec.__file__).parent / "models" / "photo.safetensors"
+FEW = ("steps-05", "mode-L", "lossless-RGBA")
 SMALL = 70 * 40  # pixels: the second decoder is slow
 
 
@@ -51,7 +52,7 @@ def test_the_set_covers_what_it_promises():
 @pytest.fixture
 def short_set(monkeypatch):
     """A few files in place of all: every path decodes those in ``test_exactness``."""
-    few = [entry for entry in conformance_set() if entry[0] in ("steps-05", "mode-L", "lossless-RGBA")]
+    few = [entry for entry in conformance_set() if entry[0] in FEW]
     monkeypatch.setattr("convdraw_codec.selftest.conformance_set", lambda: iter(few))
 
 
@@ -112,7 +113,7 @@ def uncached():
 
 
 @pytest.mark.parametrize("broken", [rounds_badly, is_not_there])
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_machine_whose_fast_paths_fail_uses_the_next(monkeypatch, short_set, uncached, broken, count):
     data, expected = conformance_file("steps-05")
     *failing, next_one = list(integer.CONVOLUTIONS)[:count + 1]
@@ -155,14 +156,15 @@ def conformance_file(wanted: str) -> tuple[bytes, str]:
     return next((data, expected) for name, data, _, expected in conformance_set() if name == wanted)
 
 
-def test_the_second_decoder_on_the_conformance_set():
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["three files", "all"])
+def test_the_second_decoder_on_the_conformance_set(every: bool) -> None:
     model, decoded = Model(PHOTO), 0
     for name, data, fill, expected in conformance_set():
         header = bitstream.parse_header(data)
-        if header.width * header.height <= SMALL:
+        if header.width * header.height <= SMALL and (every or name in FEW):
             assert digest(decode(model, data, fill, SEED)) == expected, name
             decoded += 1
-    assert decoded >= 40
+    assert decoded >= (40 if every else len(FEW))
 
 
 def test_a_file_of_the_set_has_latents_that_escape(monkeypatch):
@@ -177,6 +179,7 @@ def test_a_file_of_the_set_has_latents_that_escape(monkeypatch):
     assert seen == {15, 32, 256}  # shifts, latents, those that escape
 
 
+@pytest.mark.slow
 def test_the_second_decoder_on_the_large_file():
     data, expected = conformance_file("size-300x200")
     assert digest(decode(Model(PHOTO), data)) == expected

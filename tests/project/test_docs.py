@@ -22,8 +22,10 @@ def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def test_ci_runs_the_test_command_of_the_readme():
-    assert blocks("sh")[1].strip() == (ROOT / ".ci" / "run").read_text().strip().splitlines()[-1]
+def test_ci_runs_the_test_command_of_the_readme_and_then_the_slow_tests() -> None:
+    tests, slow = (ROOT / ".ci" / "run").read_text().splitlines()[-2:]
+    assert tests == blocks("sh")[1].strip()
+    assert slow == ".venv/bin/pytest -m slow"
 
 
 def test_the_python_example_runs(tmp_path, monkeypatch, example):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.resources import as_file, files
 from os import PathLike
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ class Codec:
         self._residual_coder = LatentCoder(loaded.residuals.numpy(), [[0] * CENTRES])
         self.fingerprint = loaded.fingerprint
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         model, convolution = self._made_from
         return partial(type(self), convolution=convolution), (model,)
 

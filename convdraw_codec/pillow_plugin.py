@@ -89,7 +89,7 @@ class CdrImageFile(ImageFile.ImageFile):
         self.fp.seek(0)
         return self.fp.read()
 
-    def load(self) -> Image.core.PixelAccess | None:
+    def load(self) -> Any:
         """Decode the pixels, once. Raises OSError for a file that is cut or damaged."""
         if self._pending:
             try:

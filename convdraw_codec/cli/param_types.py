@@ -14,7 +14,7 @@ from .files import Place, place
 BYTE_UNITS = {"": 1, "K": 10**3, "M": 10**6, "KI": 2**10, "MI": 2**20}
 
 
-class Bytes(click.ParamType):
+class Bytes(click.ParamType):  # type: ignore[type-arg]  # click 8.2 has no parameters here
     """A number of bytes, as 20000, 2e4, 20K or 20KB (thousands), 20Ki or 20KiB (1024)."""
 
     name = "bytes"
@@ -28,7 +28,7 @@ class Bytes(click.ParamType):
         return size
 
 
-class Amount(click.ParamType):
+class Amount(click.ParamType):  # type: ignore[type-arg]  # click 8.2 has no parameters here
     """A number above 0, up to 1000."""
 
     name = "number"
@@ -44,7 +44,7 @@ class Amount(click.ParamType):
         return number
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # click 8.2 has no parameters here
     """Whole numbers with commas between them; ``count`` of them, if that is given."""
 
     name = "numbers"
@@ -59,7 +59,7 @@ class Numbers(click.ParamType):
         return tuple(map(int, value.split(",")))
 
 
-class Source(click.ParamType):
+class Source(click.ParamType):  # type: ignore[type-arg]  # click 8.2 has no parameters here
     """An input: a file, or - for standard input."""
 
     name = "file"

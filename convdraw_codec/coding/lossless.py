@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..network.config import SQUARE
 from ..network.conv_draw import ConvDRAW
-from ..network.lossless import COLOURS, SCALES, SQUARE, place_of, split_centre, squares
+from ..network.lossless import COLOURS, SCALES, place_of, split_centre, squares
 from ..network.post_filter import MIDDLE
 from .tiling import Strip, Tiling, exactly, put
 

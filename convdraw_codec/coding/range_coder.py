@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ class _Undetermined(Exception):
     """The data ends before the next group of symbols."""
 
 
-def _agreed(decoders: list, model, count: int) -> np.ndarray:
+def _agreed(decoders: list[Any], model: Any, count: int) -> np.ndarray:
     """The next symbols, if both decoders find the same: an interval holds all that lies between two of its points."""
     try:
         symbols, others = (decoder.decode(model, count) for decoder in decoders)
@@ -128,7 +129,7 @@ class LatentCoder:
         except AssertionError as error:  # constriction's word for a point outside the range
             raise CdrError("its latents cannot be decoded: it was not made by a cdraw encoder") from error
 
-    def _decoder(self, data: bytes, fill: bytes, words: int):
+    def _decoder(self, data: bytes, fill: bytes, words: int) -> Any:
         """A range decoder whose last word is completed by ``fill`` bytes, with so many words of them behind it."""
         padded = data + fill * (-len(data) % 4 + 4 * words)
         return self._queue.RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))

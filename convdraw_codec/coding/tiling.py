@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,14 +13,14 @@ from torch import Tensor
 
 TILE_PIXELS = 2**19  # of a tile without its margins; smaller pictures are one tile ...
 TILE_WIDTH = 1024  # ... if they are no wider
-Method = TypeVar("Method", bound=Callable)
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def exactly(method: Method) -> Method:
     """No gradients, and no autocast around the exact arithmetic, whatever the caller has switched on."""
 
     @wraps(method)
-    def wrapped(*args, **kwargs):
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
             return method(*args, **kwargs)
 

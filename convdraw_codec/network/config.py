@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -154,6 +155,6 @@ class Config:
                    for earlier in self.steps[:t])
 
     @classmethod
-    def from_dict(cls, data: dict) -> Config:
+    def from_dict(cls, data: dict[str, Any]) -> Config:
         """From TOML or JSON. Raises ConfigError."""
         return from_table(cls, data, "[model]")

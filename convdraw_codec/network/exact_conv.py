@@ -39,17 +39,17 @@ PAIR_LIMIT = 64  # pmaddubsw adds two products of u8 and s8 in int16: 2 * 255 * 
 
 class _StraightThroughRound(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx: object, x: Tensor) -> Tensor:
         return torch.round(x)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
         return gradient
 
 
 def round_through(x: Tensor) -> Tensor:
     """Round half to even; the gradient passes as if nothing had happened."""
-    return _StraightThroughRound.apply(x) if x.requires_grad else torch.round(x)
+    return _StraightThroughRound.apply(x) if x.requires_grad else torch.round(x)  # type: ignore[no-untyped-call]
 
 
 def whole(x: Tensor, low: float, high: float) -> Tensor:

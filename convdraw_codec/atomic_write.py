@@ -41,7 +41,7 @@ def write_output(target: str | Path, data: bytes) -> None:
 
 def _prefix(path: Path) -> str:
     """Of temporary names: the file's own, as far as a name has room."""
-    return f".{os.fsencode(path.name)[:NAME_BYTES].decode(errors='ignore')}."
+    return f".{os.fsencode(path.name)[:NAME_BYTES].decode(sys.getfilesystemencoding(), 'ignore')}."
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,14 +74,3 @@ def failing(action: str, source: str | Path) -> Iterator[None]:
         if isinstance(error, RuntimeError) and "allocate" not in str(error):  # torch's way to run out of memory
             raise
         raise Failure(f"cannot {action} {name_of(source)}: not enough memory") from error
-
-
-def prepare_streams() -> None:
-    """Keep the numbers of closed streams from files that are opened later, and let any name be printed."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")

@@ -50,8 +50,10 @@ class Files:
         output = None if self.output is None else place(self.output)
         source = self.inputs[0]
         check_input(source)
-        if suffix == ".cdr" and isinstance(output, Path) and output.suffix.lower() in picture_suffixes():
-            raise click.UsageError(f"--output: {output} would hold no picture; use {output.with_suffix(suffix)}.")
+        if suffix == ".cdr" and isinstance(output, Path):
+            named = output.suffix.lower()
+            if named not in ("", suffix) and named in picture_suffixes():  # which take a while to collect
+                raise click.UsageError(f"--output: {output} would hold no picture; use {output.with_suffix(suffix)}.")
         return choose_output(source, output, suffix, self.force)
 
     def plan(self, suffix: str, accepted: set[str]) -> list[many_files.Task]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import os
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 
@@ -31,6 +33,7 @@ def main() -> None:
             signal.signal(number, stop)
     try:
         prepare()
+        prepare_streams()
         from .commands import main as command
 
         command(prog_name="cdraw")
@@ -44,6 +47,17 @@ def prepare() -> None:
     """Set what torch's libraries read from the environment as they load, where the user has not set it."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+def prepare_streams() -> None:
+    """Keep the numbers of closed streams from files that are opened later, and let any name be printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def threads_each(processes: int = 1) -> int:

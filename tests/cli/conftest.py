@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ..conftest import synthetic
-from .commands import MODEL, run
+from .runner import MODEL, run
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from convdraw_codec import __version__
 from convdraw_codec.cli.commands import main
 
-from .commands import MODEL, assert_fails, opened, run
+from .runner import MODEL, assert_fails, opened, run
 
 
 def test_there_and_back(folder: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from convdraw_codec.cli.param_types import Bytes
 
-from .commands import MODEL, assert_fails, run
+from .runner import MODEL, assert_fails, run
 
 
 @pytest.mark.parametrize(("command", "first", "last"), [

@@ -8,7 +8,7 @@ import pytest
 
 from convdraw_codec import truncate
 
-from .commands import CDRAW, MODEL, assert_fails, run
+from .runner import CDRAW, MODEL, assert_fails, run
 
 
 def test_nothing_is_overwritten_without_force(folder: Path) -> None:

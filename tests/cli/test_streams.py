@@ -12,7 +12,7 @@ import pytest
 
 from convdraw_codec import truncate
 
-from .commands import CDRAW, MODEL, opened, run
+from .runner import CDRAW, MODEL, opened, run
 
 
 def test_pipes(folder: Path) -> None:
@@ -97,6 +97,13 @@ def test_names_that_standard_output_cannot_encode(folder: Path) -> None:
         Path(name).write_bytes(Path("in.cdr").read_bytes())
         result = cdraw("info", name, env={"PYTHONIOENCODING": encoding})
         assert (result.returncode, result.stdout[:11], result.stderr) == (0, "?.cdr: 32x2", "")
+
+
+def test_names_that_the_locale_cannot_encode(folder: Path) -> None:
+    old = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = cdraw("truncate", "in.cdr", "-o", "写.cdr", "--steps", "1", env=old)
+    assert result.returncode == 0, result.stderr
+    assert Path("写.cdr").read_bytes() == truncate(Path("in.cdr").read_bytes(), 1)
 
 
 def test_standard_input_by_its_name_goes_to_standard_output(folder: Path) -> None:

@@ -7,7 +7,6 @@ with one sentence, 2 wrong usage.
 import click
 
 from ... import __version__
-from ..console import prepare_streams
 from . import compare, compress, decompress, info, montage, selftest, train, truncate
 
 
@@ -15,7 +14,6 @@ from . import compare, compress, decompress, info, montage, selftest, train, tru
 @click.version_option(__version__, "-V", "--version", prog_name="cdraw")
 def main() -> None:
     """A neural image codec in which one file holds every quality."""
-    prepare_streams()
 
 
 for command in (compare.compare, compress.compress, decompress.decompress, info.info, montage.montage,

@@ -9,8 +9,8 @@ from PIL import Image
 
 from convdraw_codec.format import bitstream
 
-from ..conftest import synthetic
-from .commands import MODEL, assert_fails, opened, run
+from ...conftest import synthetic
+from ..runner import MODEL, assert_fails, opened, run
 
 
 def test_steps_of_decompress_and_fill(folder: Path) -> None:

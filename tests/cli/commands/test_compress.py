@@ -8,8 +8,8 @@ from PIL import Image
 
 from convdraw_codec.pictures.metrics import psnr
 
-from ..conftest import synthetic
-from .commands import MODEL, assert_fails, opened, run
+from ...conftest import synthetic
+from ..runner import MODEL, assert_fails, opened, run
 
 
 def test_what_a_conversion_loses_is_said_in_one_line(folder: Path) -> None:

@@ -10,8 +10,8 @@ from PIL import Image
 from convdraw_codec import truncate
 from convdraw_codec.format import bitstream
 
-from ..conftest import synthetic
-from .commands import MODEL, assert_fails, run
+from ...conftest import synthetic
+from ..runner import MODEL, assert_fails, run
 
 
 def test_info(folder: Path) -> None:

@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 
 from convdraw_codec.pictures.metrics import psnr, ssimulacra2
 
-from ..conftest import synthetic
-from .commands import MODEL, assert_fails, opened, run
+from ...conftest import synthetic
+from ..runner import MODEL, assert_fails, opened, run
 
 
 def test_comparing(folder: Path) -> None:

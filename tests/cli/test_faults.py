@@ -11,10 +11,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from convdraw_codec import Codec
 from convdraw_codec.atomic_write import write_output
 
 from ..conftest import ROOT, synthetic
@@ -33,13 +35,13 @@ own_file_system = pytest.mark.skipif(not namespaces(), reason="needs Linux and u
 
 
 @pytest.fixture
-def picture(tmp_path) -> Path:
+def picture(tmp_path: Path) -> Path:
     Image.fromarray(synthetic(300, 400)).save(tmp_path / "in.png")
     return tmp_path / "in.png"
 
 
 @pytest.fixture
-def coded(picture, tiny) -> Path:
+def coded(picture: Path, tiny: Codec) -> Path:
     picture.with_suffix(".cdr").write_bytes(tiny.compress(picture))
     return picture.with_suffix(".cdr")
 
@@ -54,7 +56,7 @@ def on_a_disk(folder: Path, options: str, script: str) -> subprocess.CompletedPr
 @own_file_system
 @pytest.mark.parametrize("command", ["truncate", *(pytest.param(command, marks=pytest.mark.slow)
                                                    for command in ("compress", "decompress", "montage"))])
-def test_a_full_disk(tmp_path, picture, coded, command):
+def test_a_full_disk(tmp_path: Path, picture: Path, coded: Any, command: Any) -> None:
     """Exit code 1, one sentence; the old output is as it was, and nothing else is there."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -68,7 +70,7 @@ def test_a_full_disk(tmp_path, picture, coded, command):
 
 
 @own_file_system
-def test_a_read_only_disk(tmp_path, coded):
+def test_a_read_only_disk(tmp_path: Path, coded: Any) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     line = " ".join([*CDRAW, "truncate", str(coded), "--steps", "7", "-o", "out.cdr", "--force"])
@@ -151,7 +153,7 @@ def test_stopped_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert target.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_writer_that_fails_leaves_the_others_alone(tmp_path):
+def test_a_writer_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     """One process meets a full disk (a limit of its own) again and again, while another writes the same output."""
     target = tmp_path / "out"
     failing = f"""
@@ -176,7 +178,7 @@ assert failures == 200
     assert target.read_bytes() == b"C" * 200_000
 
 
-def test_two_processes_write_the_same_output(tmp_path):
+def test_two_processes_write_the_same_output(tmp_path: Path) -> None:
     target = tmp_path / "out"
     with writer(target, 3, 30) as first, writer(target, 3, 30) as second, writer(target, 3, 30) as third:
         processes = first, second, third
@@ -189,7 +191,7 @@ def test_two_processes_write_the_same_output(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_closed_pipe(coded):
+def test_a_closed_pipe(coded: Any) -> None:
     """As in ``cdraw truncate -o - | head``: an error, and no traceback."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -200,7 +202,7 @@ def test_a_closed_pipe(coded):
     assert result.stderr == "cdraw: error: cannot write standard output: broken pipe\n"
 
 
-def test_missing_weights(tmp_path, picture):
+def test_missing_weights(tmp_path: Path, picture: Path) -> None:
     """A package whose model file was lost says so."""
     broken = tmp_path / "broken" / "convdraw_codec"
     broken.mkdir(parents=True)

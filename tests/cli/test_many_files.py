@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Five pictures, two of them further below, and a file that is no picture."""
     monkeypatch.chdir(tmp_path)
     Path("in/deep").mkdir(parents=True)
@@ -48,13 +49,13 @@ def files(below: str) -> list[str]:
     return sorted(str(path.relative_to(below)) for path in Path(below).rglob("*") if path.is_file())
 
 
-def test_what_cannot_be_opened_is_not_taken_from_a_folder(folder):
+def test_what_cannot_be_opened_is_not_taken_from_a_folder(folder: Path) -> None:
     Image.fromarray(synthetic(9, 16)).save("in/d.pdf")  # Pillow writes them, and reads none
     assert run("compress", "in", "-o", "out", "--recursive", "--steps", "1", *MODEL).exit_code == 0
     assert "d.cdr" not in files("out")
 
 
-def test_a_process_that_is_killed_loses_no_file_in_silence(folder, monkeypatch):
+def test_a_process_that_is_killed_loses_no_file_in_silence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = [Task(Path(name), Path(name)) for name in ("a", "deadly", "b")]
     results = dict(batch.run(tasks, kill_itself, 2))
     assert results == {tasks[0]: "a", tasks[1]: None, tasks[2]: "b"}
@@ -64,7 +65,7 @@ def test_a_process_that_is_killed_loses_no_file_in_silence(folder, monkeypatch):
     assert result.stderr.startswith("cdraw: error: cannot work on in/a.png: its process was killed")
 
 
-def test_a_folder_that_cannot_be_read(folder, monkeypatch):
+def test_a_folder_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = Path.iterdir
 
     def iterdir(path: Path) -> Iterator[Path]:
@@ -85,12 +86,12 @@ def cut(*arguments: str) -> list[str]:
     return sorted(str(path) for path in Path().rglob("*.cdr"))
 
 
-def test_without_a_folder_each_result_lies_beside_its_source(folder):
+def test_without_a_folder_each_result_lies_beside_its_source(folder: Path) -> None:
     assert cut("in/a.png", "in/deep/a.png") == ["in/a.cdr", "in/deep/a.cdr"]
     assert cut("in", "-r", "--force") == ["in/a.cdr", "in/b.cdr", "in/c.cdr", "in/deep/a.cdr", "in/deep/e.cdr"]
 
 
-def test_two_files_that_differ_in_their_suffix_keep_it(folder):
+def test_two_files_that_differ_in_their_suffix_keep_it(folder: Path) -> None:
     shutil.copy("in/a.png", "in/a.jpg")
     expected = ["a.jpg.cdr", "a.png.cdr", "b.cdr", "c.cdr", "deep/a.cdr", "deep/e.cdr"]
     assert cut("in", "-r", "-o", "out") == [f"out/{name}" for name in expected]
@@ -98,21 +99,21 @@ def test_two_files_that_differ_in_their_suffix_keep_it(folder):
     assert files("back")[:3] == ["a.jpg.png", "a.png.png", "b.png"]
 
 
-def test_links_to_folders_are_followed_once_round(folder):
+def test_links_to_folders_are_followed_once_round(folder: Path) -> None:
     Path("in/deep/up").symlink_to("..")
     Path("in/linked").symlink_to("deep")
     expected = ["a", "b", "c", "deep/a", "deep/e", "linked/a", "linked/e"]
     assert cut("in", "-r", "-o", "out") == [f"out/{name}.cdr" for name in expected]
 
 
-def test_hidden_names_are_left_out_and_so_is_the_output(folder):
+def test_hidden_names_are_left_out_and_so_is_the_output(folder: Path) -> None:
     shutil.copytree("in/deep", "in/.hidden")
     shutil.copy("in/a.png", "in/._a.png")
     shutil.copytree("in/deep", "in/out")
     assert cut("in", "-r", "-o", "in/out") == [f"in/out/{name}.cdr" for name in ("a", "b", "c", "deep/a", "deep/e")]
 
 
-def test_a_link_to_nowhere_is_an_error_of_its_own(folder):
+def test_a_link_to_nowhere_is_an_error_of_its_own(folder: Path) -> None:
     Path("in/gone.png").symlink_to("nowhere.png")
     Path("in/album").symlink_to("not mounted")
     result = run("compress", "in", "-r", "-o", "out", "--steps", "1", *MODEL)
@@ -122,7 +123,7 @@ def test_a_link_to_nowhere_is_an_error_of_its_own(folder):
     assert len(files("out")) == 5
 
 
-def test_a_folder_without_pictures(folder):
+def test_a_folder_without_pictures(folder: Path) -> None:
     Path("empty").mkdir()
     result = run("compress", "empty", "-r", *MODEL)
     assert result.exit_code == 2
@@ -130,21 +131,21 @@ def test_a_folder_without_pictures(folder):
     assert "Error: there are no .cdr files below in.\n" in run("decompress", "in", "-r", *MODEL).stderr
 
 
-def test_a_missing_input_is_named(folder):
+def test_a_missing_input_is_named(folder: Path) -> None:
     result = run("decompress", "missing", "-r", "-o", "back", *MODEL)
     assert result.exit_code == 1
     assert result.stderr == "cdraw: error: cannot read missing: no such file or directory\n"
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_second_run_has_nothing_left_to_do(folder, jobs):
+def test_a_second_run_has_nothing_left_to_do(folder: Path, jobs: str) -> None:
     assert run("compress", "in", "-o", "out", "-r", "--steps", "1", *MODEL).exit_code == 0
     result = run("compress", "in", "-o", "out", "-r", "--skip-existing", "--jobs", jobs, *MODEL)
     assert (result.exit_code, result.stderr) == (0, "there already: 5 files\n")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_folder_there_and_back(folder, jobs):
+def test_a_folder_there_and_back(folder: Path, jobs: str) -> None:
     result = run("compress", "in", "-o", "out", "--recursive", "--jobs", jobs, *MODEL)
     assert result.exit_code == 0, result.stderr
     assert files("out") == ["a.cdr", "b.cdr", "c.cdr", "deep/a.cdr", "deep/e.cdr"]
@@ -156,7 +157,7 @@ def test_a_folder_there_and_back(folder, jobs):
         assert image.size == (16, 13)
 
 
-def test_one_failure_does_not_stop_the_others(folder):
+def test_one_failure_does_not_stop_the_others(folder: Path) -> None:
     Path("in/b.bmp").write_bytes(b"BMnothing")
     result = run("compress", "in/a.png", "in/b.bmp", "in/absent.png", "in/c.png", "-o", "out", "--steps", "2", *MODEL)
     assert result.exit_code == 1
@@ -167,7 +168,7 @@ def test_one_failure_does_not_stop_the_others(folder):
     assert any("in/absent.png" in line for line in failures)
 
 
-def test_what_is_there_is_refused_skipped_or_made_anew(folder):
+def test_what_is_there_is_refused_skipped_or_made_anew(folder: Path) -> None:
     assert run("compress", "in/a.png", "-o", "out/", *MODEL).exit_code == 0
     before = Path("out/a.cdr").read_bytes()
     again = ("compress", "in/a.png", "in/c.png", "-o", "out", "--steps", "1", *MODEL)
@@ -193,7 +194,7 @@ def test_what_is_there_is_refused_skipped_or_made_anew(folder):
     (("in/a.png", "in/c.png", "-o", "in/b.bmp"), "many files go to a folder"),
     (("in/deep", "-o", "-"), "take one file"),
 ])
-def test_plans_that_make_no_sense(folder, arguments, message):
+def test_plans_that_make_no_sense(folder: Path, arguments: Any, message: str) -> None:
     result = run("compress", *arguments, *MODEL)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -201,7 +202,7 @@ def test_plans_that_make_no_sense(folder, arguments, message):
     assert files("in") == FILES
 
 
-def test_a_killed_run_leaves_nothing_half_written_and_is_finished_by_another(folder):
+def test_a_killed_run_leaves_nothing_half_written_and_is_finished_by_another(folder: Path) -> None:
     for i in range(30):
         Image.fromarray(synthetic(64, 64, i)).save(f"in/{i}.png")
     command = [sys.executable, "-m", "convdraw_codec", "compress", "in", "-o", "out", "-r", *MODEL]

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ SIZES = [(1, 1), (1, 7), (9, 1), (8, 8), (17, 23), (40, 31)]
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("grey", [False, True])
-def test_the_decoder_shows_what_the_encoder_predicted(tiny, size, grey):
+def test_the_decoder_shows_what_the_encoder_predicted(tiny: Codec, size: Any, grey: bool) -> None:
     array = synthetic(*size, grey=grey)
     data = tiny.compress(array)
     predicted = list(tiny.predict(array))
@@ -36,7 +38,7 @@ def test_the_decoder_shows_what_the_encoder_predicted(tiny, size, grey):
         assert digest(tiny.decompress(truncate(data, steps))) == digest(a)
 
 
-def test_files_grow_and_pictures_improve_with_every_step(photo, example):
+def test_files_grow_and_pictures_improve_with_every_step(photo: Codec, example: Path) -> None:
     array = np.asarray(open_picture(example).pixels)[:256, :256]
     data = photo.compress(array)
     sizes = [len(truncate(data, steps + 1)) for steps in range(photo.total_steps)]
@@ -46,7 +48,7 @@ def test_files_grow_and_pictures_improve_with_every_step(photo, example):
     assert quality[-1] > 34
 
 
-def test_the_file_is_as_large_as_the_model_estimates(photo, example):
+def test_the_file_is_as_large_as_the_model_estimates(photo: Codec, example: Path) -> None:
     """Rounded latents under the differentiable prior of training, against real bytes."""
     part = open_picture(example).pixels.crop((0, 0, 256, 256))
     data = photo.compress(part)
@@ -55,7 +57,7 @@ def test_the_file_is_as_large_as_the_model_estimates(photo, example):
     assert len(data) - payload <= 32 + 6 * photo.total_steps
 
 
-def test_every_convolution_path_gives_the_same_bytes_and_pixels():
+def test_every_convolution_path_gives_the_same_bytes_and_pixels() -> None:
     array = synthetic(37, 50)
     codecs = [Codec(TINY_MODEL, convolution=path) for path in CONVOLUTIONS if is_exact(path)]
     files = {codec.compress(array) for codec in codecs}
@@ -64,13 +66,13 @@ def test_every_convolution_path_gives_the_same_bytes_and_pixels():
     assert len({digest(codec.decompress(data)) for codec in codecs}) == 1
 
 
-def test_a_codec_may_be_pickled(tiny):
+def test_a_codec_may_be_pickled(tiny: Codec) -> None:
     other, picture = pickle.loads(pickle.dumps(tiny)), synthetic(12, 9)
     assert other.fingerprint == tiny.fingerprint
     assert other.compress(picture) == tiny.compress(picture)
 
 
-def test_autocast_and_other_settings_of_the_caller_do_not_matter(tiny):
+def test_autocast_and_other_settings_of_the_caller_do_not_matter(tiny: Codec) -> None:
     array = synthetic(24, 24)
     data, expected = tiny.compress(array), list(tiny.predict(array))[-1]
     with torch.autocast("cpu", torch.bfloat16):
@@ -84,7 +86,7 @@ def test_autocast_and_other_settings_of_the_caller_do_not_matter(tiny):
         torch.set_float32_matmul_precision("highest")
 
 
-def test_steps_are_reported(tiny):
+def test_steps_are_reported(tiny: Codec) -> None:
     seen: list[int] = []
     data = tiny.compress(synthetic(8, 8), 4, on_step=seen.append)
     tiny.decompress(data, on_step=seen.append)
@@ -92,7 +94,7 @@ def test_steps_are_reported(tiny):
 
 
 @pytest.mark.parametrize("codec", ["tiny", pytest.param("photo", marks=pytest.mark.slow)])
-def test_golden_files_decode_to_the_same_pixels(codec, request):
+def test_golden_files_decode_to_the_same_pixels(codec: str, request: pytest.FixtureRequest) -> None:
     golden = json.loads((DATA / f"{codec}.json").read_text())
     codec = request.getfixturevalue(codec)
     for name, digests in golden.items():

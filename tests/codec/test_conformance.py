@@ -36,7 +36,7 @@ FEW = ("steps-05", "mode-L", "lossless-RGBA")
 SMALL = 70 * 40  # pixels: the second decoder is slow
 
 
-def test_the_set_covers_what_it_promises():
+def test_the_set_covers_what_it_promises() -> None:
     names = {name for name, *_ in conformance_set()}
     headers = [bitstream.parse_header(data) for _, data, *_ in conformance_set()]
     assert len(names) >= 30
@@ -50,13 +50,13 @@ def test_the_set_covers_what_it_promises():
 
 
 @pytest.fixture
-def short_set(monkeypatch):
+def short_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few files in place of all: every path decodes those in ``test_exactness``."""
     few = [entry for entry in conformance_set() if entry[0] in FEW]
     monkeypatch.setattr("convdraw_codec.selftest.conformance_set", lambda: iter(few))
 
 
-def test_the_command_says_which_paths_are_exact(short_set):
+def test_the_command_says_which_paths_are_exact(short_set: None) -> None:
     result = CliRunner().invoke(main, ["selftest"])
     assert result.exit_code == 0
     for path in integer.CONVOLUTIONS:
@@ -83,16 +83,17 @@ def test_the_command_times_a_picture_whose_kernels_are_ready(monkeypatch: pytest
     assert "int16: exact in 6 pictures; 1.00 s for one of 300x200 pixels; used here" in result.output
 
 
-def rounds_badly(weight, bias, signed):
+def rounds_badly(weight: Any, bias: Any, signed: Any) -> Any:
     return lambda x: torch.nn.functional.conv2d(x.float(), weight * 1.001, padding=weight.shape[-1] // 2)
 
 
-def is_not_there(weight, bias, signed):
+def is_not_there(weight: Any, bias: Any, signed: Any) -> Any:
     return lambda x: torch.ops.onednn.no_such_convolution(x, weight)
 
 
 @pytest.mark.parametrize("used", [True, False])
-def test_the_command_fails_where_pixels_would_be_wrong(monkeypatch, short_set, used):
+def test_the_command_fails_where_pixels_would_be_wrong(monkeypatch: pytest.MonkeyPatch, short_set: None,
+                                                       used: bool) -> None:
     """Not where only a path that this machine does not use is wrong."""
     path = integer.fastest_exact() if used else "float64"
     assert integer.is_exact(path)  # as far as the short check goes
@@ -106,7 +107,7 @@ def test_the_command_fails_where_pixels_would_be_wrong(monkeypatch, short_set, u
 
 
 @pytest.fixture
-def uncached():
+def uncached() -> Any:
     integer.is_exact.cache_clear()
     yield
     integer.is_exact.cache_clear()
@@ -114,7 +115,8 @@ def uncached():
 
 @pytest.mark.parametrize("broken", [rounds_badly, is_not_there])
 @pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow), 3])
-def test_a_machine_whose_fast_paths_fail_uses_the_next(monkeypatch, short_set, uncached, broken, count):
+def test_a_machine_whose_fast_paths_fail_uses_the_next(monkeypatch: pytest.MonkeyPatch, short_set: None,
+                                                       uncached: None, broken: Any, count: int) -> None:
     data, expected = conformance_file("steps-05")
     *failing, next_one = list(integer.CONVOLUTIONS)[:count + 1]
     for path in failing:
@@ -124,7 +126,7 @@ def test_a_machine_whose_fast_paths_fail_uses_the_next(monkeypatch, short_set, u
     assert f"{failing[0]}: not exact on this machine, and not used" in CliRunner().invoke(main, ["selftest"]).output
 
 
-def test_a_machine_that_cannot_says_so(monkeypatch, uncached, tmp_path):
+def test_a_machine_that_cannot_says_so(monkeypatch: pytest.MonkeyPatch, uncached: None, tmp_path: Path) -> None:
     for path in integer.CONVOLUTIONS:
         monkeypatch.setitem(integer.CONVOLUTIONS, path, rounds_badly)
     with pytest.raises(MachineError, match="no convolution of this machine"):
@@ -139,7 +141,7 @@ def test_a_machine_that_cannot_says_so(monkeypatch, uncached, tmp_path):
         assert result.stderr.endswith("no convolution of this machine adds whole numbers exactly\n")
 
 
-def test_a_path_that_is_asked_for_is_checked(monkeypatch, uncached):
+def test_a_path_that_is_asked_for_is_checked(monkeypatch: pytest.MonkeyPatch, uncached: None) -> None:
     monkeypatch.setitem(integer.CONVOLUTIONS, "int8", is_not_there)
     with pytest.raises(MachineError, match="int8 convolutions do not add exactly on this machine"):
         Codec(TINY_MODEL, convolution="int8")
@@ -147,7 +149,7 @@ def test_a_path_that_is_asked_for_is_checked(monkeypatch, uncached):
         Codec(TINY_MODEL, convolution="float16")
 
 
-def test_autocast_does_not_slow_down_what_is_made_inside(uncached):
+def test_autocast_does_not_slow_down_what_is_made_inside(uncached: None) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert integer.is_exact("float32")
 
@@ -167,10 +169,10 @@ def test_the_second_decoder_on_the_conformance_set(every: bool) -> None:
     assert decoded >= (40 if every else len(FEW))
 
 
-def test_a_file_of_the_set_has_latents_that_escape(monkeypatch):
+def test_a_file_of_the_set_has_latents_that_escape(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, plain = set(), RangeDecoder.symbol
 
-    def watched(self, frequencies):
+    def watched(self, frequencies: Any) -> Any:
         seen.add(len(frequencies))
         return plain(self, frequencies)
 
@@ -180,20 +182,21 @@ def test_a_file_of_the_set_has_latents_that_escape(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_second_decoder_on_the_large_file():
+def test_the_second_decoder_on_the_large_file() -> None:
     data, expected = conformance_file("size-300x200")
     assert digest(decode(Model(PHOTO), data)) == expected
 
 
 @pytest.fixture(scope="module")
-def tiny():
+def tiny() -> Any:
     return Codec(TINY_MODEL), Model(TINY_MODEL)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.booleans(), st.booleans(), st.integers(0, 99),
        st.sampled_from(FILLS), st.data())
-def test_the_second_decoder_agrees_on_any_file(tiny, height, width, grey, lossless, seed, fill, data):
+def test_the_second_decoder_agrees_on_any_file(tiny: Codec, height: int, width: int, grey: bool, lossless: bool,
+                                               seed: int, fill: Any, data: st.DataObject) -> None:
     codec, model = tiny
     whole = codec.compress(synthetic(height, width, seed, grey=grey), lossless=lossless)
     size = data.draw(st.integers(len(truncate(whole, 1)), len(whole)))
@@ -202,7 +205,7 @@ def test_the_second_decoder_agrees_on_any_file(tiny, height, width, grey, lossle
 
 
 @pytest.mark.parametrize("grey", [False, True])
-def test_the_second_decoder_agrees_at_the_edges_of_steps(tiny, grey):
+def test_the_second_decoder_agrees_at_the_edges_of_steps(tiny: Codec, grey: bool) -> None:
     """Cut a byte before a step is whole, and after the first bytes of the next one; the last step too."""
     codec, model = tiny
     noise = np.random.default_rng(0).integers(0, 256, (21, 30) if grey else (21, 30, 3), dtype=np.uint8)
@@ -217,7 +220,7 @@ def test_the_second_decoder_agrees_at_the_edges_of_steps(tiny, grey):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_the_second_decoder_agrees_where_latents_are_wild(tiny, seed):
+def test_the_second_decoder_agrees_where_latents_are_wild(tiny: Codec, seed: int) -> None:
     """Latents that no encoder would choose, up to the limits."""
     from convdraw_codec.coding.lossy import Decoder
     from convdraw_codec.format.bitstream import Contents, Header, write
@@ -237,11 +240,11 @@ def test_the_second_decoder_agrees_where_latents_are_wild(tiny, seed):
 
 
 @pytest.mark.parametrize("path", [PHOTO, TINY_MODEL])
-def test_models_code_under_the_prior_that_training_counts(path):
+def test_models_code_under_the_prior_that_training_counts(path: Any) -> None:
     assert np.array_equal(Model(path).frequencies, frequency_table(SYMBOLS, PRECISION).numpy())
 
 
-def test_digests_are_of_the_bundled_model():
+def test_digests_are_of_the_bundled_model() -> None:
     folder = Path(convdraw_codec.__file__).parent / "conformance"
     assert set(json.loads((folder / "digests.json").read_text())) == {path.stem for path in folder.glob("*.cdr")}
     assert {bitstream.parse_header(data).model for _, data, *_ in conformance_set()} == {Codec().fingerprint}

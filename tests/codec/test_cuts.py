@@ -2,6 +2,8 @@
 
 import io
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from convdraw_codec import CdrError, TruncatedError, truncate
+from convdraw_codec import CdrError, Codec, TruncatedError, truncate
 from convdraw_codec.coding.lossy import Decoder
 from convdraw_codec.format.bitstream import HEADER_BYTES, read
 from convdraw_codec.options import FILLS
@@ -19,14 +21,14 @@ from ..conftest import psnr, synthetic, with_alpha
 from ..golden.make_golden import digest
 
 
-def portions(data: bytes, size: int, taken: list[int]):
+def portions(data: bytes, size: int, taken: list[int]) -> Any:
     """The data piece by piece; how much was taken so far is left in ``taken``."""
     for start in range(0, len(data), size):
         taken.append(min(start + size, len(data)))
         yield data[start:start + size]
 
 
-def test_pictures_come_as_their_steps_arrive(tiny):
+def test_pictures_come_as_their_steps_arrive(tiny: Codec) -> None:
     data = tiny.compress(with_alpha(20, 24))
     expected = [digest(picture) for picture in tiny.progressive(data)]
     assert [digest(picture) for picture in tiny.progressive(io.BytesIO(data))] == expected
@@ -36,7 +38,7 @@ def test_pictures_come_as_their_steps_arrive(tiny):
         assert taken[-1] < len(truncate(data, step)) + 10
 
 
-def test_streams_that_end_early(tiny):
+def test_streams_that_end_early(tiny: Codec) -> None:
     data = tiny.compress(synthetic(20, 24))
     pictures = tiny.progressive(portions(data[:-3], 50, []))
     assert len([next(pictures) for _ in range(6)]) == 6
@@ -51,13 +53,13 @@ def test_streams_that_end_early(tiny):
             list(tiny.progressive(io.BytesIO(data[:HEADER_BYTES + 3]), allow_truncated=allowed))
 
 
-def test_fills_differ_while_steps_are_missing(tiny):
+def test_fills_differ_while_steps_are_missing(tiny: Codec) -> None:
     data = tiny.compress(synthetic(24, 24))
     assert len({digest(tiny.decompress(data, fill=fill)) for fill in FILLS}) == 1
     assert len({digest(tiny.decompress(data, 3, fill=fill)) for fill in FILLS}) == len(FILLS)
 
 
-def test_the_retouch_comes_nearer_to_the_original(photo, example):
+def test_the_retouch_comes_nearer_to_the_original(photo: Codec, example: Path) -> None:
     array = np.asarray(open_picture(example).pixels)[:256, :256]
     data = photo.compress(array)
     for steps in (1, 4, 8, 12, 24):
@@ -66,7 +68,7 @@ def test_the_retouch_comes_nearer_to_the_original(photo, example):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
-def test_a_reduced_picture_is_the_whole_one_made_smaller(tiny, mode):
+def test_a_reduced_picture_is_the_whole_one_made_smaller(tiny: Codec, mode: str) -> None:
     """Its last steps are left out where they hardly show."""
     image = Image.fromarray(synthetic(45, 38)).convert(mode)
     data = tiny.compress(image)
@@ -84,14 +86,14 @@ def test_a_reduced_picture_is_the_whole_one_made_smaller(tiny, mode):
         tiny.decompress(data, reduce=3)
 
 
-def test_a_reduced_picture_of_a_file_cut_short(tiny):
+def test_a_reduced_picture_of_a_file_cut_short(tiny: Codec) -> None:
     data = tiny.compress(synthetic(40, 40))
     for cut in (truncate(data, 1), truncate(data, size=len(truncate(data, 1)) + 40), truncate(data, 6)):
         assert tiny.decompress(cut, reduce=4).size == (10, 10)
     assert digest(tiny.decompress(truncate(data, 1), reduce=4)) == digest(tiny.decompress(data, 1).reduce(4))
 
 
-def test_a_sampled_fill_depends_on_its_seed(tiny):
+def test_a_sampled_fill_depends_on_its_seed(tiny: Codec) -> None:
     data = tiny.compress(synthetic(32, 32), 2)
     one, again, other = (digest(tiny.decompress(data, fill="sample", seed=s)) for s in (1, 1, 2))
     assert one == again != other
@@ -101,18 +103,18 @@ def test_a_sampled_fill_depends_on_its_seed(tiny):
 
 @pytest.mark.parametrize("budget", [{"psnr": math.nan}, {"psnr": math.inf}, {"bpp": math.inf}, {"bpp": -1.0},
                                     {"size": -5}])
-def test_budgets_that_are_no_numbers(tiny, budget):
+def test_budgets_that_are_no_numbers(tiny: Codec, budget: Any) -> None:
     with pytest.raises(ValueError, match="numbers from 0 on"):
         tiny.compress(synthetic(6, 9), **budget)
 
 
 @pytest.mark.parametrize("steps", [0, 20, -1])
-def test_step_counts_out_of_range(tiny, steps):
+def test_step_counts_out_of_range(tiny: Codec, steps: int) -> None:
     with pytest.raises(ValueError, match="steps must be 1 to 7"):
         tiny.compress(synthetic(8, 8), steps)
 
 
-def test_asking_for_more_steps_than_stored(tiny):
+def test_asking_for_more_steps_than_stored(tiny: Codec) -> None:
     with pytest.raises(CdrError, match="stores 3 whole steps"):
         tiny.decompress(tiny.compress(synthetic(8, 8), 3), steps=4)
 
@@ -122,7 +124,7 @@ BUDGETS = st.integers(60, 4000)
 
 @settings(deadline=None, max_examples=25)
 @given(BUDGETS)
-def test_a_budget_in_bytes_is_kept_and_used(tiny, size):
+def test_a_budget_in_bytes_is_kept_and_used(tiny: Codec, size: Any) -> None:
     array = synthetic(40, 50)
     data = tiny.compress(array)
     cut = truncate(data, size=size)
@@ -132,7 +134,7 @@ def test_a_budget_in_bytes_is_kept_and_used(tiny, size):
     assert tiny.decompress(cut).size == (50, 40)
 
 
-def test_quality_grows_with_bytes(photo, example):
+def test_quality_grows_with_bytes(photo: Codec, example: Path) -> None:
     array = np.asarray(open_picture(example).pixels)[200:328, 200:328]
     data = photo.compress(array)
     quality = [psnr(photo.decompress(truncate(data, size=size)), array) for size in range(300, len(data), 700)]
@@ -140,7 +142,7 @@ def test_quality_grows_with_bytes(photo, example):
     assert quality[-1] - quality[0] > 5
 
 
-def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny):
+def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny: Codec) -> None:
     """No map that a cut file shows as known may change with more bytes."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)  # no map is worth less than a byte
     contents = read(tiny.compress(noise))
@@ -157,7 +159,7 @@ def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny):
     assert counts[-1] > 0.8 * len(whole)
 
 
-def test_a_budget_in_bits_per_pixel_and_in_decibels(tiny):
+def test_a_budget_in_bits_per_pixel_and_in_decibels(tiny: Codec) -> None:
     array = synthetic(40, 50)
     assert tiny.compress(array, bpp=0.8) == tiny.compress(array, size=200)
     whole = tiny.compress(array)
@@ -173,7 +175,7 @@ def test_a_budget_in_bits_per_pixel_and_in_decibels(tiny):
         tiny.compress(array, size=20)
 
 
-def test_truncated_files(tiny):
+def test_truncated_files(tiny: Codec) -> None:
     data = tiny.compress(synthetic(16, 16))
     cut = data[:len(truncate(data, 3)) + 2]
     with pytest.raises(TruncatedError) as caught:

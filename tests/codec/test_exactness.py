@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def test_three_files_on_every_path_of_this_machine(path: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: " ".join(f"{k}={v}" for k, v in s.items()) or "own")
-def test_the_conformance_set_under_every_kernel_setting(setting, threads):
+def test_the_conformance_set_under_every_kernel_setting(setting: Any, threads: int) -> None:
     result = subprocess.run([sys.executable, "-m", "convdraw_codec", "selftest", "--threads", str(threads)],
                             env=os.environ | setting, capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stdout

@@ -1,13 +1,14 @@
 """Crafted and wrong .cdr files: decoded or refused, and nothing is allocated for what they claim."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convdraw_codec import CdrError
+from convdraw_codec import CdrError, Codec
 from convdraw_codec.coding.lossy import Decoder
 from convdraw_codec.format.bitstream import Contents, Header, read, write
 from convdraw_codec.format.rotation import Colours
@@ -15,7 +16,7 @@ from convdraw_codec.format.rotation import Colours
 from ..conftest import synthetic, with_alpha
 
 
-def test_arguments_of_decompress_that_make_no_sense(tiny):
+def test_arguments_of_decompress_that_make_no_sense(tiny: Codec) -> None:
     data = tiny.compress(synthetic(6, 9))
     for arguments, error in (((data, 2.5), TypeError), ((5,), TypeError),
                              ((data, 3, "sample", 2**64), ValueError), ((data, 3, "sample", -1), ValueError)):
@@ -23,7 +24,7 @@ def test_arguments_of_decompress_that_make_no_sense(tiny):
             tiny.decompress(*arguments)
 
 
-def test_a_file_of_another_model(tiny):
+def test_a_file_of_another_model(tiny: Codec) -> None:
     other = Header(8, 8, "RGB", 1, 7, "00" * 8)
     for call in (tiny.decompress, tiny.progressive):
         with pytest.raises(CdrError, match="made with model 0000000000000000"):
@@ -31,7 +32,7 @@ def test_a_file_of_another_model(tiny):
 
 
 @pytest.mark.parametrize("alpha", [b"", b"no picture", None])
-def test_an_alpha_channel_that_does_not_fit_is_refused(tiny, alpha):
+def test_an_alpha_channel_that_does_not_fit_is_refused(tiny: Codec, alpha: Any) -> None:
     contents = read(tiny.compress(with_alpha(8, 9), 1))
     other = read(tiny.compress(with_alpha(9, 9), 1)).chunks["ALPH"]
     damaged = write(replace(contents, chunks={"ALPH": other if alpha is None else alpha}))
@@ -41,7 +42,7 @@ def test_an_alpha_channel_that_does_not_fit_is_refused(tiny, alpha):
 
 @settings(deadline=None, max_examples=40)
 @given(st.binary(max_size=60))
-def test_crafted_payloads_decode_or_are_refused(tiny, payload):
+def test_crafted_payloads_decode_or_are_refused(tiny: Codec, payload: bytes) -> None:
     """With valid checksums, whatever is inside."""
     data = write(Contents(Header(9, 9, "RGB", 1, 7, tiny.fingerprint), [payload]))
     try:
@@ -50,7 +51,7 @@ def test_crafted_payloads_decode_or_are_refused(tiny, payload):
         assert "not made by a cdraw encoder" in str(error)
 
 
-def test_latents_beyond_the_limit_are_refused(tiny):
+def test_latents_beyond_the_limit_are_refused(tiny: Codec) -> None:
     shape = (20, 2, 2)
     rows = Decoder(tiny._model, 16, 16, Colours()).predict(0)
     payload = tiny._coder.encode(np.full(shape, 64), rows, tiny._maps(0, grey=False)[1])
@@ -58,7 +59,7 @@ def test_latents_beyond_the_limit_are_refused(tiny):
         tiny.decompress(write(Contents(Header(16, 16, "RGB", 1, 7, tiny.fingerprint), [payload])))
 
 
-def test_a_huge_header_allocates_nothing(tiny):
+def test_a_huge_header_allocates_nothing(tiny: Codec) -> None:
     huge = Header(65535, 65535, "RGB", 1, 7, tiny.fingerprint)
     with pytest.raises(CdrError, match="allowed"):
         tiny.decompress(write(Contents(huge, [b""])))

@@ -3,12 +3,14 @@
 import io
 import struct
 import zlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from convdraw_codec import ImageError, inspect, truncate
+from convdraw_codec import Codec, ImageError, inspect, truncate
 from convdraw_codec.coding.rotation_fit import colours_of
 from convdraw_codec.format.bitstream import Header
 
@@ -16,7 +18,7 @@ from ..conftest import synthetic, with_alpha
 from ..golden.make_golden import digest
 
 
-def write_16_bits(path, values: np.ndarray) -> None:
+def write_16_bits(path: Any, values: np.ndarray) -> None:
     """RGB of 16 bits, (H, W, 3) uint16, as a PNG or TIFF file, which Pillow cannot write."""
     height, width, _ = values.shape
     if path.suffix == ".png":
@@ -35,7 +37,7 @@ def write_16_bits(path, values: np.ndarray) -> None:
                      + struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4))
 
 
-def test_inputs_of_every_kind_give_the_same_file(tiny, tmp_path):
+def test_inputs_of_every_kind_give_the_same_file(tiny: Codec, tmp_path: Path) -> None:
     array = synthetic(20, 30)
     image = Image.fromarray(array)
     image.save(tmp_path / "p.png")
@@ -59,7 +61,8 @@ def test_inputs_of_every_kind_give_the_same_file(tiny, tmp_path):
                                                       ("LA", "LA", ""), ("La", "LA", ""), ("RGBa", "RGBA", ""),
                                                       ("PA", "RGBA", ""), ("I;16", "L", "8 bits"),
                                                       ("CMYK", "RGB", "CMYK"), ("YCbCr", "RGB", "")])
-def test_other_modes_are_converted_and_say_what_is_lost(tiny, recwarn, mode, stored, lost):
+def test_other_modes_are_converted_and_say_what_is_lost(tiny: Codec, recwarn: Any, mode: str, stored: str,
+                                                        lost: str) -> None:
     grey = Image.fromarray(synthetic(9, 9, grey=True))
     image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey
     for step in {"La": ("LA", "La"), "RGBa": ("RGBA", "RGBa"), "PA": ("P", "PA"), "I;16": ()}.get(mode, (mode,)):
@@ -71,7 +74,7 @@ def test_other_modes_are_converted_and_say_what_is_lost(tiny, recwarn, mode, sto
     assert not lost or lost in str(recwarn[0].message)
 
 
-def test_the_transparent_value_of_a_deep_grey_png(tiny, tmp_path):
+def test_the_transparent_value_of_a_deep_grey_png(tiny: Codec, tmp_path: Path) -> None:
     values = np.arange(54, dtype=np.uint16).reshape(6, 9) * 1200
     Image.fromarray(values).save(tmp_path / "p.png", transparency=2400)
     with pytest.warns(UserWarning, match="beyond 8 bits"):
@@ -81,7 +84,7 @@ def test_the_transparent_value_of_a_deep_grey_png(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["png", "tif", "ppm", "pgm"])
-def test_depth_that_pillow_drops_is_lost_all_the_same(tiny, tmp_path, kind):
+def test_depth_that_pillow_drops_is_lost_all_the_same(tiny: Codec, tmp_path: Path, kind: str) -> None:
     path, values = tmp_path / f"p.{kind}", synthetic(6, 9).astype(np.uint16) * 257
     if kind in ("png", "tif"):
         write_16_bits(path, values)
@@ -97,7 +100,7 @@ def test_depth_that_pillow_drops_is_lost_all_the_same(tiny, tmp_path, kind):
         tiny.compress(path, lossless=True)
 
 
-def test_portable_maps_of_few_bits_and_of_floats(tiny, tmp_path):
+def test_portable_maps_of_few_bits_and_of_floats(tiny: Codec, tmp_path: Path) -> None:
     bits, levels = np.eye(6, dtype=np.uint8), synthetic(6, 9, grey=True)
     (tmp_path / "p.pbm").write_text("P1 6 6\n" + "\n".join(" ".join(map(str, row)) for row in 1 - bits))
     assert tiny.compress(tmp_path / "p.pbm") == tiny.compress(255 * bits)
@@ -107,7 +110,7 @@ def test_portable_maps_of_few_bits_and_of_floats(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
-def test_levels_in_larger_numbers(tiny, mode):
+def test_levels_in_larger_numbers(tiny: Codec, mode: str) -> None:
     levels = Image.fromarray(synthetic(9, 9, grey=True))
     with pytest.warns(UserWarning, match="8 bits"):
         assert tiny.compress(levels.convert(mode)) == tiny.compress(levels)
@@ -118,18 +121,18 @@ def test_levels_in_larger_numbers(tiny, mode):
 
 
 @pytest.mark.parametrize("no_picture", [None, [[1, 2]], 5])
-def test_what_is_no_kind_of_picture(tiny, no_picture):
+def test_what_is_no_kind_of_picture(tiny: Codec, no_picture: Any) -> None:
     with pytest.raises(TypeError, match=f"a picture is .*, not {type(no_picture).__name__}"):
         tiny.compress(no_picture)
 
 
-def test_what_is_compressed_already(tiny, tmp_path):
+def test_what_is_compressed_already(tiny: Codec, tmp_path: Path) -> None:
     (tmp_path / "p.cdr").write_bytes(tiny.compress(synthetic(6, 9)))
     with pytest.raises(ImageError, match="already"):
         tiny.compress(tmp_path / "p.cdr")
 
 
-def test_orientation_is_applied_or_kept(tiny, tmp_path):
+def test_orientation_is_applied_or_kept(tiny: Codec, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
     Image.fromarray(synthetic(10, 20)).save(tmp_path / "p.jpg", exif=exif)
@@ -139,7 +142,7 @@ def test_orientation_is_applied_or_kept(tiny, tmp_path):
     assert (kept.size, kept.getexif()[0x0112]) == ((20, 10), 6)
 
 
-def test_damaged_exif_costs_no_picture(tiny):
+def test_damaged_exif_costs_no_picture(tiny: Codec) -> None:
     image = Image.fromarray(synthetic(10, 20))
     image.info["exif"] = b"Exif\0\0II*\0\x08\0\0"  # Pillow's parser fails
     with pytest.warns(UserWarning, match="EXIF is damaged"):
@@ -148,7 +151,7 @@ def test_damaged_exif_costs_no_picture(tiny):
     assert (back.size, back.info["exif"]) == ((20, 10), image.info["exif"])
 
 
-def test_other_damage_is_not_taken_for_that_of_exif(tiny, tmp_path):
+def test_other_damage_is_not_taken_for_that_of_exif(tiny: Codec, tmp_path: Path) -> None:
     """A bad chunk behind the pixels must not leave the picture on its side."""
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -162,7 +165,7 @@ def test_other_damage_is_not_taken_for_that_of_exif(tiny, tmp_path):
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
-def test_a_damaged_avif_is_one(tiny, tmp_path):
+def test_a_damaged_avif_is_one(tiny: Codec, tmp_path: Path) -> None:
     """Its decoder has errors of its own."""
     Image.fromarray(synthetic(40, 60)).save(tmp_path / "p.avif")
     data = bytearray((tmp_path / "p.avif").read_bytes())
@@ -174,18 +177,18 @@ def test_a_damaged_avif_is_one(tiny, tmp_path):
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4), np.float32),
                                  np.zeros((0, 4), np.uint8), np.zeros((1, 70000), np.uint8)])
-def test_arrays_that_are_no_pictures(tiny, bad):
+def test_arrays_that_are_no_pictures(tiny: Codec, bad: Any) -> None:
     with pytest.raises(ImageError):
         tiny.compress(bad)
 
 
-def test_a_jpeg_that_brings_a_preview_is_no_animation(tiny, tmp_path):
+def test_a_jpeg_that_brings_a_preview_is_no_animation(tiny: Codec, tmp_path: Path) -> None:
     frames = [Image.fromarray(synthetic(8, 8, seed)) for seed in range(2)]
     frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
     assert tiny.inspect(tiny.compress(tmp_path / "a.jpg", 1)).width == 8
 
 
-def test_animations_are_refused(tiny, tmp_path):
+def test_animations_are_refused(tiny: Codec, tmp_path: Path) -> None:
     frames = [Image.fromarray(synthetic(8, 8, seed)) for seed in range(3)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(ImageError, match="animated"):
@@ -193,7 +196,7 @@ def test_animations_are_refused(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("grey", [False, True])
-def test_alpha_is_lossless_at_every_cut(tiny, grey):
+def test_alpha_is_lossless_at_every_cut(tiny: Codec, grey: bool) -> None:
     image = with_alpha(20, 30, grey)
     data = tiny.compress(image)
     for steps in (1, 7):
@@ -205,7 +208,7 @@ def test_alpha_is_lossless_at_every_cut(tiny, grey):
     assert len(bare) < len(data) - 600
 
 
-def test_metadata_go_along_unless_stripped(tiny):
+def test_metadata_go_along_unless_stripped(tiny: Codec) -> None:
     image = Image.fromarray(synthetic(8, 8))
     exif = Image.Exif()
     exif[0x010F] = "a maker"
@@ -217,7 +220,7 @@ def test_metadata_go_along_unless_stripped(tiny):
     assert tiny.inspect(data).chunks == 3
 
 
-def test_a_grey_picture_sends_no_chroma(tiny):
+def test_a_grey_picture_sends_no_chroma(tiny: Codec) -> None:
     """Every map of chroma is left out, so even a picture that the encoder sees in colour stays grey."""
     array = synthetic(24, 24, grey=True)
     grey, colour = tiny.compress(array), tiny.compress(np.stack([array] * 3, axis=-1))
@@ -226,6 +229,6 @@ def test_a_grey_picture_sends_no_chroma(tiny):
     assert error[0] < 1.1 * error[1]
 
 
-def test_a_picture_may_be_very_wide(tiny):
+def test_a_picture_may_be_very_wide(tiny: Codec) -> None:
     array = np.tile(synthetic(3, 300), (1, 100, 1))
     assert tiny.decompress(tiny.compress(array, 1)).size == (30_000, 3)

@@ -6,29 +6,31 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from convdraw_codec import ImageError, register_cdr_opener, truncate
+from convdraw_codec import Codec, ImageError, register_cdr_opener, truncate
 
 from ..conftest import synthetic
 from ..tiny import TINY_MODEL
 
 
 @pytest.fixture(autouse=True)
-def registered():
+def registered() -> None:
     register_cdr_opener(TINY_MODEL)
 
 
 @pytest.fixture
-def path(tiny, tmp_path):
+def path(tiny: Codec, tmp_path: Path) -> Any:
     (tmp_path / "p.cdr").write_bytes(tiny.compress(synthetic(20, 30), 4))
     return tmp_path / "p.cdr"
 
 
-def test_opening_reads_only_the_header(path):
+def test_opening_reads_only_the_header(path: Path) -> None:
     """Neither torch nor the pixels are needed for size, mode and steps."""
     program = ("import sys; from PIL import Image; from convdraw_codec import register_cdr_opener; "
                "register_cdr_opener(); image = Image.open(sys.argv[1]); "
@@ -39,26 +41,26 @@ def test_opening_reads_only_the_header(path):
     assert (result.stdout, result.returncode) == ("CDR RGB (30, 20) (4, 7) image/x-cdr\n", 0), result.stderr
 
 
-def test_pixels_are_those_of_the_codec(tiny, path):
+def test_pixels_are_those_of_the_codec(tiny: Codec, path: Path) -> None:
     with Image.open(path) as image:
         assert image.tobytes() == tiny.decompress(path).tobytes()
         assert image.load()[3, 4] == image.getpixel((3, 4))
     assert image.fp is None
 
 
-def test_a_cdr_file_is_not_compressed_again(tiny, path):
+def test_a_cdr_file_is_not_compressed_again(tiny: Codec, path: Path) -> None:
     with pytest.raises(ImageError, match="already"):
         tiny.compress(path)
 
 
-def test_copies_and_pickles(path):
+def test_copies_and_pickles(path: Path) -> None:
     with Image.open(path) as image:
         assert image.copy().tobytes() == image.tobytes()
         assert pickle.loads(pickle.dumps(image)).tobytes() == image.tobytes()
         assert image.resize((3, 2)).size == (3, 2)
 
 
-def test_a_draft_is_smaller_and_no_smaller_than_asked_for(tiny, tmp_path):
+def test_a_draft_is_smaller_and_no_smaller_than_asked_for(tiny: Codec, tmp_path: Path) -> None:
     data = tiny.compress(synthetic(60, 90))
     with Image.open(io.BytesIO(data)) as image:
         assert image.draft("RGB", (30, 10)) == ("RGB", (0, 0, 45.0, 30.0))
@@ -74,7 +76,7 @@ def test_a_draft_is_smaller_and_no_smaller_than_asked_for(tiny, tmp_path):
         assert image.tobytes() == expected.tobytes()
 
 
-def test_a_picture_that_says_how_to_turn_it_is_saved_as_it_is(tmp_path):
+def test_a_picture_that_says_how_to_turn_it_is_saved_as_it_is(tmp_path: Path) -> None:
     image = Image.fromarray(synthetic(20, 30))
     image.getexif()[0x0112] = 6
     image.save(tmp_path / "p.cdr", exif=image.getexif())
@@ -82,7 +84,7 @@ def test_a_picture_that_says_how_to_turn_it_is_saved_as_it_is(tmp_path):
         assert (back.size, back.getexif()[0x0112]) == ((30, 20), 6)
 
 
-def test_saving(tiny, tmp_path):
+def test_saving(tiny: Codec, tmp_path: Path) -> None:
     image = Image.fromarray(synthetic(20, 30))
     file = io.BytesIO()
     image.save(file, "CDR")
@@ -92,7 +94,7 @@ def test_saving(tiny, tmp_path):
         assert (tmp_path / "p.cdr").read_bytes() == tiny.compress(image, **options)
 
 
-def test_saving_over_the_file_that_is_open(path):
+def test_saving_over_the_file_that_is_open(path: Path) -> None:
     with Image.open(path) as image:
         pixels = image.tobytes()
         image.save(path, steps=2)
@@ -101,7 +103,7 @@ def test_saving_over_the_file_that_is_open(path):
         assert again.tobytes() != pixels
 
 
-def test_metadata(tmp_path):
+def test_metadata(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "a maker"
     image = Image.fromarray(synthetic(9, 9, grey=True))
@@ -116,12 +118,12 @@ def test_metadata(tmp_path):
         assert "icc_profile" not in saved.info
 
 
-def test_unknown_options_are_warned_about():
+def test_unknown_options_are_warned_about() -> None:
     with pytest.warns(UserWarning, match="does not know quality"):
         Image.fromarray(synthetic(8, 8)).save(io.BytesIO(), "CDR", quality=80)
 
 
-def test_verify(path):
+def test_verify(path: Path) -> None:
     with Image.open(path) as image:
         image.verify()
     damaged = bytearray(path.read_bytes())
@@ -130,7 +132,7 @@ def test_verify(path):
         image.verify()
 
 
-def test_truncated_files(path, tiny, monkeypatch):
+def test_truncated_files(path: Path, tiny: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     data = path.read_bytes()
     cut = io.BytesIO(data[:-3])
     with Image.open(cut) as image, pytest.raises(OSError, match="ends inside step 4"):
@@ -141,19 +143,19 @@ def test_truncated_files(path, tiny, monkeypatch):
 
 
 @pytest.mark.parametrize("data", [b"\xcdCDR", b"\xcdCDR" + bytes(40), b"GIF89a"])
-def test_what_is_no_cdr_file_is_left_to_others(data):
+def test_what_is_no_cdr_file_is_left_to_others(data: Any) -> None:
     with pytest.raises(Image.UnidentifiedImageError):
         Image.open(io.BytesIO(data))
 
 
-def test_bombs_are_noticed(tiny, monkeypatch):
+def test_bombs_are_noticed(tiny: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tiny.compress(synthetic(40, 40), 1)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(Image.DecompressionBombError):
         Image.open(io.BytesIO(data))
 
 
-def test_sixteen_threads_see_the_same_pixels(path):
+def test_sixteen_threads_see_the_same_pixels(path: Path) -> None:
     def decode(_: int) -> str:
         with Image.open(path) as image:
             return hashlib.sha256(np.asarray(image).tobytes()).hexdigest()
@@ -172,7 +174,8 @@ MODES = [("1", "PNG", "L"), ("L", "PNG", "L"), ("P", "PNG", "RGB"), ("P", "GIF",
 @pytest.mark.filterwarnings("ignore:.* is not kept:UserWarning")
 @pytest.mark.parametrize("metadata", [False, True], ids=["bare", "metadata"])
 @pytest.mark.parametrize(("mode", "format", "stored"), MODES, ids=lambda value: str(value))
-def test_every_mode_that_can_be_opened_goes_there_and_back(tmp_path, mode, format, stored, metadata):
+def test_every_mode_that_can_be_opened_goes_there_and_back(tmp_path: Path, mode: Any, format: Any, stored: Any,
+                                                           metadata: bool) -> None:
     from PIL import ImageCms
 
     pixels = synthetic(40, 56)

@@ -3,6 +3,8 @@
 import io
 import math
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +56,7 @@ def picture_of(height: int, width: int, seed: int, mode: str, kind: str) -> Imag
        st.sampled_from(("smooth", "black", "noise", "extremes")))
 @example(1, 1, 0, "RGB", "extremes")
 @example(45, 1, 0, "L", "noise")
-def test_every_pixel_comes_back(height, width, seed, mode, kind):
+def test_every_pixel_comes_back(height: int, width: int, seed: int, mode: Any, kind: Any) -> None:
     codec, image = Codec(TINY_MODEL), picture_of(height, width, seed, mode, kind)
     data = codec.compress(image, lossless=True)
     decoded = codec.decompress(data)
@@ -64,7 +66,7 @@ def test_every_pixel_comes_back(height, width, seed, mode, kind):
 
 
 @pytest.mark.parametrize("grey", [False, True])
-def test_it_begins_with_the_lossy_file(tiny, grey):
+def test_it_begins_with_the_lossy_file(tiny: Codec, grey: bool) -> None:
     array = synthetic(23, 31, grey=grey)
     data, lossy = tiny.compress(array, lossless=True), tiny.compress(array)
     assert truncate(data, tiny.total_steps) == lossy
@@ -74,7 +76,7 @@ def test_it_begins_with_the_lossy_file(tiny, grey):
 
 
 @pytest.mark.parametrize("grey", [False, True])
-def test_every_cut_decodes_and_quality_grows(tiny, grey):
+def test_every_cut_decodes_and_quality_grows(tiny: Codec, grey: bool) -> None:
     array = synthetic(90, 21, grey=grey)
     original, data = Image.fromarray(array), tiny.compress(array, lossless=True)
     predicted = list(tiny.predict(array, tiny.lossless_steps))
@@ -96,7 +98,7 @@ def test_every_cut_decodes_and_quality_grows(tiny, grey):
 
 
 @pytest.mark.parametrize("mode", ["I;16", "CMYK", "YCbCr", "HSV", "LAB", "RGBa"])
-def test_what_cannot_be_kept_is_refused(tiny, mode):
+def test_what_cannot_be_kept_is_refused(tiny: Codec, mode: str) -> None:
     colours = {"I;16": 65530, "RGBa": (9, 8, 7, 99), "CMYK": (5, 6, 7, 8)}
     image = Image.new(mode, (5, 4), colours.get(mode, (90, 80, 200)))
     with warnings.catch_warnings():
@@ -107,19 +109,19 @@ def test_what_cannot_be_kept_is_refused(tiny, mode):
 
 
 @pytest.fixture
-def unshifted(monkeypatch):
+def unshifted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is coded under the prior as it is: that of random weights is far off."""
     monkeypatch.setattr(Shifts, "best", lambda self, symbols, rows, kinds, groups, frequencies: np.zeros(len(groups)))
 
 
-def test_what_lies_beyond_the_picture_costs_nothing(tiny, unshifted):
+def test_what_lies_beyond_the_picture_costs_nothing(tiny: Codec, unshifted: Any) -> None:
     """Padded to a multiple of 8, whatever the pixels at its edges."""
     noise = np.random.default_rng(0).integers(0, 256, (16, 17, 3), np.uint8)
     exact = [len(tiny.compress(array, lossless=True)) - len(tiny.compress(array)) for array in (noise[:, :16], noise)]
     assert exact[1] < 1.2 * exact[0]
 
 
-def test_what_stands_in_for_missing_steps_does_not_matter(tiny):
+def test_what_stands_in_for_missing_steps_does_not_matter(tiny: Codec) -> None:
     array = synthetic(20, 20)
     data = tiny.compress(array, lossless=True)
     for fill in ("none", "mean", "sample"):
@@ -128,7 +130,7 @@ def test_what_stands_in_for_missing_steps_does_not_matter(tiny):
 
 
 @pytest.mark.parametrize(("pixels", "width"), [(1, 1), (300, 2048), (2000, 16)])
-def test_tiles_change_nothing(tiny, monkeypatch, pixels, width):
+def test_tiles_change_nothing(tiny: Codec, monkeypatch: pytest.MonkeyPatch, pixels: int, width: int) -> None:
     array = synthetic(33, 100)
     data = tiny.compress(array, lossless=True)
     expected = [digest(picture) for picture in tiny.progressive(data)]
@@ -137,7 +139,7 @@ def test_tiles_change_nothing(tiny, monkeypatch, pixels, width):
     assert [digest(picture) for picture in tiny.progressive(data)] == expected
 
 
-def test_the_photo_model_makes_smaller_files_than_png(photo, example):
+def test_the_photo_model_makes_smaller_files_than_png(photo: Codec, example: Path) -> None:
     with Image.open(example) as opened:
         image = opened.convert("RGB").crop((60, 60, 316, 252))
     data, png = photo.compress(image, lossless=True), io.BytesIO()
@@ -146,7 +148,7 @@ def test_the_photo_model_makes_smaller_files_than_png(photo, example):
     assert len(data) < len(png.getvalue())
 
 
-def test_a_grey_file_with_residuals_of_colour_is_refused(tiny):
+def test_a_grey_file_with_residuals_of_colour_is_refused(tiny: Codec) -> None:
     data = tiny.compress(synthetic(9, 9, grey=True), lossless=True)
     contents = bitstream.read(data)
     assert [bool(segment) for segment in contents.segments[tiny.total_steps:]] == [True, False, False] * 4
@@ -155,14 +157,14 @@ def test_a_grey_file_with_residuals_of_colour_is_refused(tiny):
         tiny.decompress(bitstream.write(contents))
 
 
-def test_steps_and_lossless_exclude_each_other(tiny):
+def test_steps_and_lossless_exclude_each_other(tiny: Codec) -> None:
     with pytest.raises(ValueError, match="only one of"):
         tiny.compress(synthetic(8, 8), steps=3, lossless=True)
     with pytest.raises(ValueError, match="1 to 7, or up to 19 with residual steps, not 20"):
         tiny.compress(synthetic(8, 8), steps=20)
 
 
-def test_the_command(tmp_path):
+def test_the_command(tmp_path: Path) -> None:
     array, run = synthetic(30, 40), CliRunner().invoke
     Image.fromarray(array).save(tmp_path / "a.png")
     file, model = str(tmp_path / "a.cdr"), ["--model", str(TINY_MODEL)]
@@ -183,7 +185,7 @@ def test_the_command(tmp_path):
         assert "exclude each other" in result.stderr
 
 
-def test_pillow(tmp_path):
+def test_pillow(tmp_path: Path) -> None:
     register_cdr_opener(TINY_MODEL)
     image = picture_of(17, 22, 3, "RGBA", "noise")
     image.save(tmp_path / "a.cdr", lossless=True)
@@ -191,7 +193,7 @@ def test_pillow(tmp_path):
         assert np.array_equal(np.asarray(opened), np.asarray(image))
 
 
-def test_masses_sum_to_one():
+def test_masses_sum_to_one() -> None:
     index = torch.arange(SCALES, dtype=torch.float64)[:, None]
     for left in (-0.5, 0.0, 0.25):
         mass = probability(torch.arange(-4000, 4001, dtype=torch.float64) - left, index).sum(1)
@@ -202,14 +204,14 @@ def test_masses_sum_to_one():
     assert (table > 0).all()
 
 
-def test_centres_are_split_without_loss():
+def test_centres_are_split_without_loss() -> None:
     centre = torch.arange(-40, 41).float()
     level, left = split_centre(centre)
     assert torch.equal(level * CENTRES + left - CENTRES // 2, centre)
     assert set(left.tolist()) == {0, 1, 2, 3}
 
 
-def test_the_order_visits_every_sample_of_a_square_once():
+def test_the_order_visits_every_sample_of_a_square_once() -> None:
     assert sorted(ORDER) == list(range(12))
     planes = torch.arange(48).float().reshape(1, 3, 4, 4)
     for i in range(12):
@@ -217,7 +219,7 @@ def test_the_order_visits_every_sample_of_a_square_once():
         assert torch.equal(squares(planes)[0, i], planes[0, colour, y::2, x::2])
 
 
-def test_training_counts_what_coding_takes(tiny, unshifted):
+def test_training_counts_what_coding_takes(tiny: Codec, unshifted: Any) -> None:
     """The objective on the exact path is the size of the residual payloads, and no step sees what comes after it."""
     array = synthetic(96, 96, 4)
     contents = bitstream.read(tiny.compress(array, lossless=True))
@@ -227,7 +229,7 @@ def test_training_counts_what_coding_takes(tiny, unshifted):
     assert abs(payload / counted - 1) < 0.03  # what escapes costs a little more than its share of the tail
 
 
-def test_training_lowers_the_rate_and_leaves_the_rest_alone():
+def test_training_lowers_the_rate_and_leaves_the_rest_alone() -> None:
     torch.manual_seed(0)
     model = tiny_model()
     images = torch.from_numpy(np.stack([synthetic(32, 32, s) for s in range(4)])).permute(0, 3, 1, 2).float()

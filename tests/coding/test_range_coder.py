@@ -65,14 +65,14 @@ def decode_by_hand(data: bytes, rows: np.ndarray, kinds: list[int]) -> np.ndarra
 
 @settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
-def test_round_trip(seed, maps, height, width):
+def test_round_trip(seed: int, maps: int, height: int, width: int) -> None:
     latents, rows, kinds = draw(seed, maps, height, width)
     assert np.array_equal(list(CODER.decode(CODER.encode(latents, rows, kinds), rows, kinds)), latents)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
-def test_not_a_byte_to_spare(seed, maps, height, width):
+def test_not_a_byte_to_spare(seed: int, maps: int, height: int, width: int) -> None:
     latents, rows, kinds = draw(seed, maps, height, width)
     data = CODER.encode(latents, rows, kinds)
     assume(data)
@@ -87,7 +87,7 @@ def test_not_a_byte_to_spare(seed, maps, height, width):
 @settings(deadline=None, max_examples=50)
 @example(381996, 5, b"")  # an escape whose latent has not come yet
 @given(st.integers(0, 10**6), st.integers(0, 300), st.binary(max_size=9))
-def test_what_is_known_of_a_cut_is_true(seed, length, other):
+def test_what_is_known_of_a_cut_is_true(seed: int, length: int, other: bytes) -> None:
     """Whatever follows the cut, the known maps are those that were encoded; more bytes never know less."""
     latents, rows, kinds = draw(seed, 6, 4, 5)
     data = CODER.encode(latents, rows, kinds)
@@ -104,12 +104,12 @@ def test_what_is_known_of_a_cut_is_true(seed, length, other):
     assert all(map(np.array_equal, part, continued))
 
 
-def test_an_independent_range_decoder_agrees():
+def test_an_independent_range_decoder_agrees() -> None:
     latents, rows, kinds = draw(3, 5, 12, 17)
     assert np.array_equal(decode_by_hand(CODER.encode(latents, rows, kinds), rows, kinds), latents)
 
 
-def test_size_is_the_entropy():
+def test_size_is_the_entropy() -> None:
     rng = np.random.default_rng(0)
     rows = rng.integers(0, len(FREQUENCIES), (8, 100, 100)).astype(np.uint8)
     latents = CODER.sample(rows, 1, 0)
@@ -118,13 +118,13 @@ def test_size_is_the_entropy():
     assert 0.999 * ideal < len(CODER.encode(latents, rows, [0, 1] * 4)) < 1.001 * ideal + 8
 
 
-def test_literal_bytes():
+def test_literal_bytes() -> None:
     rows = np.array([[[20, 90, 150], [20, 90, 150]]], dtype=np.uint8)
     latents = np.array([[[0, 1, -1], [-2, 0, 40]]])
     assert CODER.encode(latents, rows, [0]).hex() == "6bfdf93b21f9"
 
 
-def test_samples_depend_on_seed_and_step_alone():
+def test_samples_depend_on_seed_and_step_alone() -> None:
     rows = np.full((2, 6, 6), 40, dtype=np.uint8)
     first = CODER.sample(rows, 1, 2)
     assert np.array_equal(first, CODER.sample(rows, 1, 2))
@@ -132,14 +132,14 @@ def test_samples_depend_on_seed_and_step_alone():
     assert not np.array_equal(first, CODER.sample(rows, 1, 3))
 
 
-def test_samples_follow_the_prior():
+def test_samples_follow_the_prior() -> None:
     rows = np.full((1, 200, 200), 30, dtype=np.uint8)
     counts = np.bincount(CODER.sample(rows, 5, 0).reshape(-1) + LARGEST, minlength=SYMBOLS) / rows.size
     assert np.abs(counts - FREQUENCIES[30] / 2.0**PRECISION).max() < 0.01
 
 
 
-def test_shifts_have_probabilities_of_their_own():
+def test_shifts_have_probabilities_of_their_own() -> None:
     frequencies = shift_frequencies(PRECISION)
     assert frequencies.sum() == 2**PRECISION
     assert frequencies.tolist() == frequencies[::-1].tolist()
@@ -147,7 +147,7 @@ def test_shifts_have_probabilities_of_their_own():
 
 
 @pytest.mark.parametrize("by", [-5, 0, 3])
-def test_a_prior_that_is_off_is_put_right(by):
+def test_a_prior_that_is_off_is_put_right(by: int) -> None:
     """Latents of other scales than the rows say, in one group; the others stay as they are."""
     rng = np.random.default_rng(4)
     rows, kinds = rng.integers(20, 40, (6, 60, 60)).astype(np.uint8), [0, 1, 0, 1, 0, 1]
@@ -160,7 +160,7 @@ def test_a_prior_that_is_off_is_put_right(by):
     assert len(CODER.encode(latents, rows, kinds)) <= len(CODER.encode(latents, off, kinds)) + 2
 
 
-def test_shifts_end_where_a_family_does():
+def test_shifts_end_where_a_family_does() -> None:
     rows = np.arange(192, dtype=np.uint8)
     moved = SHIFTS.shifted(np.array([0, 1, 2]), np.array([7, -7, 0]))
     assert np.array_equal(moved // 64, np.stack([rows // 64] * 2))
@@ -168,6 +168,6 @@ def test_shifts_end_where_a_family_does():
     assert np.array_equal(moved[1, :128], rows[:128])
 
 
-def test_a_few_latents_are_not_worth_a_shift():
+def test_a_few_latents_are_not_worth_a_shift() -> None:
     rows = np.full((1, 2, 2), 30, np.uint8)
     assert SHIFTS.best(np.full((1, 4), LARGEST), rows, [0], np.array([1]), FREQUENCIES).tolist() == [0]

@@ -1,10 +1,13 @@
 """Tiles change nothing of a picture."""
 
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from convdraw_codec import Codec
 from convdraw_codec.coding.lossy import Decoder, Encoder
 from convdraw_codec.format.rotation import Colours
 from convdraw_codec.pictures.conversion import to_planes
@@ -15,7 +18,8 @@ from ..golden.make_golden import digest
 
 @pytest.mark.parametrize(("pixels", "width"), [(1, 1), (300, 2048), (2000, 16), (2000, 40)])
 @pytest.mark.parametrize("shape", [(90, 20), (33, 100)])
-def test_tiles_change_nothing(tiny, monkeypatch, pixels, width, shape):
+def test_tiles_change_nothing(tiny: Codec, monkeypatch: pytest.MonkeyPatch, pixels: int, width: int,
+                              shape: Any) -> None:
     """A picture in tiles: decoded to the same pixels, encoded to a file that decodes to what was predicted."""
     array = synthetic(*shape)
     data = tiny.compress(array)
@@ -31,7 +35,7 @@ def test_tiles_change_nothing(tiny, monkeypatch, pixels, width, shape):
     assert abs(len(tiled) - len(data)) < 20
 
 
-def test_tiles_of_the_photo_model(photo, monkeypatch, example):
+def test_tiles_of_the_photo_model(photo: Codec, monkeypatch: pytest.MonkeyPatch, example: Path) -> None:
     """With three layers: the same pixels, and the encoder chooses the same latents, but for ties in floating point."""
     with Image.open(example) as opened:
         planes = to_planes(opened.convert("RGB").crop((100, 50, 340, 210)), 32)

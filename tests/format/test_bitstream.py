@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -33,21 +35,21 @@ def file_of(header: Header, segments: list[bytes], chunks: dict[str, bytes] | No
 
 
 @given(headers, payloads, chunks)
-def test_what_is_written_is_read(header, segments, chunks):
+def test_what_is_written_is_read(header: Any, segments: Any, chunks: Any) -> None:
     contents, data = file_of(header, segments, chunks)
     assert read(data) == contents
     assert inspect(data) == contents.header
 
 
 @given(headers, payloads)
-def test_truncating_equals_writing_fewer_steps(header, segments):
+def test_truncating_equals_writing_fewer_steps(header: Any, segments: Any) -> None:
     _, data = file_of(header, segments)
     for steps in range(1, len(segments) + 1):
         assert truncate(data, steps) == file_of(header, segments[:steps])[1]
 
 
 @given(headers, payloads, chunks, st.integers(1, 2500))
-def test_cutting_to_a_size(header, segments, chunks, size):
+def test_cutting_to_a_size(header: Any, segments: Any, chunks: Any, size: int) -> None:
     """At most that many bytes, as many as there are but for a part too short to hold one, and a beginning."""
     contents, data = file_of(header, segments, chunks)
     try:
@@ -68,7 +70,7 @@ def test_cutting_to_a_size(header, segments, chunks, size):
 
 @given(headers, payloads)
 @example(Header(1, 1, "L", 1, 1, "0123456789abcdef"), [bytes(2**21 - 1)])
-def test_overhead(header, segments):
+def test_overhead(header: Any, segments: Any) -> None:
     _, data = file_of(header, segments)
     assert len(data) - sum(map(len, segments)) <= 32 + 6 * len(segments)
 
@@ -77,14 +79,14 @@ SAMPLE = file_of(Header(40, 30, "RGB", 0, 9, "0123456789abcdef"), [b"one", b"", 
                  {"EXIF": b"e" * 9, "XMP ": b""})[1]
 
 
-def test_layout_of_a_whole_file():
+def test_layout_of_a_whole_file() -> None:
     header = Header(258, 3, "L", 1, 2, "0011223344556677", cut=True, colours=Colours((1, 2, 255), (3, -1, -128)))
     small = write(Contents(header, [b"\xaa", b""], {"XMP ": b"<>"}))
     assert small.hex() == "cd434452" "05" "0011223344556677" "01" "0201" "0300" "02" "01" "0102ff" "03ff80" "01" "01" \
                           "8dfeeeab" "584d5020" "02" "3c3e" "9ecc82" "01aa" "c5a0d1" "00" "12081f"
 
 
-def test_every_flipped_bit_is_noticed():
+def test_every_flipped_bit_is_noticed() -> None:
     for position in range(8 * len(SAMPLE)):
         damaged = bytearray(SAMPLE)
         damaged[position // 8] ^= 1 << position % 8
@@ -92,7 +94,7 @@ def test_every_flipped_bit_is_noticed():
             read(bytes(damaged))
 
 
-def test_every_cut_is_noticed_and_keeps_its_whole_steps():
+def test_every_cut_is_noticed_and_keeps_its_whole_steps() -> None:
     header, segments = (contents := read(SAMPLE)).header, contents.segments
     ends = [len(truncate(SAMPLE, steps)) for steps in range(1, header.steps + 1)]
     for length in range(len(SAMPLE)):
@@ -107,7 +109,7 @@ def test_every_cut_is_noticed_and_keeps_its_whole_steps():
             assert (kept.header.steps, kept.segments, kept.chunks) == (whole, segments[:whole], contents.chunks)
 
 
-def test_what_follows_a_part_of_a_step_does_not_count_as_one():
+def test_what_follows_a_part_of_a_step_does_not_count_as_one() -> None:
     data = truncate(SAMPLE, size=len(SAMPLE) - 2)
     whole = read(data).header.steps
     with pytest.raises(TruncatedError, match="4 bytes behind its last step") as caught:
@@ -118,14 +120,14 @@ def test_what_follows_a_part_of_a_step_does_not_count_as_one():
     assert caught.value.steps == whole
 
 
-def test_what_follows_the_last_step_is_not_waited_for():
+def test_what_follows_the_last_step_is_not_waited_for() -> None:
     pieces = itertools.chain([SAMPLE], itertools.repeat(b"more"))
     with pytest.raises(TruncatedError, match="more bytes behind"):
         list(Incoming(pieces).segments())
 
 
 @pytest.mark.parametrize("cut", [0, 2])
-def test_sealing_makes_checksums_right(cut):
+def test_sealing_makes_checksums_right(cut: int) -> None:
     """What hostile inputs of the bench are made with."""
     data = truncate(SAMPLE, size=len(SAMPLE) - cut)
     assert seal(data) == data
@@ -138,14 +140,14 @@ def test_sealing_makes_checksums_right(cut):
     assert seal(data[:9]) == data[:9]
 
 
-def test_truncating_a_path(tmp_path):
+def test_truncating_a_path(tmp_path: Path) -> None:
     (tmp_path / "s.cdr").write_bytes(SAMPLE)
     assert truncate(tmp_path / "s.cdr", 2) == truncate(str(tmp_path / "s.cdr"), 2) == truncate(SAMPLE, 2)
     with pytest.raises(FileNotFoundError):
         truncate(tmp_path / "absent.cdr", 2)
 
 
-def test_segments_out_of_order_are_noticed():
+def test_segments_out_of_order_are_noticed() -> None:
     _, data = file_of(Header(4, 4, "RGB", 0, 2, "00" * 8), [b"first", b"other"])
     body = data[HEADER_BYTES:]
     with pytest.raises(CdrError):
@@ -153,18 +155,18 @@ def test_segments_out_of_order_are_noticed():
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n" + bytes(50), b"\xcdCD", SAMPLE + b"more", SAMPLE * 2])
-def test_what_is_no_file_is_refused(data):
+def test_what_is_no_file_is_refused(data: Any) -> None:
     with pytest.raises(CdrError):
         read(data)
 
 
 @pytest.mark.parametrize("steps", [0, 5, -1])
-def test_steps_that_are_not_there(steps):
+def test_steps_that_are_not_there(steps: int) -> None:
     with pytest.raises(CdrError, match="stores 4 whole steps"):
         truncate(SAMPLE, steps)
 
 
-def test_the_container_needs_no_torch():
+def test_the_container_needs_no_torch() -> None:
     program = ("import sys; from convdraw_codec import truncate, inspect; "
                "from convdraw_codec.format import bitstream; import convdraw_codec.cli.commands; "
                "sys.exit(bool({'torch', 'numpy', 'PIL'} & set(sys.modules)))")

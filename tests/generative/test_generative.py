@@ -3,6 +3,8 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +43,7 @@ CONFIGS = {
 
 
 @pytest.fixture(params=CONFIGS)
-def model(request):
+def model(request: pytest.FixtureRequest) -> Any:
     """Untrained, but with canvases, priors and posteriors that differ from step to step."""
     torch.manual_seed(1)
     model = new_model(CONFIGS[request.param])
@@ -51,7 +53,7 @@ def model(request):
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 2), (5, 4), (7, 7)])
-def test_products_are_convolutions(kernel, stride):
+def test_products_are_convolutions(kernel: int, stride: int) -> None:
     each, down, up = Each(4, 5), Down(4, 3, kernel, stride), Up(4, 3, kernel, stride)
     x, around = torch.randn(2, 4, 2 * stride, 3 * stride), kernel // 2
     with torch.no_grad():
@@ -73,7 +75,7 @@ def integral(values: np.ndarray, x: np.ndarray) -> float:
     return float(np.trapezoid(values, x))
 
 
-def test_divergence_is_the_integral_of_its_definition(model):
+def test_divergence_is_the_integral_of_its_definition(model: Any) -> None:
     """Of the first step, latent by latent."""
     x = some_pictures(model.picture, 1)
     decoder = model.start(1)
@@ -93,14 +95,14 @@ def test_divergence_is_the_integral_of_its_definition(model):
     assert measured == pytest.approx(expected, rel=1e-3 if model.picture.output == "bernoulli" else 0.05)
 
 
-def test_reconstruction_of_bits_is_their_cross_entropy():
+def test_reconstruction_of_bits_is_their_cross_entropy() -> None:
     canvas, x = torch.randn(4, 1, 8, 12), some_pictures(BITS)
     p = 1 / (1 + np.exp(-canvas.double().numpy()))
     expected = -(x.numpy() * np.log(p) + (1 - x.numpy()) * np.log(1 - p)).sum()
     assert -BITS.distribution(canvas).log_prob(x).sum().item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_noise_costs_no_less_than_the_levels():
+def test_noise_costs_no_less_than_the_levels() -> None:
     """(9): the mean density over a level bounds the logarithm of its probability from above, and is near for wide
     densities."""
     canvas = torch.cat([torch.randn(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)], dim=1)
@@ -115,7 +117,7 @@ def test_noise_costs_no_less_than_the_levels():
     assert noisy == pytest.approx(exact, rel=1e-3)
 
 
-def test_the_ratio_drawn_has_the_divergence_as_its_mean(model):
+def test_the_ratio_drawn_has_the_divergence_as_its_mean(model: Any) -> None:
     x = some_pictures(model.picture, 1).expand(3000, -1, -1, -1)
     with torch.no_grad():
         cost = bound(model, x, torch.Generator().manual_seed(0))
@@ -123,7 +125,7 @@ def test_the_ratio_drawn_has_the_divergence_as_its_mean(model):
     assert abs(difference.mean()) < 5 * difference.std() / math.sqrt(len(x))
 
 
-def test_more_draws_tighten_the_bound(model):
+def test_more_draws_tighten_the_bound(model: Any) -> None:
     x = some_pictures(model.picture, 1).expand(300, -1, -1, -1)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -133,7 +135,7 @@ def test_more_draws_tighten_the_bound(model):
     assert one.item() == pytest.approx(mean.item(), rel=0.02)
 
 
-def test_refined_posteriors_tighten_the_bound(model):
+def test_refined_posteriors_tighten_the_bound(model: Any) -> None:
     """With other latents than those that they were refined with."""
     x = model.picture.middles(some_pictures(model.picture))
     with torch.inference_mode():
@@ -143,7 +145,7 @@ def test_refined_posteriors_tighten_the_bound(model):
     assert refined < at_first
 
 
-def test_refining_leaves_the_model_as_it_is(model):
+def test_refining_leaves_the_model_as_it_is(model: Any) -> None:
     x = some_pictures(model.picture)
     before = bound(model, x, torch.Generator().manual_seed(0)).nats
     refined = Refined(model, 2)
@@ -153,19 +155,19 @@ def test_refining_leaves_the_model_as_it_is(model):
     assert torch.equal(bound(Refined(model, 0), x, torch.Generator().manual_seed(0)).nats, before)
 
 
-def test_every_parameter_learns(model):
+def test_every_parameter_learns(model: Any) -> None:
     bound(model, some_pictures(model.picture)).nats.sum().backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
 
 
-def test_an_untrained_posterior_costs_next_to_nothing(model):
+def test_an_untrained_posterior_costs_next_to_nothing(model: Any) -> None:
     """It starts from the prior, whatever the steps before have drawn."""
     with torch.no_grad():
         cost = bound(model, some_pictures(model.picture))
     assert 0 <= cost.divergence.min() <= cost.divergence.max() < 5
 
 
-def test_a_coarse_layer_hears_of_the_finer_one():
+def test_a_coarse_layer_hears_of_the_finer_one() -> None:
     model = new_model(CONFIGS["two layers"])
     decoder = model.start(2)
     for layer in range(2):
@@ -174,7 +176,7 @@ def test_a_coarse_layer_hears_of_the_finer_one():
     assert finer[0].abs().sum() > 0
 
 
-def test_the_first_canvas_is_the_mean_picture():
+def test_the_first_canvas_is_the_mean_picture() -> None:
     for picture in (BITS, LEVELS):
         config = next(c for c in CONFIGS.values() if c.picture == picture)
         trainer = GenerativeTrainer(recipe(config), torch.device("cpu"), torch.zeros(0))
@@ -185,7 +187,7 @@ def test_the_first_canvas_is_the_mean_picture():
         assert trainer.average.first_canvas.equal(trainer.model.first_canvas)
 
 
-def test_mirrored_pictures(monkeypatch):
+def test_mirrored_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(recipe(CONFIGS["two layers"]), mirror=True)
     trainer = GenerativeTrainer(config, torch.device("cpu"), torch.zeros(0))
     levels, seen = some_pictures(LEVELS, 8).to(torch.uint8), []
@@ -198,7 +200,7 @@ def test_mirrored_pictures(monkeypatch):
     assert all(a or b for a, b in zip(turned, same, strict=True))
 
 
-def test_samples_are_pictures(model):
+def test_samples_are_pictures(model: Any) -> None:
     with torch.no_grad():
         drawn = sample(model, 2, torch.Generator().manual_seed(0))
     picture = model.picture
@@ -206,7 +208,7 @@ def test_samples_are_pictures(model):
     assert 0 <= drawn.min() < drawn.max() <= 1
 
 
-def test_filters_are_those_of_the_equations():
+def test_filters_are_those_of_the_equations() -> None:
     """(19)-(26), written out."""
     height, width, filters = 9, 14, 3
     parameters = [0.3, -0.2, 0.5, -0.7, 0.1]
@@ -221,7 +223,7 @@ def test_filters_are_those_of_the_equations():
     assert place.intensity.item() == pytest.approx(math.exp(0.1))
 
 
-def test_a_window_beyond_the_picture_can_come_back():
+def test_a_window_beyond_the_picture_can_come_back() -> None:
     """Its filters still sum to one, and it has a gradient."""
     parameters = torch.tensor([[1.6, -1.8, -1.0, -2.0, 0.0]], requires_grad=True)
     place = window(parameters, 2, 8, 12)
@@ -233,7 +235,7 @@ def test_a_window_beyond_the_picture_can_come_back():
     assert extreme.intensity.isfinite().all()
 
 
-def test_attention_begins_with_the_whole_picture():
+def test_attention_begins_with_the_whole_picture() -> None:
     model = new_model(DRAWConfig(Picture(1, 28, 28, "bernoulli"), 2, 16, 4, read=2, write=5))
     for head, filters in ((model.to_read, 2), (model.to_write, 5)):
         place = window(head.bias[None], filters, 28, 28)
@@ -241,7 +243,7 @@ def test_attention_begins_with_the_whole_picture():
         assert place.rows[0].argmax(1).tolist() == pytest.approx(centres, abs=1)
 
 
-def test_a_window_reads_what_lies_under_it():
+def test_a_window_reads_what_lies_under_it() -> None:
     picture = torch.zeros(1, 1, 20, 20)
     picture[0, 0, 4, 15] = 1.0  # row 5, column 16, counted from one
     across, down = 16 / 10.5 - 1, 5 / 10.5 - 1
@@ -252,7 +254,7 @@ def test_a_window_reads_what_lies_under_it():
     assert place.write(patch[None, None])[0, 0, 4, 15] == pytest.approx(1.0, abs=1e-2)
 
 
-def causal(name: str):
+def causal(name: str) -> Any:
     torch.manual_seed(2)
     output = new_model(CONFIGS[name]).causal
     torch.nn.init.normal_(output.exit.weight, std=0.5)
@@ -260,7 +262,7 @@ def causal(name: str):
 
 
 @pytest.mark.parametrize("name", ["causal bits", "causal levels"])
-def test_a_pixel_is_told_of_the_earlier_ones_only(name):
+def test_a_pixel_is_told_of_the_earlier_ones_only(name: str) -> None:
     """Row by row, red before green before blue; and of the whole canvas around it."""
     output = causal(name)
     picture = output.picture
@@ -281,13 +283,13 @@ def test_a_pixel_is_told_of_the_earlier_ones_only(name):
 
 
 @pytest.mark.parametrize("name", ["causal bits", "causal levels"])
-def test_pixels_in_turn_have_the_distributions_of_the_whole(name):
+def test_pixels_in_turn_have_the_distributions_of_the_whole(name: str) -> None:
     output = causal(name)
     picture, x = output.picture, some_pictures(output.picture, 2)
     canvas = torch.randn(2, picture.canvas_channels, picture.height, picture.width)
     in_turn = torch.zeros_like(x)
 
-    def choose(distribution, place):
+    def choose(distribution: Any, place: Any) -> Any:
         in_turn[place] = distribution.log_prob(x[place])
         return x[place]
 
@@ -297,7 +299,7 @@ def test_pixels_in_turn_have_the_distributions_of_the_whole(name):
     assert torch.allclose(in_turn, whole, atol=1e-4)
 
 
-def test_a_new_causal_output_changes_nothing(tmp_path):
+def test_a_new_causal_output_changes_nothing(tmp_path: Path) -> None:
     """Training goes on from a model without one."""
     plain = CONFIGS["one layer"]
     torch.manual_seed(1)
@@ -317,7 +319,7 @@ def random_words(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(2**32, size=count, dtype=np.uint64).astype(np.uint32)
 
 
-def test_bits_back_returns_pictures_and_random_words(model):
+def test_bits_back_returns_pictures_and_random_words(model: Any) -> None:
     x, first = some_pictures(model.picture, 10), random_words(2000)
     chain = bits_back.encode(model, x, first)
     pictures, left = bits_back.decode(model, chain.words, len(x))
@@ -327,7 +329,7 @@ def test_bits_back_returns_pictures_and_random_words(model):
     assert 0 < chain.start < 32 * len(first)
 
 
-def test_bits_back_repeats_the_refinement(model):
+def test_bits_back_repeats_the_refinement(model: Any) -> None:
     x, first = some_pictures(model.picture, 3), random_words(2000)
     refined = Refined(model, 2)
     pictures, left = bits_back.decode(refined, bits_back.encode(refined, x, first).words, len(x))
@@ -335,7 +337,7 @@ def test_bits_back_repeats_the_refinement(model):
     assert np.array_equal(left, first)
 
 
-def test_bits_back_costs_what_the_bound_says(model):
+def test_bits_back_costs_what_the_bound_says(model: Any) -> None:
     """In the mean, on truly random words: in a chain, what one picture leaves is not quite random to the next."""
     x = some_pictures(model.picture, 1)
     bits = [bits_back.encode(model, x, random_words(2000, seed)).bits for seed in range(200)]
@@ -344,14 +346,14 @@ def test_bits_back_costs_what_the_bound_says(model):
     assert np.mean(bits) == pytest.approx(nats / math.log(2), rel=0.02)
 
 
-def test_bits_back_asks_for_more_random_words():
+def test_bits_back_asks_for_more_random_words() -> None:
     with pytest.raises(ValueError, match="too few"):
         bits_back.encode(new_model(CONFIGS["one layer"]), some_pictures(BITS), random_words(2))
 
 
 # -- files, data, training -----------------------------------------------------------------------------------
 
-def test_a_model_survives_its_file(model, tmp_path):
+def test_a_model_survives_its_file(model: Any, tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.half())  # what a file holds
@@ -362,7 +364,7 @@ def test_a_model_survives_its_file(model, tmp_path):
     assert torch.equal(first, second)
 
 
-def test_files_that_are_no_generative_models(tmp_path):
+def test_files_that_are_no_generative_models(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     save_generative(new_model(CONFIGS["draw"]), CONFIGS["attention"], path)  # of another configuration
     with pytest.raises(ModelError, match="no generative model"):
@@ -372,7 +374,7 @@ def test_files_that_are_no_generative_models(tmp_path):
         load_generative(path)
 
 
-def write_bits(path, count: int = 40) -> np.ndarray:
+def write_bits(path: Any, count: int = 40) -> np.ndarray:
     """The left or the right half, with a tenth of the bits changed. The last 8 pictures validate."""
     rng = np.random.default_rng(0)
     left = np.arange(96, dtype=np.uint8) % 12 // 6
@@ -383,7 +385,7 @@ def write_bits(path, count: int = 40) -> np.ndarray:
     return bits
 
 
-def test_data_sets(tmp_path):
+def test_data_sets(tmp_path: Path) -> None:
     bits = write_bits(tmp_path / "bits.npz")
     read = load_pictures([tmp_path / "bits.npz"], BITS, "train", "valid")
     assert np.array_equal(pixels(read, BITS).numpy().reshape(40, 96), bits)
@@ -402,19 +404,19 @@ def test_data_sets(tmp_path):
         load_pictures([tmp_path / "grey.npz"], LEVELS, "train")
 
 
-def test_levels_become_bits_with_their_probability():
+def test_levels_become_bits_with_their_probability() -> None:
     grey = torch.full((1, 1, 100, 100), 64, dtype=torch.uint8)
     share = pixels(grey, Picture(1, 100, 100, "bernoulli"), torch.Generator().manual_seed(0)).mean().item()
     assert share == pytest.approx(64 / 255, abs=0.02)
 
 
-def recipe(config) -> GenerativeRecipe:
+def recipe(config: Any) -> GenerativeRecipe:
     return GenerativeRecipe(model=config, batch=8, seed=1, gradient_limit=1.0, average=0.9, beta=1.0, held_out=8,
                             stages=(Stage("likelihood", 0.1, 3e-3, 1e-3),))
 
 
 @pytest.mark.parametrize("name", ["one layer", "attention"])
-def test_training_goes_on_from_its_checkpoint(tmp_path, name):
+def test_training_goes_on_from_its_checkpoint(tmp_path: Path, name: str) -> None:
     """Stopped in the middle, it ends with the weights that it would have had; and the bound falls."""
     data, config = [tmp_path / "bits.npz"], recipe(CONFIGS[name])
     write_bits(data[0])
@@ -435,7 +437,7 @@ def test_training_goes_on_from_its_checkpoint(tmp_path, name):
 
 
 @pytest.mark.parametrize("more", [0, 2])
-def test_training_begins_with_the_weights_of_a_file(model, tmp_path, more):
+def test_training_begins_with_the_weights_of_a_file(model: Any, tmp_path: Path, more: int) -> None:
     """Of a model with as many steps, or with fewer."""
     save_generative(model, model.config, tmp_path / "m.safetensors")
     longer = replace(model.config, steps=model.steps + more)
@@ -450,7 +452,7 @@ def test_training_begins_with_the_weights_of_a_file(model, tmp_path, more):
         GenerativeTrainer(recipe(other), torch.device("cpu"), torch.zeros(0)).start_from(tmp_path / "m.safetensors")
 
 
-def test_too_few_pictures(tmp_path):
+def test_too_few_pictures(tmp_path: Path) -> None:
     write_bits(tmp_path / "bits.npz", 10)
     with pytest.raises(ConfigError, match="too few"):
         train(recipe(CONFIGS["one layer"]), [tmp_path / "bits.npz"], tmp_path / "m.safetensors", print)
@@ -459,7 +461,7 @@ def test_too_few_pictures(tmp_path):
 @pytest.mark.parametrize("name", ["causal/cifar10", "causal/mnist", "paper/cifar10", "paper/cifar10-small",
                                   "paper/draw", "paper/draw-attention", "paper/mnist", "paper/mnist-small",
                                   "paper/omniglot", "paper/two-layer"])
-def test_configurations_that_come_along(name):
+def test_configurations_that_come_along(name: str) -> None:
     """They are complete, and their models explain a picture."""
     loaded = load_config(find_config(name))
     assert isinstance(loaded, GenerativeRecipe)
@@ -471,7 +473,7 @@ def test_configurations_that_come_along(name):
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "array", "integers", "folder", "sheet"])
-def test_data_that_cannot_be_read(tmp_path, damage):
+def test_data_that_cannot_be_read(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "data.npz"
     if damage == "short":
         write_bits(path)
@@ -494,7 +496,7 @@ def test_data_that_cannot_be_read(tmp_path, damage):
 
 @pytest.mark.parametrize(("key", "value"), [("steps", 0), ("steps", 10**12), ("steps", "x"), ("output", "Bernoulli"),
                                             ("height", 2**40), ("state", -4), ("read", -1)])
-def test_sizes_that_make_no_sense(key, value):
+def test_sizes_that_make_no_sense(key: str, value: Any) -> None:
     picture = {"channels": 1, "height": 28, "width": 28, "output": "bernoulli"}
     model = {"steps": 2, "state": 4, "latents": 2, "read": 2}
     (picture if key in picture else model)[key] = value
@@ -502,7 +504,7 @@ def test_sizes_that_make_no_sense(key, value):
         model_config({"picture": picture, **model})
 
 
-def test_weights_that_are_no_numbers(tmp_path):
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
     model = new_model(CONFIGS["draw"])
     with torch.no_grad():
         model.first_canvas.fill_(math.nan)
@@ -513,12 +515,12 @@ def test_weights_that_are_no_numbers(tmp_path):
 
 @pytest.mark.parametrize(("name", "value"), [("beta", 0.0), ("average", 1.0), ("gradient_limit", 0.0),
                                              ("held_out", -1)])
-def test_recipes_that_make_no_sense(name, value):
+def test_recipes_that_make_no_sense(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=name if name != "held_out" else "held out"):
         replace(recipe(CONFIGS["draw"]), **{name: value})
 
 
-def test_models_that_cannot_be():
+def test_models_that_cannot_be() -> None:
     picture = {"channels": 1, "height": 28, "width": 28, "output": "bernoulli"}
     layer = {"stride": 3, "state": 4, "latents": 2, "kernel": 3}
     with pytest.raises(ConfigError, match="does not divide"):

@@ -1,5 +1,7 @@
 """The model: its transform, its configurations, and what may depend on what."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -20,7 +22,7 @@ def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize(("name", "steps", "layers"), [("photo", 25, 3), ("paper-single-layer", 32, 1),
                                                        ("paper-two-layer", 32, 2)])
-def test_the_configurations_that_come_with_cdraw(name, steps, layers):
+def test_the_configurations_that_come_with_cdraw(name: str, steps: int, layers: int) -> None:
     model = untrained(load_config(find_config(name)).model)
     assert (len(model.steps), len(model.cores)) == (steps, layers)
     size = 2 * model.padding
@@ -40,7 +42,7 @@ def test_the_configurations_that_come_with_cdraw(name, steps, layers):
     assert errors[-1] < 0.1 * errors[0]
 
 
-def test_the_decoder_is_whole_numbers():
+def test_the_decoder_is_whole_numbers() -> None:
     """Canvas in 1/16, everything else in units: every tensor of the state is exact."""
     model = tiny_model()
     state = model.start(1, 16, 16)
@@ -53,7 +55,7 @@ def test_the_decoder_is_whole_numbers():
                 assert torch.equal(tensor, tensor.round())
 
 
-def test_a_prior_does_not_see_its_own_latents():
+def test_a_prior_does_not_see_its_own_latents() -> None:
     """Equation (4): p_t is fixed by what came before."""
     model = tiny_model()
     with torch.no_grad():
@@ -67,7 +69,7 @@ def test_a_prior_does_not_see_its_own_latents():
     assert not torch.equal(*after)
 
 
-def test_steps_leave_older_states_alone():
+def test_steps_leave_older_states_alone() -> None:
     """Fills branch off: drawing from a state must not change it."""
     model = tiny_model()
     with torch.no_grad():
@@ -84,19 +86,19 @@ def test_steps_leave_older_states_alone():
     ((Step(0, 80, 0, 10), Step(0, 40, 0, 5), Step(0, 40, 0, 10)), "divides the quantiser"),
     ((Step(0, 108, 0, 49),), "coefficients 0 to 47"),
 ])
-def test_schedules_that_make_no_sense(steps, message):
+def test_schedules_that_make_no_sense(steps: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Config("bad", CONFIG.layers, steps, CONFIG.retouch, CONFIG.residual)
 
 
 @pytest.mark.parametrize("arguments", [(0, 108, 5, 5), (0, 108, 5, 4), (0, 108, -1, 4), (0, 0, 0, 4), (0, 1e9, 0, 4),
                                        (0, float("nan"), 0, 4), (0.0, 108, 0, 4), (0, "108", 0, 4), (0, 108, False, 4)])
-def test_steps_that_make_no_sense(arguments):
+def test_steps_that_make_no_sense(arguments: Any) -> None:
     with pytest.raises(ConfigError):
         Step(*arguments)
 
 
-def test_layers_may_be_anything_that_nests():
+def test_layers_may_be_anything_that_nests() -> None:
     model = untrained(Config("other", (Layer(12, 4, 4, 4, 4), Layer(4, 4, 4, 4, 4, kernel=5)), (Step(1, 30, 0, 12),),
                             RetouchSize(2, 4, 2), CONFIG.residual))
     assert sum(n * s for n, s in zip(model.coefficients, (1, 9), strict=True)) == 12 * 12 * 3

@@ -1,5 +1,7 @@
 """Exact convolutions: the same integers by every path, and a limit that holds."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +26,7 @@ def integers(seed: int, *shape: int, limit: int = 127) -> torch.Tensor:
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("limit", [PAIR_LIMIT, WEIGHT_LIMIT])
-def test_every_path_gives_the_integers_of_int64(path, kernel, signed, limit):
+def test_every_path_gives_the_integers_of_int64(path: Any, kernel: int, signed: bool, limit: Any) -> None:
     x, weight = integers(1, 2, 9, 6, 7), integers(2, 11, 9, kernel, kernel, limit=limit)
     x[:, :, :3], weight[:3], weight[3:6] = 127, limit, -limit  # the largest sums
     x = x if signed else x.abs()
@@ -37,7 +39,7 @@ def test_every_path_gives_the_integers_of_int64(path, kernel, signed, limit):
 
 
 @pytest.mark.parametrize("inputs", [3, 4000])
-def test_no_sum_reaches_the_limit(inputs):
+def test_no_sum_reaches_the_limit(inputs: int) -> None:
     """However large or alike the weights, quantising them keeps the worst input inside the exact range."""
     convolution = IntegerConv(inputs, 2, 3, input_unit=1.0, input_limit=127)
     with torch.no_grad():
@@ -48,7 +50,7 @@ def test_no_sum_reaches_the_limit(inputs):
 
 @pytest.mark.parametrize("path", list(filter(is_exact, CONVOLUTIONS)))
 @pytest.mark.parametrize("signed", [True, False])
-def test_freezing_changes_nothing(path, signed):
+def test_freezing_changes_nothing(path: Any, signed: bool) -> None:
     torch.manual_seed(0)
     convolution = IntegerConv(5, 4, 3, input_unit=1 / 128, input_limit=127, signed=signed)
     x = integers(3, 1, 5, 8, 8)
@@ -59,7 +61,7 @@ def test_freezing_changes_nothing(path, signed):
 
 
 @pytest.mark.parametrize(("signed", "limit"), [(True, PAIR_LIMIT), (False, WEIGHT_LIMIT)])
-def test_quantised_weights_are_close_and_trainable(signed, limit):
+def test_quantised_weights_are_close_and_trainable(signed: bool, limit: Any) -> None:
     torch.manual_seed(0)
     convolution = IntegerConv(5, 4, 3, input_unit=0.5, input_limit=127, signed=signed)
     weight, multiplier, _ = convolution.quantised()
@@ -70,7 +72,7 @@ def test_quantised_weights_are_close_and_trainable(signed, limit):
     assert convolution.weight.grad.abs().sum() > 0
 
 
-def test_rounding_is_half_to_even_and_lets_gradients_through():
+def test_rounding_is_half_to_even_and_lets_gradients_through() -> None:
     x = torch.tensor([0.5, 1.5, -2.5, 0.2], requires_grad=True)
     y = round_through(x)
     assert y.tolist() == [0, 2, -2, 0]

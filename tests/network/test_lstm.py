@@ -8,7 +8,7 @@ from convdraw_codec.network.lstm import IntegerConvLSTM, gate_tables
 from .test_exact_conv import integers
 
 
-def test_gate_tables():
+def test_gate_tables() -> None:
     logistic, tanh = gate_tables()
     middle = GATE_LIMIT
     assert (logistic[middle], tanh[middle]) == (64, 0)
@@ -17,7 +17,7 @@ def test_gate_tables():
     assert torch.equal(tanh.flip(0), -tanh)
 
 
-def test_the_recurrence_by_tables_is_that_of_training():
+def test_the_recurrence_by_tables_is_that_of_training() -> None:
     torch.manual_seed(1)
     cell = IntegerConvLSTM(6, 5, 3)
     x = integers(5, 1, 6, 9, 9).abs()

@@ -1,5 +1,7 @@
 """The transform at the start: orthonormal, complete, and overlapping in the coarser layers."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from convdraw_codec.network.transform.nested_dct import SPREAD_LIMIT, Overlap, n
 
 
 @pytest.mark.parametrize("strides", [[32, 16, 8], [12, 4], [8, 4], [4, 2], [16, 2], [2]])
-def test_every_coefficient_belongs_to_one_layer(strides):
+def test_every_coefficient_belongs_to_one_layer(strides: Any) -> None:
     """Parseval: over all layers, the coefficients hold exactly the energy of the picture."""
     x = torch.randn(1, 3, 4 * strides[0], 3 * strides[0], dtype=torch.float64)
     overlap, energy = Overlap(strides), torch.zeros((), dtype=torch.float64)
@@ -22,7 +24,7 @@ def test_every_coefficient_belongs_to_one_layer(strides):
 
 @pytest.mark.parametrize("strides", [[32, 16, 8], [12, 4], [8, 4]])
 @pytest.mark.parametrize("blocks", [(1, 1), (1, 3), (4, 2)])
-def test_spread_inverts_gather(strides, blocks):
+def test_spread_inverts_gather(strides: Any, blocks: Any) -> None:
     overlap = Overlap(strides)
     x = torch.randn(1, 3, *(strides[0] * n for n in blocks)) * 100
     for layer in range(len(strides)):
@@ -31,7 +33,7 @@ def test_spread_inverts_gather(strides, blocks):
         assert (back / 16 - x).abs().max() < 0.2
 
 
-def test_coarse_functions_are_smooth_across_blocks_and_end_within_the_next():
+def test_coarse_functions_are_smooth_across_blocks_and_end_within_the_next() -> None:
     """The mean of one block of stride 32 fades over its borders, and reaches no block beyond its neighbours."""
     strides = [32, 16, 8]
     basis = nested_transform(strides)[0][0]
@@ -47,7 +49,7 @@ def test_coarse_functions_are_smooth_across_blocks_and_end_within_the_next():
 
 
 @pytest.mark.parametrize("strides", [[32, 16, 8], [12, 4], [8, 4]])
-def test_no_picture_leaves_the_exact_range(strides):
+def test_no_picture_leaves_the_exact_range(strides: Any) -> None:
     """The bound holds for pictures that drive single samples as far as they go, and lies within float64 and float32."""
     overlap = Overlap(strides)
     sums, result = overlap.largest_sum()
@@ -63,7 +65,7 @@ def test_no_picture_leaves_the_exact_range(strides):
     assert SPREAD_LIMIT < most <= result
 
 
-def test_loud_pictures_are_computed_exactly():
+def test_loud_pictures_are_computed_exactly() -> None:
     """float64 against Python's own whole numbers."""
     overlap = Overlap([8, 4])
     x = torch.full((1, 1, 16, 16), float(SPREAD_LIMIT))
@@ -71,23 +73,23 @@ def test_loud_pictures_are_computed_exactly():
     shrink = [[int(v) for v in row] for row in overlap.shrink(0).tolist()]
     cross = [[int(v) for v in row] for row in overlap.filter(0).tolist()]
 
-    def runs(vector, matrix):
+    def runs(vector: Any, matrix: Any) -> Any:
         width = len(matrix[0])
         return [sum(a * b for a, b in zip(row, vector[i:i + width], strict=True))
                 for i in range(0, len(vector), width) for row in matrix]
 
-    def filtered(vector):
+    def filtered(vector: Any) -> Any:
         half, end = len(cross) // 2, len(vector)
         inner = [sum(cross[i][j] * vector[k + i] for i in range(len(cross)))
                  for k in range(half, end - half, len(cross)) for j in range(len(cross))]
         return [v << 14 for v in vector[:half]] + inner + [v << 14 for v in vector[-half:]]
 
-    def both(rows, change):
+    def both(rows: Any, change: Any) -> Any:
         columns = [change(list(column)) for column in zip(*rows, strict=True)]
         return [change(list(row)) for row in zip(*columns, strict=True)]
 
-    def whole(rows):
-        def nearest(v):
+    def whole(rows: Any) -> Any:
+        def nearest(v: Any) -> Any:
             low, rest = divmod(v, 1 << 28)
             return low + (rest > 1 << 27 or (rest == 1 << 27 and low % 2))
         return [[nearest(v) for v in row] for row in rows]

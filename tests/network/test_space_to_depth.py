@@ -1,5 +1,7 @@
 """Patches against torch's own way to cut them."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("stride", [1, 2, 8, 32])
 @pytest.mark.parametrize("kind", PICTURES)
-def test_patches_are_those_of_torch(kind, stride):
+def test_patches_are_those_of_torch(kind: Any, stride: int) -> None:
     picture = PICTURES[kind](torch.randn(2, 3, 96, 128))
     patches = to_patches(picture, stride)
     assert torch.equal(patches, F.pixel_unshuffle(picture, stride))
@@ -25,7 +27,7 @@ def test_patches_are_those_of_torch(kind, stride):
         assert torch.equal(from_patches(same, stride), picture)
 
 
-def test_enlarged_positions_are_squares():
+def test_enlarged_positions_are_squares() -> None:
     positions = torch.arange(2 * 3 * 2 * 4).view(2, 3, 2, 4).to(memory_format=torch.channels_last)
     large = enlarged(positions, 3)
     assert large.shape == (2, 3, 6, 12)

@@ -1,6 +1,7 @@
 """Model files: what is no usable model is neither read nor written."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from convdraw_codec.network.weights import save_model
 from ..tiny import TINY_MODEL, tiny_model
 
 
-def test_a_model_that_could_leave_the_exact_range_is_not_written(tmp_path, monkeypatch):
+def test_a_model_that_could_leave_the_exact_range_is_not_written(tmp_path: Path,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convdraw_codec.network.exact_conv.SUM_LIMIT", 2**40)  # the quantiser aims too high
     model = tiny_model()
     with torch.no_grad():
@@ -27,7 +29,7 @@ def test_a_model_that_could_leave_the_exact_range_is_not_written(tmp_path, monke
 @pytest.mark.parametrize("damage", ["not a model", "cut", "dtype", "shape", "nan", "missing", "range",
                                     "loud shrink", "loud gate", "first canvas", "infinite product", "stranger",
                                     "few rows", "deep", "sums of frequencies", "frequency of 0"])
-def test_bad_model_files_are_refused(tmp_path, damage):
+def test_bad_model_files_are_refused(tmp_path: Path, damage: str) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
@@ -101,7 +103,8 @@ def changed(config: dict, path: tuple, value: object) -> None:
     (("layers", 1, "context"), 10**4), (("layers",), []), (("layers",), 3), (("steps",), [1]), (("name",), None),
     (("name",), "another"),
 ])
-def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(tmp_path, path, value):
+def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(tmp_path: Path, path: Any,
+                                                                               value: Any) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 

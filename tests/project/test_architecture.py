@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def imports(path: Path) -> list[tuple[str, ast.ImportFrom]]:
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_run_one_way(path):
+def test_imports_run_one_way(path: Any) -> None:
     own = room(path.relative_to(PACKAGE).with_suffix("").parts)
     if own not in MAY_IMPORT:  # folders of data
         assert not imports(path)
@@ -53,7 +54,7 @@ def test_imports_run_one_way(path):
     assert {name for name, _ in imports(path)} - CORE - {own} <= MAY_IMPORT[own]
 
 
-def test_no_room_imports_one_that_imports_it():
+def test_no_room_imports_one_that_imports_it() -> None:
     def below(name: str, seen: tuple[str, ...] = ()) -> None:
         assert name not in seen, f"a circle: {seen}"
         for lower in MAY_IMPORT.get(name, set()) - {"__init__"}:

@@ -4,6 +4,7 @@ import doctest
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -28,7 +29,7 @@ def test_ci_runs_the_test_command_of_the_readme_and_then_the_slow_tests() -> Non
     assert slow == ".venv/bin/pytest -m slow"
 
 
-def test_the_python_example_runs(tmp_path, monkeypatch, example):
+def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: Path) -> None:
     monkeypatch.chdir(tmp_path)
     with Image.open(example) as image:
         image.crop((100, 100, 230, 200)).save("photo.png")
@@ -68,14 +69,14 @@ def test_the_guide_says_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not result.failed, report.getvalue()
 
 
-def test_the_command_reference_is_that_of_the_commands():
+def test_the_command_reference_is_that_of_the_commands() -> None:
     assert PAGE.read_text() == reference(), "run python -m tests.golden.make_reference"
     asked = CliRunner().invoke(main, ["truncate", "--help"], terminal_width=100, prog_name="cdraw").stdout
     assert asked in PAGE.read_text()
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "quick-start.md"], ids=lambda p: p.name)
-def test_commands_and_options_in_pages_exist(page):
+def test_commands_and_options_in_pages_exist(page: Any) -> None:
     known = reference()
     for line in "\n".join(blocks("sh", page.read_text())).splitlines():
         for command, rest in re.findall(r"cdraw (\w+)([^#|&]*)", line):

@@ -23,14 +23,14 @@ def lowest() -> dict[str, str]:
                 for entry in asked if not entry.startswith("cdraw["))
 
 
-def test_the_lowest_versions_are_listed():
+def test_the_lowest_versions_are_listed() -> None:
     versions, tested = lowest(), pinned(ROOT / "tests" / "lowest-versions.txt")
     assert versions.keys() == tested.keys()
     for name in versions.keys() - {"torch"}:
         assert Version(tested[name]) == Version(versions[name]), name
 
 
-def test_every_dependency_is_pinned():
+def test_every_dependency_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = [*project["dependencies"], *(entry for extra, entries in project["optional-dependencies"].items()
                                          if extra != "fuzz" for entry in entries)]

@@ -10,7 +10,7 @@ import numpy as np
 class File:
     """Header, chunks and payloads, every checksum verified."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 32
         header = data[:28]
         assert header[:5] == b"\xcdCDR\x05", "not a .cdr file of version 5"

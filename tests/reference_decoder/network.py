@@ -15,7 +15,7 @@ f32 = np.float32
 class Model:
     """The configuration and the tensors of a model file."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         data = path.read_bytes()
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8:8 + size])
@@ -104,7 +104,7 @@ def halves_to_even(x: np.ndarray) -> np.ndarray:
 class Decoder:
     """Canvas and memories of one picture."""
 
-    def __init__(self, model: Model, height: int, width: int, mean: np.ndarray, turn: list[int]):
+    def __init__(self, model: Model, height: int, width: int, mean: np.ndarray, turn: list[int]) -> None:
         self.model, tensors, self.mean, (b, c, d) = model, model.tensors, mean, turn
         a, n = 127, 127 * 127 + b * b + c * c + d * d
         products = np.array([[a * a + b * b - c * c - d * d, 2 * b * c - 2 * a * d, 2 * b * d + 2 * a * c],

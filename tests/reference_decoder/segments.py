@@ -13,7 +13,7 @@ class Invalid(Exception):
 
 
 class RangeDecoder:
-    def __init__(self, data: bytes, behind: int):
+    def __init__(self, data: bytes, behind: int) -> None:
         padded = data + bytes(-len(data) % 4) if not behind else data + b"\xff" * (-len(data) % 4)
         words = (int.from_bytes(padded[i:i + 4], "big") for i in range(0, len(padded), 4))
         self._words: Iterator[int] = itertools.chain(words, itertools.repeat(behind * 0x01010101))

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +45,7 @@ SHORT = CodecRecipe(model=CONFIG, crop=16, batch=4, seed=1, strength=20.0, compl
 
 
 @pytest.fixture
-def photographs(tmp_path):
+def photographs(tmp_path: Path) -> Any:
     folder = tmp_path / "photographs"
     folder.mkdir()
     for seed in range(22):
@@ -59,7 +61,7 @@ def noise(size: int = 4) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(i) for i in range(size)]
 
 
-def test_steps_that_are_not_stored_cost_nothing():
+def test_steps_that_are_not_stored_cost_nothing() -> None:
     stored = torch.tensor([1, 3, 7, 7])
     with torch.no_grad():
         result = rollout(tiny_model(), batch(), stored)
@@ -68,7 +70,7 @@ def test_steps_that_are_not_stored_cost_nothing():
         assert (result.rate[steps:, picture] == 0).all()
 
 
-def test_the_noisy_stage_is_rounding_but_near_ties():
+def test_the_noisy_stage_is_rounding_but_near_ties() -> None:
     """Same expectations: the two differ by little, and only the noisy one moves the encoder."""
     model, stored = tiny_model(), torch.full((4,), 7)
     noisy, rounded = (rollout(model, batch(), stored, n) for n in (noise(), None))
@@ -79,12 +81,12 @@ def test_the_noisy_stage_is_rounding_but_near_ties():
     assert model.cores[0].analysis.weight.grad.abs().sum() > 0
 
 
-def test_photographs_are_sought_in_folders(photographs, tmp_path):
+def test_photographs_are_sought_in_folders(photographs: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"0\.png is no folder"):
         train(SHORT, [photographs / "0.png"], tmp_path / "m.safetensors", print)
 
 
-def test_every_parameter_learns():
+def test_every_parameter_learns() -> None:
     """On pictures of pure noise, where every coefficient is significant."""
     model, stored = tiny_model(), torch.full((4,), 7)
     objective = Objective(model, 20.0)
@@ -97,13 +99,13 @@ def test_every_parameter_learns():
     assert still == [f"steps.{name}.weight" for name in ("0.history_embedding", "0.prior_state", "2.history_embedding")]
 
 
-def test_lambda_rises_with_every_step():
+def test_lambda_rises_with_every_step() -> None:
     values = tradeoffs(tiny_model(), 20.0)
     assert (values.diff() > 0).all()
     assert values[-1].item() == pytest.approx(20 / 24**2)
 
 
-def test_prefixes_count_alike():
+def test_prefixes_count_alike() -> None:
     """A loss over running means is 1 when nothing changes, whatever the prefixes cost."""
     model, stored = tiny_model(), torch.full((4,), 7)
     objective = Objective(model, 20.0)
@@ -112,7 +114,7 @@ def test_prefixes_count_alike():
     assert losses == pytest.approx([1, 1, 1])
 
 
-def test_a_run_makes_a_model_that_works(photographs, tmp_path):
+def test_a_run_makes_a_model_that_works(photographs: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     train(SHORT, [photographs], tmp_path / "m.safetensors", lines.append)
     assert any("Validation" in line for line in lines)
@@ -124,7 +126,7 @@ def test_a_run_makes_a_model_that_works(photographs, tmp_path):
     assert np.square(pictures[-1] - array).mean() < np.square(pictures[0] - array).mean()
 
 
-def test_a_run_begins_with_the_weights_of_a_file(photographs, tmp_path):
+def test_a_run_begins_with_the_weights_of_a_file(photographs: Path, tmp_path: Path) -> None:
     """An untrained start would cost more than the model it comes from."""
     train(SHORT, [photographs], tmp_path / "m.safetensors", lambda line: None)
     trainer = CodecTrainer(SHORT, torch.device("cpu"))
@@ -142,7 +144,7 @@ def test_a_run_begins_with_the_weights_of_a_file(photographs, tmp_path):
         train(other, [photographs], tmp_path / "o.safetensors", print, origin=tmp_path / "m.safetensors")
 
 
-def test_a_run_begins_with_weights_for_other_quantisers(tmp_path):
+def test_a_run_begins_with_weights_for_other_quantisers(tmp_path: Path) -> None:
     """What they say in cells moves along: it costs less than to leave it."""
     torch.manual_seed(1)
     original = untrained(CONFIG)  # its first scales are those of photographs
@@ -166,7 +168,7 @@ def test_a_run_begins_with_weights_for_other_quantisers(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [3, 5])
-def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path, stop):
+def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path: Path, stop: int) -> None:
     """Saved and restored in either training, the codec's or the retouch's, a run ends with the same weights."""
     crops = [batch() for _ in range(6)]
 
@@ -192,7 +194,7 @@ def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path, stop):
         assert torch.equal(value, stopped.average.get_parameter(name))
 
 
-def test_the_retouch_is_trained_on_the_codec_that_is_saved():
+def test_the_retouch_is_trained_on_the_codec_that_is_saved() -> None:
     trainer = CodecTrainer(SHORT, torch.device("cpu"))
     for _ in range(3):
         trainer.step(batch())
@@ -204,7 +206,7 @@ def test_the_retouch_is_trained_on_the_codec_that_is_saved():
         assert name.startswith("retouch") or torch.equal(p, codec[name]), name
 
 
-def test_a_jump_of_the_loss_is_refused():
+def test_a_jump_of_the_loss_is_refused() -> None:
     trainer = CodecTrainer(SHORT, torch.device("cpu"))
     assert trainer.step(batch()) is not None
     before = [p.clone() for p in trainer.model.parameters()]
@@ -213,10 +215,11 @@ def test_a_jump_of_the_loss_is_refused():
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 
 
-def test_after_a_jump_the_run_goes_on_from_good_weights(photographs, tmp_path, monkeypatch):
+def test_after_a_jump_the_run_goes_on_from_good_weights(photographs: Path, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     step, calls = CodecTrainer.step, []
 
-    def jump_once(self, image):
+    def jump_once(self, image: Any) -> Any:
         calls.append(self.iteration)
         if len(calls) == 4:
             with torch.no_grad():
@@ -257,7 +260,7 @@ with workers.together():
 """
 
 
-def test_two_processes_train_as_one(tmp_path):
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
     """The same batches, shared: the same weights, but for the order of sums."""
     script = tmp_path / "together.py"
     script.write_text(TOGETHER)
@@ -275,13 +278,13 @@ def test_two_processes_train_as_one(tmp_path):
     assert ((weights[0] - weights[1]).abs() < 1e-6).float().mean() > 0.99
 
 
-def test_every_sixth_photograph_is_held_out(photographs):
+def test_every_sixth_photograph_is_held_out(photographs: Path) -> None:
     used, held_out = find_photographs([photographs])
     assert (len(used), len(held_out)) == (18, 4)
     assert not set(used) & set(held_out)
 
 
-def test_crops_are_reproducible_and_in_range():
+def test_crops_are_reproducible_and_in_range() -> None:
     source = [synthetic(50, 60, s) for s in range(3)]
     whole, part = random_crops(source, 16, range(5), seed=3), random_crops(source, 16, range(2, 5), seed=3)
     batches = [next(whole) for _ in range(3)]
@@ -294,13 +297,13 @@ def test_crops_are_reproducible_and_in_range():
         assert a.max() <= 255
 
 
-def test_the_learning_rate_warms_up_and_falls():
+def test_the_learning_rate_warms_up_and_falls() -> None:
     stage = Stage("noisy", 10, 1.0, 0.1, warm_up=2)
     rates = [stage.rate_at(m) for m in (0, 1, 2, 6, 10)]
     assert rates == pytest.approx([0.05, 0.525, 1, 0.55, 0.1])
 
 
-def test_the_command(photographs, tmp_path):
+def test_the_command(photographs: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     text = find_config("photo").read_text()
     model = "layers = [{ stride = 4, state = 4, encoder_state = 4, embedding = 4, context = 4 }]\n" \
@@ -343,7 +346,7 @@ def test_the_command(photographs, tmp_path):
     ("retouch = {", "retouc = {", r"\[model\] has no key 'retouc': its keys are name, layers, steps, retouch, res"),
     ("retouch = {", "retouch = 3 #", r"\[model\] retouch is a table, not 3"),
 ])
-def test_configurations_that_make_no_sense(tmp_path, old, new, message):
+def test_configurations_that_make_no_sense(tmp_path: Path, old: str, new: str, message: str) -> None:
     """What is wrong is named: the table, the key, and what was expected."""
     text, path = find_config("photo").read_text(), tmp_path / "c.toml"
     assert old in text
@@ -353,12 +356,12 @@ def test_configurations_that_make_no_sense(tmp_path, old, new, message):
 
 
 @pytest.mark.parametrize("change", [{"crop": 20}, {"crop": 0}, {"strength": 0.0}, {"complete": 1.5}])
-def test_recipes_that_make_no_sense(change):
+def test_recipes_that_make_no_sense(change: Any) -> None:
     with pytest.raises(ConfigError):
         replace(SHORT, **change)
 
 
-def test_photographs_that_are_too_small_leave_nothing_behind(tmp_path):
+def test_photographs_that_are_too_small_leave_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for i in range(2):
         Image.fromarray(synthetic(9, 12, i)).save(tmp_path / "photos" / f"{i}.png")
@@ -367,14 +370,14 @@ def test_photographs_that_are_too_small_leave_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
-def test_no_photographs(tmp_path):
+def test_no_photographs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no photograph"):
         train(SHORT, [tmp_path], tmp_path / "m.safetensors", print)
     with pytest.raises(ConfigError, match="photo, "):
         find_config("nothing")
 
 
-def test_what_the_retouch_learns_from_is_cut_where_it_says():
+def test_what_the_retouch_learns_from_is_cut_where_it_says() -> None:
     """Canvases of different cuts differ, and how much is stored counts in 1/64 of a step."""
     objective, x = RetouchObjective(tiny_model()), batch()
     taken = list(objective._cut(x, colours_of_each(x), [2.0, 2.5, 2.99, 3.0, 6.5]))
@@ -389,7 +392,7 @@ def test_what_the_retouch_learns_from_is_cut_where_it_says():
     assert not torch.equal(canvases[3], canvases[4])
 
 
-def test_the_retouch_learns_without_changing_the_codec():
+def test_the_retouch_learns_without_changing_the_codec() -> None:
     """The loss is 1 for a network that adds nothing, and falls."""
     model = tiny_model()
     with torch.no_grad():

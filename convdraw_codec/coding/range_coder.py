@@ -1,9 +1,9 @@
 """Latents <-> bytes: range coding with constriction under stored integer tables.
 
-A distribution is a row of 32 frequencies that sum to 2**24: the latents -15..15, then an escape. First come the
-shifts of rows (see ``shifts``), then latent maps, one after another; within a map, positions are sorted by row, else in
-raster order, since one call of the coder per distribution is what makes it fast. Escaped latents follow their map as
-plain bytes.
+A table index names a distribution of the frequency table: 32 frequencies that sum to 2**24, of the latents -15..15 and
+of an escape. First come the scale offsets, then latent maps, one after another. Within a map, positions are sorted by
+table index, else in raster order: one call of the coder for each distribution is what makes it fast. Escaped latents
+follow their map as plain bytes.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def _symbols(latents: np.ndarray) -> np.ndarray:
 
 
 def _shortest(words: np.ndarray, position: int, state: tuple[int, int]) -> bytes:
-    """The fewest bytes that say the same as a range encoder's words: the decoder supplies zeros behind them.
+    """Flush with the fewest bytes: a decoder reads zeros behind them.
 
-    Its state: anything from ``lower`` on, below ``lower + span``, in the two words from ``position`` on.
+    Any number in [lower, lower + span) decodes the same; take the one with most trailing zero bytes. ``state`` is lower
+    and span, in the two words from ``position`` on.
     """
     lower, span = state
     point = int.from_bytes(words.astype(">u4").tobytes().ljust(4 * (position + 2), b"\0"), "big")
@@ -59,8 +60,8 @@ def _shortest(words: np.ndarray, position: int, state: tuple[int, int]) -> bytes
 class LatentCoder:
     """Codes whole latents under a table of frequencies.
 
-    frequencies: (rows, 32) whole numbers >= 1, each row summing to 2**24; at most 256 rows. groups: which of them are
-    shifted together in which kinds of map, see ``shifts.Shifts``.
+    frequencies: (distributions, 32) whole numbers >= 1, each distribution summing to 2**24; at most 256. groups: which
+    of them share a scale offset in which kinds of map, see ``scale_offsets.Shifts``.
     """
 
     def __init__(self, frequencies: np.ndarray, groups: Sequence[Sequence[int]]):
@@ -69,41 +70,41 @@ class LatentCoder:
         frequencies = np.asarray(frequencies, dtype=np.int64)
         self.frequencies = frequencies
         # constriction gives every symbol 1 and shares out the rest: with frequency - 1 nothing is left to round
-        *self._models, self._shift = [constriction.stream.model.Categorical((row - 1).astype(np.float64), perfect=False)
-                                      for row in [*frequencies, scale_offsets.shift_frequencies(PRECISION)]]
+        *self._models, self._shift = [constriction.stream.model.Categorical((one - 1).astype(np.float64), perfect=False)
+                                      for one in [*frequencies, scale_offsets.shift_frequencies(PRECISION)]]
         self._shifts = scale_offsets.Shifts(groups, len(frequencies) // len(groups[0]))
         self._raw = constriction.stream.model.Uniform(256)
         self._queue = constriction.stream.queue
 
     @staticmethod
-    def _runs(rows: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
-        """The positions of a map sorted by row, else in raster order; and (row, begin, end) in them of every row."""
-        flat = rows.reshape(-1)
+    def _runs(indexes: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+        """Positions of a map sorted by table index, else in raster order; and (index, begin, end) in them of each."""
+        flat = indexes.reshape(-1)
         counts = np.bincount(flat)
         there = np.flatnonzero(counts)
         ends = counts[there].cumsum().tolist()
         return np.argsort(flat, kind="stable"), list(zip(there.tolist(), [0, *ends[:-1]], ends, strict=True))
 
-    def encode(self, latents: Sequence[np.ndarray], rows: Sequence[np.ndarray], kinds: Sequence[int]) -> bytes:
-        """Latent maps (H, W), whole numbers of magnitude <= 127, the row of each latent (uint8), and the kind of each
-        map -> bytes."""
+    def encode(self, latents: Sequence[np.ndarray], indexes: Sequence[np.ndarray], kinds: Sequence[int]) -> bytes:
+        """Latent maps (H, W), whole numbers of magnitude <= 127, the table index of each latent (uint8), and the kind of
+        each map -> bytes."""
         coder = self._queue.RangeEncoder()
-        groups = self._shifts.there(rows, kinds)
-        best = self._shifts.best(map(_symbols, latents), rows, kinds, groups, self.frequencies)
+        groups = self._shifts.there(indexes, kinds)
+        best = self._shifts.best(map(_symbols, latents), indexes, kinds, groups, self.frequencies)
         coder.encode((best + scale_offsets.LIMIT).astype(np.int32), self._shift)
         shifted = self._shifts.shifted(groups, best)
-        for latent_map, row_map, kind in zip(latents, rows, kinds, strict=True):
+        for latent_map, index_map, kind in zip(latents, indexes, kinds, strict=True):
             symbols = _symbols(latent_map)
-            order, runs = self._runs(shifted[kind].take(row_map))
+            order, runs = self._runs(shifted[kind].take(index_map))
             in_order = symbols[order]
-            for row, begin, end in runs:
-                coder.encode(in_order[begin:end], self._models[row])
+            for index, begin, end in runs:
+                coder.encode(in_order[begin:end], self._models[index])
             escaped = latent_map.reshape(-1)[symbols == ESCAPE].astype(np.int32)
             if len(escaped):
                 coder.encode(escaped + _RAW_OFFSET, self._raw)
         return _shortest(coder.get_compressed(), *coder.pos())
 
-    def decode(self, data: bytes, rows: Sequence[np.ndarray], kinds: Sequence[int], cut: bool = False
+    def decode(self, data: bytes, indexes: Sequence[np.ndarray], kinds: Sequence[int], cut: bool = False
                ) -> Iterator[np.ndarray]:
         """The inverse of ``encode``: the latent maps, int8, in order.
 
@@ -113,17 +114,17 @@ class LatentCoder:
         decoder, models = self._decoder(data, b"\0", 0), self._models
         decode = partial(_agreed, [decoder, self._decoder(data, b"\xff", WORDS_BEHIND)]) if cut else decoder.decode
         try:
-            groups = self._shifts.there(rows, kinds)
+            groups = self._shifts.there(indexes, kinds)
             shifted = self._shifts.shifted(groups, decode(self._shift, len(groups)) - scale_offsets.LIMIT)
-            for row_map, kind in zip(rows, kinds, strict=True):
-                flat = np.empty(row_map.size, np.int8)
-                order, runs = self._runs(shifted[kind].take(row_map))
-                symbols = [decode(models[row], end - begin) for row, begin, end in runs]
+            for index_map, kind in zip(indexes, kinds, strict=True):
+                flat = np.empty(index_map.size, np.int8)
+                order, runs = self._runs(shifted[kind].take(index_map))
+                symbols = [decode(models[index], end - begin) for index, begin, end in runs]
                 flat[order] = np.concatenate(symbols, dtype=np.int8, casting="unsafe") - LARGEST  # a byte holds them
                 if flat.max() == ESCAPE - LARGEST:
                     escaped = flat == ESCAPE - LARGEST
                     flat[escaped] = decode(self._raw, int(escaped.sum())) - _RAW_OFFSET
-                yield flat.reshape(row_map.shape)
+                yield flat.reshape(index_map.shape)
         except _Undetermined:
             return
         except AssertionError as error:  # constriction's word for a point outside the range
@@ -134,15 +135,15 @@ class LatentCoder:
         padded = data + fill * (-len(data) % 4 + 4 * words)
         return self._queue.RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))
 
-    def sample(self, rows: np.ndarray, seed: int, step: int) -> np.ndarray:
-        """Latents drawn from the prior: int32, shaped like ``rows``; the same on every machine."""
-        raw = np.random.Philox(key=seed, counter=[0, 0, 0, step]).random_raw(rows.size)
+    def sample(self, indexes: np.ndarray, seed: int, step: int) -> np.ndarray:
+        """Latents drawn from the prior: int32, shaped like ``indexes``; the same on every machine."""
+        raw = np.random.Philox(key=seed, counter=[0, 0, 0, step]).random_raw(indexes.size)
         uniform = (raw >> np.uint64(64 - PRECISION)).astype(np.int64)
         cumulative = self.frequencies.cumsum(1)
-        latents = np.empty(rows.size, dtype=np.int32)
-        order, runs = self._runs(rows)
+        latents = np.empty(indexes.size, dtype=np.int32)
+        order, runs = self._runs(indexes)
         drawn = uniform[order]
-        for row, begin, end in runs:
-            drawn[begin:end] = np.searchsorted(cumulative[row], drawn[begin:end], side="right")
+        for index, begin, end in runs:
+            drawn[begin:end] = np.searchsorted(cumulative[index], drawn[begin:end], side="right")
         latents[order] = drawn - LARGEST
-        return latents.reshape(rows.shape)
+        return latents.reshape(indexes.shape)

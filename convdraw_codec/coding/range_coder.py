@@ -86,8 +86,8 @@ class LatentCoder:
         return np.argsort(flat, kind="stable"), list(zip(there.tolist(), [0, *ends[:-1]], ends, strict=True))
 
     def encode(self, latents: Sequence[np.ndarray], indexes: Sequence[np.ndarray], kinds: Sequence[int]) -> bytes:
-        """Latent maps (H, W), whole numbers of magnitude <= 127, the table index of each latent (uint8), and the kind of
-        each map -> bytes."""
+        """Latent maps (H, W), whole numbers of magnitude <= 127, the table index of each latent (uint8), and the kind
+        of each map -> bytes."""
         coder = self._queue.RangeEncoder()
         groups = self._shifts.there(indexes, kinds)
         best = self._shifts.best(map(_symbols, latents), indexes, kinds, groups, self.frequencies)

@@ -175,7 +175,6 @@ class Codec:
             yield segment, decoder
         if steps > self.total_steps:
             exact = ExactPixels(self._model, decoder.pixels(), grey=grey)
-            decoder.close()
             del decoder, encoder
             for i in range(steps - self.total_steps):
                 segment = b""
@@ -321,7 +320,6 @@ class Codec:
         for number, segment in enumerate(segments):
             if exact is None:
                 exact = ExactPixels(self._model, decoder.pixels(), grey=grey)
-                decoder.close()
             if exact.sends(number):
                 predicted, cut = bands(exact.predict(number)), self.total_steps + number == header.steps
                 residuals = list(self._residual_coder.decode(segment, predicted, [0] * len(predicted), cut))

@@ -37,9 +37,10 @@ def estimate(codec: Codec, image: Image.Image) -> float:
     of_shift = PRECISION - np.log2(shifts.shift_frequencies(PRECISION))
     with torch.inference_mode():
         for t, taken in enumerate(take_steps(model, picture, torch.full((1,), codec.total_steps))):
-            refined = torch.zeros_like(taken.latents) if taken.sign is None else taken.sign.abs()
+            latents = taken.choice.latents
+            refined = torch.zeros_like(latents) if taken.sign is None else taken.sign.abs()
             groups = torch.where(refined > 0, 0, 1 + model.chroma(t)[:, None, None].long())
-            costs = torch.stack([bits(taken.latents, (taken.index + shifts.UNIT * k).clamp(0, SCALES - 1), taken.sign)
+            costs = torch.stack([bits(latents, (taken.index + shifts.UNIT * k).clamp(0, SCALES - 1), taken.sign)
                                  for k in range(-shifts.LIMIT, shifts.LIMIT + 1)])
             for group in groups.unique():
                 total += (costs[:, groups == group].double().sum(1).numpy() + of_shift).min()

@@ -9,7 +9,7 @@ from ..network.config import SQUARE
 from ..network.conv_draw import ConvDRAW
 from ..network.lossless import COLOURS, SCALES, place_of, split_centre, squares
 from ..network.post_filter import MIDDLE
-from .tiling import Strip, Tiling, exactly, put
+from .tiling import Tiling, exactly, put
 
 BAND_ROWS = 16
 
@@ -40,30 +40,28 @@ class ExactPixels:
 
     @exactly
     def predict(self, i: int) -> np.ndarray:
-        """Row of the stored table for each residual of the step i, (H/2, W/2) uint8."""
+        """Index into the frequency table for each residual of the step i, (H/2, W/2) uint8."""
         _, height, width = self._shown.shape
         tiling, network = Tiling(height, width, SQUARE, self._model.residual.reach), self._model.residual.step(i)
         shown, pixels = torch.from_numpy(self._shown), torch.from_numpy(self._pixels)
-        table_rows = np.empty((1, height // SQUARE, width // SQUARE), np.uint8)
-        centres = np.empty(table_rows.shape, np.int16)
-        for rows in tiling.rows():
-            strip = Strip({"shown": (shown, 1), "pixels": (pixels, 1)}, rows)
-            for columns in tiling.columns():
-                seen, known = (squares(strip.tile(name, columns)[None].float()) for name in ("shown", "pixels"))
-                centre, index = network(seen - MIDDLE, (known - seen)[:, :i])
-                level, left = split_centre(centre)
-                put(table_rows, (left * SCALES + index)[0], rows, columns, SQUARE)
-                put(centres, level[0], rows, columns, SQUARE)
+        indices = np.empty((1, height // SQUARE, width // SQUARE), np.uint8)
+        centres = np.empty(indices.shape, np.int16)
+        for tile, strip in tiling.strips({"shown": (shown, 1), "pixels": (pixels, 1)}):
+            seen, known = (squares(strip.batch(name, tile).float()) for name in ("shown", "pixels"))
+            centre, index = network(seen - MIDDLE, (known - seen)[:, :i])
+            level, left = split_centre(centre)
+            put(indices, (left * SCALES + index)[0], tile, SQUARE)
+            put(centres, level[0], tile, SQUARE)
         colour, place = self._where(i)
         self._centres = (self._shown[colour][place] + centres[0]).astype(np.uint8)  # modulo 256
-        return table_rows[0]
+        return indices[0]
 
     def choose(self, i: int, planes: np.ndarray, width: int, height: int) -> np.ndarray:
         """The residuals of the step i in a picture, (3, H, W) uint8, of which only the top left matters; after
         ``predict``."""
         colour, (rows, columns) = self._where(i)
         residuals = (planes[colour, rows, columns] - self._centres).view(np.int8)
-        residuals[len(range(height)[rows]):] = 0  # the least that can be said
+        residuals[len(range(height)[rows]):] = 0  # padding: send the default
         residuals[:, len(range(width)[columns]):] = 0
         return residuals
 

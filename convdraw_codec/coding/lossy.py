@@ -1,26 +1,27 @@
 """The model at work on one picture of any size: tile by tile, the same numbers as all at once.
 
 A step looks no further than its kernels and the overlap of blocks, so a tile with a margin around it gives its own
-pixels exactly. What lasts from step to step is held in small numbers; memory is about 20 bytes a pixel, and one tile's
-needs.
+pixels exactly. What lasts from step to step is stored as int8 and int16; memory is about 20 bytes a pixel, and one
+tile's needs.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..format.rotation import Colours
-from ..network.conv_draw import SHOWN_UNIT, ConvDRAW, DecoderState, EncoderState
+from ..network.conv_draw import SHOWN_UNIT, ConvDRAW, EncoderLayer, LayerState, StepInput
 from ..network.post_filter import RETOUCH_UNIT, STORED_UNIT
 from ..network.priors import table_index
 from ..network.quantiser import LATENT_LIMIT, half_cells, target
-from .tiling import Span, Strip, Tiling, exactly, floats, put
+from .tiling import Strip, Tile, TileCache, Tiling, exactly, floats, put
 
-_NOTHING = torch.empty(0)
+Tensors: TypeAlias = "dict[str, tuple[Tensor, int]]"  # of a whole picture, with their strides, by name
 
 
 class Decoder:
@@ -40,20 +41,12 @@ class Decoder:
             """Positions one after the other, each with all its channels, as ``floats`` gives them."""
             return torch.zeros(height // stride, width // stride, channels, dtype=dtype, device="cpu").permute(2, 0, 1)
 
-        self._h = [empty(layer.state, layer.stride, torch.int8) for layer in layers]
-        self._c = [empty(layer.state, layer.stride, torch.int16) for layer in layers]
-        self._history = [empty(n, layer.stride, torch.int16)
-                         for n, layer in zip(model.coefficients, layers, strict=True)]
-        self._looked: tuple[int, DecoderState, Tensor] | None = None
+        self._layers = [LayerState(empty(layer.state, layer.stride, torch.int8),
+                                   empty(layer.state, layer.stride, torch.int16),
+                                   empty(count, layer.stride, torch.int16))
+                        for layer, count in zip(layers, model.coefficients, strict=True)]
+        self._looks = TileCache()
         self._stored = 0  # in 1/64 of a step
-
-    def close(self) -> None:
-        """Give back its memory, when no more steps follow."""
-        self._canvas, self._h, self._c, self._history, self._looked = _NOTHING, [], [], [], None
-
-    def stride(self, t: int) -> int:
-        """Pixels per position of the layer that step t visits."""
-        return self.model.config.layers[self.model.config.steps[t].layer].stride
 
     def tiling(self, t: int, further: int = 0) -> Tiling:
         """Tiles for step t; ``further``: pixels to see beyond what the step itself does."""
@@ -63,67 +56,62 @@ class Decoder:
         reach = here.stride * (here.kernel // 2) + overlap + further
         return Tiling(self.height, self.width, multiple, -(-reach // multiple) * multiple)
 
-    def strip(self, t: int, rows: Span, above: Strip | None = None, *, copy: bool = False) -> Strip:
-        """What step t may see in a strip."""
-        layers, layer = self.model.config.layers, self.model.config.steps[t].layer
-        tensors = {"canvas": (self._canvas, 1), "c": (self._c[layer], layers[layer].stride),
-                   "history": (self._history[layer], layers[layer].stride)}
-        tensors |= {f"h{i}": (self._h[i], layers[i].stride) for i in (layer - 1, layer) if i >= 0}
-        return Strip(tensors, rows, above, copy=copy)
+    def tensors(self, t: int) -> Tensors:
+        """All that step t may see."""
+        layer, stride = self.model.config.steps[t].layer, self.model.stride(t)
+        state = self._layers[layer]
+        tensors = {"canvas": (self._canvas, 1), "h": (state.h, stride), "c": (state.c, stride),
+                   "history": (state.history, stride)}
+        if layer:
+            tensors["coarser"] = self._layers[layer - 1].h, self.model.config.layers[layer - 1].stride
+        return tensors
 
-    def look(self, t: int, strip: Strip, columns: Span, *, single: bool) -> tuple[DecoderState, Tensor]:
-        """What step t sees of a tile, and its embedding of the canvas. ``single``: the tile is the whole picture,
-        and step t looks only once."""
-        if single and self._looked and self._looked[0] == t:
-            return self._looked[1:]
-        layer = self.model.config.steps[t].layer
-        canvas = strip.tile("canvas", columns)[None].float()
-        memories = [strip.tile(f"h{i}", columns)[None] for i in (layer - 1, layer) if i >= 0]
-        state = DecoderState(canvas, (*[_NOTHING] * (layer + 1 - len(memories)), *memories),
-                             _at(layer, floats(strip.tile("c", columns))),
-                             _at(layer, strip.tile("history", columns)[None]))
-        seen = self.model.look(t, state)
-        if single:
-            self._looked = t, state, seen
-        return state, seen
+    def look(self, t: int, strip: Strip, tile: Tile) -> tuple[StepInput, Tensor]:
+        """What step t is given in a tile, and its embedding of the canvas."""
+
+        def compute() -> tuple[StepInput, Tensor]:
+            layer = LayerState(strip.batch("h", tile), floats(strip.batch("c", tile)), strip.batch("history", tile))
+            coarser = strip.batch("coarser", tile) if self.model.config.steps[t].layer else None
+            given = StepInput(strip.batch("canvas", tile).float(), layer, coarser)
+            return given, self.model.look(t, given.canvas)
+
+        return self._looks.get(tile, t, compute)
 
     def shape(self, t: int) -> tuple[int, int, int]:
         """Of the latents of step t: (maps, H/s, W/s)."""
-        return self.model.heads(t).latents, self.height // self.stride(t), self.width // self.stride(t)
+        stride = self.model.stride(t)
+        return self.model.heads(t).latents, self.height // stride, self.width // stride
 
     @exactly
     def predict(self, t: int) -> np.ndarray:
-        """Row of the stored table for each latent of step t, uint8."""
-        table_rows, stride, tiling = np.empty(self.shape(t), np.uint8), self.stride(t), self.tiling(t)
-        for rows in tiling.rows():
-            strip = self.strip(t, rows)
-            for columns in tiling.columns():
-                state, seen = self.look(t, strip, columns, single=tiling.single)
-                found = table_index(self.model.prior(t, state, seen), self.model.sign(t, state))
-                put(table_rows, found[0], rows, columns, stride)
-        return table_rows
+        """Index into the frequency table for each latent of step t, uint8."""
+        indices = np.empty(self.shape(t), np.uint8)
+        for tile, strip in self.tiling(t).strips(self.tensors(t)):
+            given, seen = self.look(t, strip, tile)
+            found = table_index(self.model.prior(t, given, seen), self.model.sign(t, given.layer))
+            put(indices, found[0], tile, self.model.stride(t))
+        return indices
 
     @exactly
     def draw(self, t: int, latents: np.ndarray | None, known: int | None = None, share: int = STORED_UNIT) -> None:
         """Take step t. latents: None if nothing was sent; known: if not all, the maps before this one are known, and
-        ``share`` is how much of the step they are, see ``retouch.share_known``."""
-        layer, stride, tiling, strip = self.model.config.steps[t].layer, self.stride(t), self.tiling(t), None
-        for rows in tiling.rows():
-            strip = self.strip(t, rows, strip, copy=not tiling.single)
-            for columns in tiling.columns():
-                state, seen = self.look(t, strip, columns, single=tiling.single)
-                if latents is None:
-                    added = seen.new_zeros(1, self.model.heads(t).latents, *seen.shape[2:])
-                else:
-                    sent = torch.from_numpy(latents[:, rows.seen(stride), columns.seen(stride)])[None]
-                    added = half_cells(sent.contiguous(memory_format=torch.channels_last), self.model.sign(t, state))
-                    if known is not None:
-                        added[:, known:] = 0
-                state = self.model.draw(t, state, seen, added)
-                put(self._canvas, state.canvas[0], rows, columns, 1)
-                for whole, new in ((self._h, state.h), (self._c, state.c), (self._history, state.history)):
-                    put(whole[layer], new[layer][0], rows, columns, stride)
-        self._looked = None
+        ``share`` is how much of the step they are, see ``post_filter.share_known``."""
+        model, stride = self.model, self.model.stride(t)
+        whole = self._layers[model.config.steps[t].layer]
+        for tile, strip in self.tiling(t).strips(self.tensors(t), overwritten=True):
+            given, seen = self.look(t, strip, tile)
+            if latents is None:
+                added = seen.new_zeros(1, model.heads(t).latents, *seen.shape[2:])
+            else:
+                sent = torch.from_numpy(latents[:, *tile.seen(stride)])[None]
+                added = half_cells(sent.contiguous(memory_format=torch.channels_last), model.sign(t, given.layer))
+                if known is not None:
+                    added[:, known:] = 0
+            layer = model.decode(t, given.layer, seen, added)
+            put(self._canvas, model.write(t, given.canvas, layer.h, added)[0], tile, 1)
+            for old, new in ((whole.h, layer.h), (whole.c, layer.c), (whole.history, layer.history)):
+                put(old, new[0], tile, stride)
+        self._looks = TileCache()  # the next step sees another canvas
         if latents is not None:
             self._stored = t * STORED_UNIT + share
 
@@ -133,26 +121,22 @@ class Decoder:
         multiple, filtered = self.model.padding, len(self.model.lapping)
         shown = np.empty((3, self.height, self.width), np.uint8)
         tiling = Tiling(self.height, self.width, multiple, -(-filtered // multiple) * multiple)
-        levels = _NOTHING
-        for rows in tiling.rows():
-            for columns in tiling.columns():
-                levels = self._levels(rows, columns)
-                put(shown, _rounded(levels), rows, columns, 1)
+        cache = TileCache()
+        for tile in tiling.tiles():
+            put(shown, _rounded(self._levels(tile, cache)), tile, 1)
         if not retouched:
             return shown
         tiling = replace(tiling, margin=-(-max(self.model.retouch.reach, filtered) // multiple) * multiple)
-        stored, strip = torch.tensor([self._stored], device="cpu"), None
-        for rows in tiling.rows():
-            strip = Strip({"shown": (torch.from_numpy(shown), 1)}, rows, strip, copy=True)
-            for columns in tiling.columns():
-                added = self.model.retouch(floats(strip.tile("shown", columns)), stored)[0]
-                levels = levels if tiling.single else self._levels(rows, columns)
-                put(shown, _rounded(levels.add_(added, alpha=SHOWN_UNIT // RETOUCH_UNIT)), rows, columns, 1)
+        stored, planes = torch.tensor([self._stored], device="cpu"), torch.from_numpy(shown)
+        for tile, strip in tiling.strips({"shown": (planes, 1)}, overwritten=True):
+            added = self.model.retouch(floats(strip.batch("shown", tile)), stored)[0]
+            put(shown, _rounded(self._levels(tile, cache).add(added, alpha=SHOWN_UNIT // RETOUCH_UNIT)), tile, 1)
         return shown
 
-    def _levels(self, rows: Span, columns: Span) -> Tensor:
+    def _levels(self, tile: Tile, cache: TileCache) -> Tensor:
         """What the canvas shows in a tile and its margins, float64, in whole 1/``SHOWN_UNIT`` of a level."""
-        return self.model.shown(self._canvas[None, :, rows.seen(1), columns.seen(1)], [self.colours])[0]
+        canvas = self._canvas[None, :, *tile.seen(1)]
+        return cache.get(tile, "levels", lambda: self.model.shown(canvas, [self.colours])[0])
 
 
 class Encoder:
@@ -167,52 +151,40 @@ class Encoder:
                   for layer in decoder.model.config.layers]
         self._h, self._c = ([torch.zeros(shape, dtype=torch.float16, device="cpu") for shape in shapes]
                             for _ in range(2))
-        self._seen: dict[int, tuple[Tensor, Tensor]] = {}  # by layer
+        self._seen = TileCache()
 
-    def see(self, layer: int, rows: Span, columns: Span, *, single: bool) -> tuple[Tensor, Tensor]:
-        """What a tile's canvas should be, and its embedding at a layer. ``single``: the tile is the whole picture."""
-        if single and layer in self._seen:
-            return self._seen[layer]
-        model, planes = self._decoder.model, self._planes[None, :, rows.seen(1), columns.seen(1)].float()
-        image = model.to_canvas(planes, [self._decoder.colours])
-        found = image, model.embed(layer, image)
-        if single:
-            self._seen[layer] = found
-        return found
+    def see(self, layer: int, tile: Tile) -> tuple[Tensor, Tensor]:
+        """What a tile's canvas should be, and its embedding at a layer."""
+        model = self._decoder.model
+        planes = self._planes[None, :, *tile.seen(1)]
+        image = self._seen.get(tile, "image", lambda: model.to_canvas(planes.float(), [self._decoder.colours]))
+        return image, self._seen.get(tile, layer, lambda: model.embed(layer, image))
 
     @exactly
     def choose(self, t: int, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Latents of step t, int8, 0 but in those maps; and the row of the stored table of each."""
+        """Latents of step t, int8, 0 but in those maps; and the index into the frequency table for each."""
         decoder, model = self._decoder, self._decoder.model
-        layer, stride, tiling = model.config.steps[t].layer, decoder.stride(t), decoder.tiling(t, len(model.lapping))
-        shape, memory = decoder.shape(t), None
-        latents, table_rows = np.empty(shape, np.int8), np.empty(shape, np.uint8)
-        for rows in tiling.rows():
-            strip = decoder.strip(t, rows)
-            memory = Strip({"h": (self._h[layer], stride), "c": (self._c[layer], stride)}, rows, memory,
-                           copy=not tiling.single)
-            for columns in tiling.columns():
-                state, seen = decoder.look(t, strip, columns, single=tiling.single)
-                image, embedded = self.see(layer, rows, columns, single=tiling.single)
-                encoder = EncoderState(image, [*_at(layer, embedded)],
-                                       [*_at(layer, floats(memory.tile("h", columns)))],
-                                       [*_at(layer, floats(memory.tile("c", columns)))])
-                sign = model.sign(t, state)
-                found = table_index(model.prior(t, state, seen), sign)
-                wanted = target(model.posterior(t, encoder, state), sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
-                put(latents, wanted[0].round(), rows, columns, stride)
-                put(table_rows, found[0], rows, columns, stride)
-                put(self._h[layer], encoder.h[layer][0], rows, columns, stride)
-                put(self._c[layer], encoder.c[layer][0], rows, columns, stride)
+        layer, stride = model.config.steps[t].layer, model.stride(t)
+        memory = {"encoder h": (self._h[layer], stride), "encoder c": (self._c[layer], stride)}
+        latents, indices = np.empty(decoder.shape(t), np.int8), np.empty(decoder.shape(t), np.uint8)
+        tiling = decoder.tiling(t, len(model.lapping))
+        now, last = tiling.strips(decoder.tensors(t)), tiling.strips(memory, overwritten=True)
+        for (tile, strip), (_, own) in zip(now, last, strict=True):
+            given, seen = decoder.look(t, strip, tile)
+            image, embedded = self.see(layer, tile)
+            encoder = EncoderLayer(embedded, *(floats(own.batch(name, tile)) for name in memory))
+            error = model.error(t, image, given.canvas)
+            encoder = model.encode(t, error, encoder, given.layer.h)
+            sign = model.sign(t, given.layer)
+            wanted = target(model.posterior(t, error, encoder.h), sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
+            put(latents, wanted[0].round(), tile, stride)
+            put(indices, table_index(model.prior(t, given, seen), sign)[0], tile, stride)
+            put(self._h[layer], encoder.h[0], tile, stride)
+            put(self._c[layer], encoder.c[0], tile, stride)
         latents[np.delete(np.arange(len(latents)), maps)] = 0
-        return latents, table_rows
+        return latents, indices
 
 
 def _rounded(levels: Tensor) -> Tensor:
     """To whole levels, halves up: all of it is exact, since the unit is a power of two."""
     return (levels + SHOWN_UNIT // 2).mul_(1 / SHOWN_UNIT).floor_().clamp_(0, 255)
-
-
-def _at(layer: int, tensor: Tensor) -> tuple[Tensor, ...]:
-    """The tensor at its layer, and nothing at the coarser ones."""
-    return (*[_NOTHING] * layer, tensor)

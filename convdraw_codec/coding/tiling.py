@@ -14,6 +14,7 @@ from torch import Tensor
 TILE_PIXELS = 2**19  # of a tile without its margins; smaller pictures are one tile ...
 TILE_WIDTH = 1024  # ... if they are no wider
 Method = TypeVar("Method", bound=Callable[..., Any])
+Value = TypeVar("Value")
 
 
 def exactly(method: Method) -> Method:
@@ -72,6 +73,20 @@ class Tiling:
         """Whether one tile is the whole picture."""
         return len(list(self.rows())) == len(list(self.columns())) == 1
 
+    def strips(self, tensors: dict[str, tuple[Tensor, int]], *, overwritten: bool = False
+               ) -> Iterator[tuple[Tile, Strip]]:
+        """Every tile, and what it may see of tensors, as ``Strip`` takes them: as they were before any tile of the
+        picture was overwritten, if they are overwritten."""
+        strip = None
+        for rows in self.rows():
+            strip = Strip(tensors, rows, strip if overwritten else None, copy=overwritten and not self.single)
+            for columns in self.columns():
+                yield Tile(rows, columns), strip
+
+    def tiles(self) -> Iterator[Tile]:
+        """Every tile, strip by strip."""
+        return (tile for tile, _ in self.strips({}))
+
     def rows(self) -> Iterator[Span]:
         """The strips, from top to bottom."""
         return spans(self.height, TILE_PIXELS // min(self.width, TILE_WIDTH), self.multiple, self.margin)
@@ -82,7 +97,7 @@ class Tiling:
 
 
 class Strip:
-    """Values in a strip of rows and its margins, as they were before any tile of the picture was overwritten.
+    """Snapshot of a strip and its margins, taken before tiles are overwritten.
 
     tensors: of the whole picture, (..., H/s, W/s), and their strides, by name. above: the strip before this one, if
     its tiles were overwritten. copy: tiles of this one will be.
@@ -103,18 +118,48 @@ class Strip:
         tensor, stride = self._tensors[name]
         return tensor[:, self._rows.inside(stride)]
 
-    def tile(self, name: str, columns: Span) -> Tensor:
-        """A tensor in a tile with its margins."""
+    def batch(self, name: str, tile: Tile) -> Tensor:
+        """A tensor in a tile with its margins, as a batch of one."""
         tensor, stride = self._tensors[name]
-        return tensor[:, :, columns.seen(stride)]
+        return tensor[None, :, :, tile.columns.seen(stride)]
 
 
-def put(whole: Tensor | np.ndarray, new: Tensor, rows: Span, columns: Span, stride: int) -> None:
+@dataclass(frozen=True)
+class Tile:
+    """A strip's rows and a tile's columns."""
+
+    rows: Span
+    columns: Span
+
+    def seen(self, stride: int) -> tuple[slice, slice]:
+        """Of a layer, with margins."""
+        return self.rows.seen(stride), self.columns.seen(stride)
+
+
+class TileCache:
+    """What was computed for one tile, by name: kept until another tile is looked at, so that a picture of one tile is
+    looked at once."""
+
+    def __init__(self) -> None:
+        self._tile: Tile | None = None
+        self._values: dict[object, Any] = {}
+
+    def get(self, tile: Tile, name: object, compute: Callable[[], Value]) -> Value:
+        """The value of that name."""
+        if tile != self._tile:
+            self._tile, self._values = tile, {}
+        if name not in self._values:
+            self._values[name] = compute()
+        return self._values[name]
+
+
+def put(whole: Tensor | np.ndarray, new: Tensor, tile: Tile, stride: int) -> None:
     """Write a tile's own part of a tensor that has its margins, too."""
+    rows, columns = tile.rows, tile.columns
     whole = torch.from_numpy(whole) if isinstance(whole, np.ndarray) else whole
     whole[:, rows.own(stride), columns.own(stride)] = new[:, rows.inside(stride), columns.inside(stride)]
 
 
-def floats(tensor: Tensor) -> Tensor:
-    """A batch of one, float32, as convolutions like it."""
-    return tensor[None].contiguous(memory_format=torch.channels_last).float()  # fewer bytes to move about, as a rule
+def floats(batch: Tensor) -> Tensor:
+    """float32, in the layout that convolutions work on. Permute first: int8 is cheaper to move than float32."""
+    return batch.contiguous(memory_format=torch.channels_last).float()

@@ -1,16 +1,17 @@
-"""Convolutional DRAW as an embedded image codec: the whole model, in one sitting.
+"""Convolutional DRAW as an embedded image codec: the whole model. ``ConvDRAW.step`` shows the recurrence.
 
-Equation numbers (1)-(8) are those of Gregor et al., "Towards Conceptual Compression" (2016).
-The decoder side (canvas, prior, recurrence, write) computes in exact integers, see ``integer``;
-the encoder side is floating point, since it only chooses which integers to send.
+Equation numbers are those of Gregor et al., "Towards Conceptual Compression" (2016). (1) error, (2) encoder,
+(3) posterior, (4) prior, (6) decoder and (7) write are methods here. The rate (5) is ``priors.bits``, the loss (8) is
+``training.objective.Objective``. The decoder's side (canvas, prior, recurrence, write) computes in exact integers, see
+``exact_conv``; the encoder's side is floating point, since it only chooses which integers to send.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
@@ -53,29 +54,82 @@ INDEX_UNIT = 16  # scale indices per unit of the prior head's output
 
 
 @dataclass(frozen=True)
-class DecoderState:
-    """What the decoder knows after some steps. Tensors are never changed in place.
+class LayerState:
+    """What the decoder knows at one layer: whole numbers of any type that holds them, never changed in place.
 
-    canvas: r_t, (B, 3, H, W), in whole 1/16 of a level. Per layer: h and c, (B, state, H/s, W/s), integers
-    in 1/128; history, (B, coefficients, H/s, W/s): the value sent so far, in half cells of the last quantiser. Whole
-    numbers of any type that holds them all.
+    h, c: h^d and its cell, (B, state, H/s, W/s), in 1/128. history: the value sent so far of each coefficient,
+    (B, coefficients, H/s, W/s), in half cells of the last quantiser.
     """
 
+    h: Tensor
+    c: Tensor
+    history: Tensor
+
+
+@dataclass(frozen=True)
+class StepInput:
+    """All that a step depends on: the canvas r_{t-1}, (B, 3, H, W), in whole 1/16 of a level; the state of the step's
+    layer; and h^d of the next coarser layer, or None at the coarsest."""
+
     canvas: Tensor
-    h: tuple[Tensor, ...]
-    c: tuple[Tensor, ...]
-    history: tuple[Tensor, ...]
+    layer: LayerState
+    coarser: Tensor | None
 
 
-@dataclass
-class EncoderState:
-    """What the encoder knows besides: the lapped picture (B, 3, H, W), and per layer what never changes of its
-    embedding, h^e and c^e, (B, channels, H/s, W/s)."""
+@dataclass(frozen=True)
+class DecoderState:
+    """The decoder after some steps: the canvas r_t as in ``StepInput``, and the state of each layer."""
 
-    image: Tensor
-    embedded: list[Tensor]
-    h: list[Tensor]
-    c: list[Tensor]
+    canvas: Tensor
+    layers: tuple[LayerState, ...]
+
+    def before(self, step: Step) -> StepInput:
+        """What a step is given."""
+        coarser = self.layers[step.layer - 1].h if step.layer else None
+        return StepInput(self.canvas, self.layers[step.layer], coarser)
+
+    def after(self, step: Step, canvas: Tensor, layer: LayerState) -> DecoderState:
+        """The state with what a step gave."""
+        return DecoderState(canvas, (*self.layers[:step.layer], layer, *self.layers[step.layer + 1:]))
+
+
+@dataclass(frozen=True)
+class EncoderLayer:
+    """What the encoder knows at one layer, (B, channels, H/s, W/s): the embedding of the picture, which never changes;
+    h^e and its cell c."""
+
+    embedded: Tensor
+    h: Tensor
+    c: Tensor
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Latents z_t of a step, (B, latents, H/s, W/s); what they add to the coefficients, in half cells; and their
+    rate (5), in bits."""
+
+    latents: Tensor
+    added: Tensor
+    rate: Tensor
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A step that was taken: what it was given; its embedding of the canvas; index of the prior's scale and sign so far
+    of each latent; what was chosen; encoder, canvas and layer after it."""
+
+    given: StepInput
+    seen: Tensor
+    index: Tensor
+    sign: Tensor | None
+    choice: Choice
+    encoder: EncoderLayer
+    canvas: Tensor
+    layer: LayerState
+
+
+# mean of the posterior in cells, index of the prior's scale, and sign so far -> what is sent
+Choose = Callable[[Tensor, Tensor, "Tensor | None"], Choice]
 
 
 real_conv = partial(nn.Conv2d, dtype=torch.float32)  # whatever the default is
@@ -127,9 +181,8 @@ class StepHeads(nn.Module):
 class ConvDRAW(nn.Module):
     """Convolutional DRAW over the layers and the schedule of a ``Config``.
 
-    One step is ``look`` (what the canvas shows), ``prior`` (4), ``posterior`` (1)-(3) on the encoder's side
-    only, and ``draw`` (6)-(7). The canvas and what it should be are turned in colour (see ``colours``) and lapped (see
-    ``lapped``), by ``lapping``: float32 (B, 3, H, W), with H and W multiples of ``padding``.
+    The canvas and what it should be are turned in colour (see ``format.rotation``) and lapped (see
+    ``transform.lapped_transform``), by ``lapping``: float32 (B, 3, H, W), with H and W multiples of ``padding``.
     """
 
     lapping: Tensor
@@ -167,6 +220,10 @@ class ConvDRAW(nn.Module):
     def core(self, t: int) -> LayerCores:
         """The cores of the layer that step t visits."""
         return cast(LayerCores, self.cores[self.config.steps[t].layer])
+
+    def stride(self, t: int) -> int:
+        """Pixels per position of the layer that step t visits."""
+        return self.config.layers[self.config.steps[t].layer].stride
 
     def integer_convolutions(self) -> Iterator[tuple[str, IntegerConv]]:
         """The trainable convolutions of the decoder, with their names."""
@@ -213,6 +270,26 @@ class ConvDRAW(nn.Module):
         turns = torch.tensor([one.matrix() for one in colours], dtype=torch.float64, device=device)
         return means[:, :, None, None], turns
 
+    # -- the recurrence ------------------------------------------------------------------------------------
+
+    def step(self, t: int, image: Tensor, encoder: EncoderLayer, given: StepInput, choose: Choose, *,
+             train_encoder: bool = True) -> Taken:
+        """The whole recurrence once, with encoder and decoder; t from 0. image: what the canvas should be.
+
+        A codec takes the same lines apart, since it codes the latents of a step between (4) and (6): see
+        ``coding.lossy``. train_encoder: whether gradients reach (1)-(3).
+        """
+        seen = self.look(t, given.canvas)
+        with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
+            error = self.error(t, image, given.canvas)                       # (1) e_t = x - r_{t-1}
+            encoder = self.encode(t, error, encoder, given.layer.h)          # (2) h^e_t
+            mean = self.posterior(t, error, encoder.h)                       # (3) mean of q(z_t | h^e_t)
+        index, sign = self.prior(t, given, seen), self.sign(t, given.layer)  # (4) p(z_t | h^d_{t-1})
+        choice = choose(mean, index, sign)                                   # z_t and (5) its rate: ``priors.bits``
+        layer = self.decode(t, given.layer, seen, choice.added)              # (6) h^d_t
+        canvas = self.write(t, given.canvas, layer.h, choice.added)          # (7) r_t = r_{t-1} + W h^d_t
+        return Taken(given, seen, index, sign, choice, encoder, canvas, layer)  # (8): ``training.objective.Objective``
+
     # -- decoder: exact integers ---------------------------------------------------------------------------
 
     def first_canvas(self) -> Tensor:
@@ -227,32 +304,27 @@ class ConvDRAW(nn.Module):
             return torch.zeros(batch, channels, height // stride, width // stride, dtype=torch.float32,
                                device=device).to(memory_format=torch.channels_last)
 
-        layers = self.config.layers
-        return DecoderState(
-            canvas=self.first_canvas()[None, :, None, None].expand(batch, 3, height, width),
-            h=tuple(empty(layer.state, layer.stride) for layer in layers),
-            c=tuple(empty(layer.state, layer.stride) for layer in layers),
-            history=tuple(empty(n, layer.stride) for n, layer in zip(self.coefficients, layers, strict=True)))
+        canvas = self.first_canvas()[None, :, None, None].expand(batch, 3, height, width)
+        return DecoderState(canvas, tuple(
+            LayerState(empty(layer.state, layer.stride), empty(layer.state, layer.stride), empty(count, layer.stride))
+            for layer, count in zip(self.config.layers, self.coefficients, strict=True)))
 
-    def look(self, t: int, state: DecoderState) -> Tensor:
+    def look(self, t: int, canvas: Tensor) -> Tensor:
         """Embedding of the canvas r_{t-1} at the layer of step t, (B, embedding, H/s, W/s), 0..127."""
-        stride = self.config.layers[self.config.steps[t].layer].stride
-        levels = state.canvas / CANVAS_UNIT
+        levels = canvas / CANVAS_UNIT
         levels -= 128
-        return rectify(self.core(t).canvas_embedding(to_patches(in_bytes(whole(levels, -127, 127)), stride)))
+        patches = to_patches(in_bytes(whole(levels, -127, 127)), self.stride(t))
+        return rectify(self.core(t).canvas_embedding(patches))
 
-    def prior(self, t: int, state: DecoderState, seen: Tensor) -> Tensor:
+    def prior(self, t: int, given: StepInput, seen: Tensor) -> Tensor:
         """p_t = p(z_t | h^d_{t-1}) (4): index of each latent's scale, (B, latents, H/s, W/s), 0..63.
 
         Its family follows from ``sign``.
         """
-        step, heads = self.config.steps[t], self.heads(t)
-        history = state.history[step.layer]
+        step, heads, history, memory = self.config.steps[t], self.heads(t), given.layer.history, given.layer.h
         known = rectify(heads.history_embedding(history.abs().clamp_max(HISTORY_LIMIT)))
-        memory = state.h[step.layer]
-        if step.layer > 0:
-            ratio = self.config.layers[step.layer - 1].stride // self.config.layers[step.layer].stride
-            memory = torch.cat([memory, enlarged(state.h[step.layer - 1], ratio)], dim=1)
+        if given.coarser is not None:
+            memory = torch.cat([memory, enlarged(given.coarser, memory.shape[3] // given.coarser.shape[3])], dim=1)
         hidden = heads.prior_context(torch.cat([seen, known], dim=1))
         hidden += heads.prior_state(memory)
         index = heads.prior_index(rectify(hidden))
@@ -261,60 +333,65 @@ class ConvDRAW(nn.Module):
             index = torch.where(history[:, step.first:step.last] == 0, if_zero, if_significant)
         return whole(index, 0, SCALES - 1)
 
-    def sign(self, t: int, state: DecoderState) -> Tensor | None:
+    def sign(self, t: int, layer: LayerState) -> Tensor | None:
         """Sign so far of each coefficient of step t, (B, latents, H/s, W/s); None on their first visit."""
-        step, heads = self.config.steps[t], self.heads(t)
-        return state.history[step.layer][:, step.first:step.last].sign().to(torch.int8) if heads.refines else None
+        step = self.config.steps[t]
+        return layer.history[:, step.first:step.last].sign().to(torch.int8) if self.heads(t).refines else None
 
-    def draw(self, t: int, state: DecoderState, seen: Tensor, added: Tensor) -> DecoderState:
-        """h^d_t (6) and r_t (7) from what the latents add, whole half cells (B, latents, H/s, W/s)."""
-        step, heads = self.config.steps[t], self.heads(t)
-        layer, stride = step.layer, self.config.layers[step.layer].stride
-        embedded = torch.cat([rectify(heads.latent_embedding(added)), seen], dim=1)
-        h, c = self.core(t).decoder(embedded, state.h[layer], state.c[layer])
+    def decode(self, t: int, layer: LayerState, seen: Tensor, added: Tensor) -> LayerState:
+        """h^d_t (6), and the history, from what the latents add: whole half cells (B, latents, H/s, W/s)."""
+        step = self.config.steps[t]
+        embedded = torch.cat([rectify(self.heads(t).latent_embedding(added)), seen], dim=1)
+        h, c = self.core(t).decoder(embedded, layer.h, layer.c)
+        sent = REFINEMENT * layer.history[:, step.first:step.last] + added.detach()
+        history = layer.history.clone()
+        history[:, step.first:step.last] = sent.clamp(-PAST_LIMIT, PAST_LIMIT).to(history.dtype)
+        return LayerState(h, c, history)
+
+    def write(self, t: int, canvas: Tensor, h: Tensor, added: Tensor) -> Tensor:
+        """The canvas r_t (7), from r_{t-1}, h^d_t, and the linear path of what the latents add."""
+        step = self.config.steps[t]
         cells = self.core(t).write(h)
         cells += self.core(t).synthesis(added, step.first)
-        cells *= heads.cell * CANVAS_UNIT
+        cells *= self.heads(t).cell * CANVAS_UNIT
         patches = whole(cells, -SPREAD_LIMIT, SPREAD_LIMIT)
-        written = self.overlap.spread(from_patches(patches, stride), layer)
-        written += state.canvas
-        canvas = whole(written, -CANVAS_MARGIN * CANVAS_UNIT, (255 + CANVAS_MARGIN) * CANVAS_UNIT)
-        past = state.history[layer]
-        sent = REFINEMENT * past[:, step.first:step.last] + added.detach()
-        sent = sent.clamp(-PAST_LIMIT, PAST_LIMIT).to(past.dtype)
-        history = past.clone()
-        history[:, step.first:step.last] = sent
-
-        def put(old: tuple[Tensor, ...], new: Tensor) -> tuple[Tensor, ...]:
-            return (*old[:layer], new, *old[layer + 1:])
-
-        return replace(state, canvas=canvas, h=put(state.h, h), c=put(state.c, c), history=put(state.history, history))
+        written = self.overlap.spread(from_patches(patches, self.stride(t)), step.layer)
+        written += canvas
+        return whole(written, -CANVAS_MARGIN * CANVAS_UNIT, (255 + CANVAS_MARGIN) * CANVAS_UNIT)
 
     # -- encoder: floating point, it only chooses integers --------------------------------------------------
 
-    def start_encoder(self, image: Tensor) -> EncoderState:
-        """The encoder before the first step; image: (B, 3, H, W) float32, lapped."""
-        layers, (height, width) = self.config.layers, image.shape[2:]
-        empty = [torch.zeros(len(image), layer.encoder_state, height // layer.stride, width // layer.stride,
-                             device=image.device) for layer in layers]
-        return EncoderState(image, [self.embed(layer, image) for layer in range(len(layers))], [*empty], [*empty])
+    def start_encoder(self, image: Tensor) -> list[EncoderLayer]:
+        """The encoder before the first step, at each layer; image: (B, 3, H, W) float32, lapped."""
+        result = []
+        for number, layer in enumerate(self.config.layers):
+            height, width = (size // layer.stride for size in image.shape[2:])
+            empty = torch.zeros(len(image), layer.encoder_state, height, width, dtype=torch.float32,
+                                device=image.device)
+            result.append(EncoderLayer(self.embed(number, image), empty, empty))
+        return result
 
     def embed(self, layer: int, image: Tensor) -> Tensor:
         """What never changes of the encoder's embedding at a layer, (B, embedding, H/s, W/s)."""
         cores = cast(LayerCores, self.cores[layer])
         return cores.picture_embedding(to_patches((image - 128) / 64, self.config.layers[layer].stride))
 
-    def posterior(self, t: int, encoder: EncoderState, state: DecoderState) -> Tensor:
-        """Mean of q_t (3), (B, latents, H/s, W/s), in cells; updates the encoder's memory (2) in place."""
+    def error(self, t: int, image: Tensor, canvas: Tensor) -> Tensor:
+        """e_t = x - r_{t-1} (1), in levels, as patches of the layer of step t: (B, 3 s s, H/s, W/s)."""
+        with torch.autocast(image.device.type, enabled=False):
+            error = self.overlap.gather(image - canvas / CANVAS_UNIT, self.config.steps[t].layer)
+        return to_patches(error, self.stride(t))
+
+    def encode(self, t: int, error: Tensor, encoder: EncoderLayer, h: Tensor) -> EncoderLayer:
+        """h^e_t and its cell (2), from the error, the encoder's last state, and h^d_{t-1}."""
+        core = self.core(t)
+        embedded = F.relu(core.error_embedding(error / 32) + encoder.embedded)
+        gates = core.encoder_gates(torch.cat([embedded, encoder.h, h.float() / UNIT], dim=1))
+        return EncoderLayer(encoder.embedded, *lstm(gates, encoder.c))
+
+    def posterior(self, t: int, error: Tensor, h: Tensor) -> Tensor:
+        """Mean of q(z_t | h^e_t) (3), (B, latents, H/s, W/s), in cells: a linear map of the error, and a correction."""
         step, heads = self.config.steps[t], self.heads(t)
-        cores, stride = self.core(t), self.config.layers[step.layer].stride
-        with torch.autocast(encoder.image.device.type, enabled=False):
-            error = self.overlap.gather(encoder.image - state.canvas / CANVAS_UNIT, step.layer)  # (1)
-        error = to_patches(error, stride)
-        embedded = F.relu(cores.error_embedding(error / 32) + encoder.embedded[step.layer])
-        inputs = torch.cat([embedded, encoder.h[step.layer], state.h[step.layer].float() / UNIT], dim=1)
-        h, c = lstm(cores.encoder_gates(inputs), encoder.c[step.layer])  # (2)
-        encoder.h[step.layer], encoder.c[step.layer] = h, c
-        analysis = cores.analysis.weight[step.first:step.last]
+        analysis = self.core(t).analysis.weight[step.first:step.last]
         linear = F.conv2d(error / (heads.cell * error.shape[1]), analysis)
         return linear.float() + heads.posterior(h).float()

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from ..coding.rotation_fit import colours_of
 from ..format.rotation import Colours
-from ..network.conv_draw import CANVAS_UNIT, SHOWN_UNIT, ConvDRAW, DecoderState
+from ..network.conv_draw import CANVAS_UNIT, SHOWN_UNIT, Choice, ConvDRAW, Taken
 from ..network.lossless import CENTRES, PLACES, probability, squares
 from ..network.post_filter import MIDDLE, RETOUCH_UNIT, STORED_UNIT, share_known
 from ..network.priors import bits, table_index
@@ -49,21 +50,6 @@ def _expected_bits(below: Tensor, index: Tensor, odds: Tensor, sign: Tensor | No
     return odds * bits(below + 1, index, sign) + (1 - odds) * bits(below, index, sign)
 
 
-@dataclass(frozen=True)
-class Taken:
-    """A step that was taken: the decoder's state before and after it, what it saw; the latents, (B, latents, H/s, W/s),
-    and of each the index of the prior, the sign so far, what it added (half cells), and its cost in bits."""
-
-    before: DecoderState
-    seen: Tensor
-    latents: Tensor
-    index: Tensor
-    sign: Tensor | None
-    added: Tensor
-    after: DecoderState
-    cost: Tensor
-
-
 def colours_of_each(image: Tensor) -> list[Colours]:
     """The colours that suit pictures (B, 3, H, W) in 0..255."""
     return [colours_of(pixels) for pixels in image.round().byte().permute(0, 2, 3, 1).cpu().numpy()]
@@ -83,33 +69,32 @@ def take_steps(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch
     smooth in its mean. Without, it rounds to nearest, as in coding, and gets no gradient: prior and decoder
     alone are trained.
     """
-    state = model.start(len(image), *image.shape[2:])
-    encoder = model.start_encoder(image)
+    state, encoder = model.start(len(image), *image.shape[2:]), model.start_encoder(image)
     with model.quantised_once():
-        for t in range(len(model.steps)):
-            seen = model.look(t, state)
-            index = model.prior(t, state, seen)
-            sign = model.sign(t, state)
-            with torch.set_grad_enabled(noise is not None and torch.is_grad_enabled()):
-                mean = model.posterior(t, encoder, state)
-            live = (t < stored).to(mean.dtype)[:, None, None, None]
-            wanted = target(mean, sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
-            if noise:
-                below, odds = _towards(wanted)
-                drawn = torch.stack([torch.rand(odds.shape[1:], generator=g, device=odds.device) for g in noise])
-                latents = below + (drawn < odds)
-                cost = bits(latents, index, sign)
-                tie = (odds > 0) & (odds < 1)
-                few = below[tie], index[tie], odds[tie], None if sign is None else sign[tie]
-                cost = cost.masked_scatter(tie, _expected_bits(*few))
-                jump = half_cells(below + 1, sign) - half_cells(below, sign)
-                added = (half_cells(latents, sign) + (odds - odds.detach()) * jump) * live
-            else:
-                latents = wanted.round()
-                cost = bits(latents, index, sign)
-                added = half_cells(latents, sign) * live
-            before, state = state, model.draw(t, state, seen, added)
-            yield Taken(before, seen, latents, index, sign, added, state, cost * live)
+        for t, step in enumerate(model.config.steps):
+            choose = partial(_choose, live=(t < stored).float()[:, None, None, None], noise=noise)
+            taken = model.step(t, image, encoder[step.layer], state.before(step), choose,
+                               train_encoder=noise is not None)
+            encoder[step.layer], state = taken.encoder, state.after(step, taken.canvas, taken.layer)
+            yield taken
+
+
+def _choose(mean: Tensor, index: Tensor, sign: Tensor | None, *, live: Tensor, noise: list[torch.Generator] | None
+            ) -> Choice:
+    """Latents, where ``live`` is 1: rounded, or with noise as ``take_steps`` says. Where it is 0, nothing is sent."""
+    wanted = target(mean, sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
+    if not noise:
+        latents = wanted.round()
+        return Choice(latents, half_cells(latents, sign) * live, bits(latents, index, sign) * live)
+    below, odds = _towards(wanted)
+    drawn = torch.stack([torch.rand(odds.shape[1:], generator=g, device=odds.device) for g in noise])
+    latents = below + (drawn < odds)
+    rate = bits(latents, index, sign)
+    tie = (odds > 0) & (odds < 1)
+    few = below[tie], index[tie], odds[tie], None if sign is None else sign[tie]
+    rate = rate.masked_scatter(tie, _expected_bits(*few))
+    jump = half_cells(below + 1, sign) - half_cells(below, sign)
+    return Choice(latents, (half_cells(latents, sign) + (odds - odds.detach()) * jump) * live, rate * live)
 
 
 def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None = None) -> Rollout:
@@ -117,8 +102,8 @@ def rollout(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch.Ge
     image = model.to_canvas(image, colours_of_each(image))
     rates, distortions = [], []
     for taken in take_steps(model, image, stored, noise):
-        rates.append(taken.cost.sum((1, 2, 3)) / image[0, 0].numel())
-        distortions.append((image - taken.after.canvas / CANVAS_UNIT).square().mean((1, 2, 3)))
+        rates.append(taken.choice.rate.sum((1, 2, 3)) / image[0, 0].numel())
+        distortions.append((image - taken.canvas / CANVAS_UNIT).square().mean((1, 2, 3)))
     return Rollout(torch.stack(rates), torch.stack(distortions))
 
 
@@ -201,15 +186,17 @@ class RetouchObjective(nn.Module):
         """The canvas at each cut, (B, 3, H, W), and how much of each picture is there, in 1/64 of a step, (B,)."""
         everything = torch.full((len(image),), len(self.model.steps), device=image.device)
         for t, taken in enumerate(take_steps(self.model, self.model.to_canvas(image, colours), everything)):
-            maps = taken.added.shape[1]
+            maps = taken.choice.added.shape[1]
             for cut in cuts:
                 if cut == t + 1:
-                    yield taken.after.canvas, torch.full_like(everything, STORED_UNIT * (t + 1))
+                    yield taken.canvas, torch.full_like(everything, STORED_UNIT * (t + 1))
                 elif t < cut < t + 1:
                     known = int((cut - t) * maps)
                     there = (torch.arange(maps, device=image.device) < known)[:, None, None]
-                    canvas = self.model.draw(t, taken.before, taken.seen, taken.added * there).canvas
-                    expected = self.model.information.to(image.device)[table_index(taken.index, taken.sign).long()]
+                    added = taken.choice.added * there
+                    layer = self.model.decode(t, taken.given.layer, taken.seen, added)
+                    canvas = self.model.write(t, taken.given.canvas, layer.h, added)
+                    expected = self.model.information[table_index(taken.index, taken.sign).long()]
                     yield canvas, STORED_UNIT * t + share_known(expected.sum((2, 3)), known)
 
 
@@ -236,5 +223,5 @@ class ResidualObjective(nn.Module):
         """The picture with all steps of the model, whole levels."""
         steps, colours = len(self.model.steps), colours_of_each(image)
         for taken in take_steps(self.model, self.model.to_canvas(image, colours), image.new_full((len(image),), steps)):
-            canvas = taken.after.canvas
+            canvas = taken.canvas
         return (shown(self.model, canvas, colours) + 0.5).floor().clamp(0, 255)

@@ -8,6 +8,8 @@ import torch
 from convdraw_codec.cli.train import find_config, load_config
 from convdraw_codec.errors import ConfigError
 from convdraw_codec.network.config import Config, Layer, RetouchSize, Step
+from convdraw_codec.network.conv_draw import Choice, ConvDRAW, DecoderState
+from convdraw_codec.network.priors import bits
 from convdraw_codec.network.quantiser import half_cells, target
 from convdraw_codec.network.transform.lapped_transform import lap
 from convdraw_codec.network.untrained import untrained
@@ -20,6 +22,24 @@ def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(synthetic(height, width, seed)).permute(2, 0, 1).float()[None]
 
 
+def rounded(mean: torch.Tensor, index: torch.Tensor, sign: torch.Tensor | None) -> Choice:
+    latents = target(mean, sign).round().clamp(-63, 63)
+    return Choice(latents, half_cells(latents, sign), bits(latents, index, sign))
+
+
+def drawn(model: ConvDRAW, t: int, state: DecoderState, latents: torch.Tensor) -> DecoderState:
+    """The decoder after step t."""
+    step = model.config.steps[t]
+    given = state.before(step)
+    added = half_cells(latents, model.sign(t, given.layer))
+    layer = model.decode(t, given.layer, model.look(t, given.canvas), added)
+    return state.after(step, model.write(t, given.canvas, layer.h, added), layer)
+
+
+def tensors(state: DecoderState) -> list[torch.Tensor]:
+    return [state.canvas, *(tensor for layer in state.layers for tensor in (layer.h, layer.c, layer.history))]
+
+
 @pytest.mark.parametrize(("name", "steps", "layers"), [("photo", 25, 3), ("paper-single-layer", 32, 1),
                                                        ("paper-two-layer", 32, 2)])
 def test_the_configurations_that_come_with_cdraw(name: str, steps: int, layers: int) -> None:
@@ -30,14 +50,13 @@ def test_the_configurations_that_come_with_cdraw(name: str, steps: int, layers: 
         state, x = model.start(1, size, size), lap(picture(size, size), model.lapping)
         encoder = model.start_encoder(x)
         errors = []
-        for t in range(steps):
-            seen, sign = model.look(t, state), model.sign(t, state)
-            index = model.prior(t, state, seen)
-            mean = model.posterior(t, encoder, state)
-            assert index.shape == mean.shape == (1, model.steps[t].latents, *seen.shape[2:])
-            assert index.min() >= 0
-            assert index.max() <= 63
-            state = model.draw(t, state, seen, half_cells(target(mean, sign).round().clamp(-63, 63), sign))
+        for t, step in enumerate(model.config.steps):
+            taken = model.step(t, x, encoder[step.layer], state.before(step), rounded)
+            encoder[step.layer], state = taken.encoder, state.after(step, taken.canvas, taken.layer)
+            shape = (1, model.steps[t].latents, *taken.seen.shape[2:])
+            assert taken.index.shape == taken.choice.latents.shape == taken.choice.rate.shape == shape
+            assert taken.index.min() >= 0
+            assert taken.index.max() <= 63
             errors.append((x - state.canvas / 16).square().mean().item())
     assert errors[-1] < 0.1 * errors[0]
 
@@ -48,10 +67,9 @@ def test_the_decoder_is_whole_numbers() -> None:
     state = model.start(1, 16, 16)
     with torch.no_grad():
         for t in range(len(model.steps)):
-            seen = model.look(t, state)
-            latents = torch.randint(-2, 3, (1, model.steps[t].latents, *seen.shape[2:])).float()
-            state = model.draw(t, state, seen, half_cells(latents, model.sign(t, state)))
-            for tensor in (seen, *state.h, *state.c, *state.history, state.canvas):
+            seen = model.look(t, state.canvas)
+            state = drawn(model, t, state, torch.randint(-2, 3, (1, model.steps[t].latents, *seen.shape[2:])).float())
+            for tensor in (seen, *tensors(state)):
                 assert torch.equal(tensor, tensor.round())
 
 
@@ -60,12 +78,12 @@ def test_a_prior_does_not_see_its_own_latents() -> None:
     model = tiny_model()
     with torch.no_grad():
         state = model.start(1, 16, 16)
-        seen = model.look(0, state)
+        seen, given = model.look(0, state.canvas), state.before(model.config.steps[0])
         shape = (1, model.steps[0].latents, *seen.shape[2:])
-        states = [model.draw(0, state, seen, half_cells(torch.full(shape, v), None)) for v in (0.0, 2.0)]
-        before = model.prior(0, state, seen)
-        assert torch.equal(before, model.prior(0, state, seen))
-        after = [model.prior(1, s, model.look(1, s)) for s in states]
+        before = model.prior(0, given, seen)
+        states = [drawn(model, 0, state, torch.full(shape, v)) for v in (0.0, 2.0)]
+        assert torch.equal(before, model.prior(0, given, seen))
+        after = [model.prior(1, s.before(model.config.steps[1]), model.look(1, s.canvas)) for s in states]
     assert not torch.equal(*after)
 
 
@@ -74,10 +92,9 @@ def test_steps_leave_older_states_alone() -> None:
     model = tiny_model()
     with torch.no_grad():
         state = model.start(1, 16, 16)
-        copy = [t.clone() for t in (state.canvas, *state.h, *state.c, *state.history)]
-        seen = model.look(0, state)
-        model.draw(0, state, seen, torch.ones(1, model.steps[0].latents, *seen.shape[2:]))
-    for old, new in zip(copy, (state.canvas, *state.h, *state.c, *state.history), strict=True):
+        copy = [tensor.clone() for tensor in tensors(state)]
+        drawn(model, 0, state, torch.ones(1, model.steps[0].latents, *model.look(0, state.canvas).shape[2:]))
+    for old, new in zip(copy, tensors(state), strict=True):
         assert torch.equal(old, new)
 
 

@@ -163,7 +163,8 @@ def test_a_run_begins_with_weights_for_other_quantisers(tmp_path: Path) -> None:
     widen_cells(left, [step.quantiser / old.quantiser for step, old in zip(CONFIG.steps, steps, strict=True)])
     canvas = moved.to_canvas(x, [Colours((118, 116, 108))] * 4)  # with all its chroma
     with torch.no_grad():
-        rates = [sum(taken.cost.sum().item() for taken in take_steps(model, canvas, stored)) for model in (moved, left)]
+        rates = [sum(taken.choice.rate.sum().item() for taken in take_steps(model, canvas, stored))
+                 for model in (moved, left)]
     assert rates[0] < rates[1]
 
 

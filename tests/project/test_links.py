@@ -7,7 +7,7 @@ import pytest
 
 from ..conftest import ROOT
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for folder in ("", "docs", "docs/appendix", "examples") for page in sorted((ROOT / folder).glob("*.md"))]
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 
 

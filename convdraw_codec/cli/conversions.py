@@ -60,7 +60,7 @@ class Files:
         """The tasks, with folders for their results made. Wrong plans are wrong usage."""
         last = Path(self.inputs[-1])
         results = {suffix} if suffix == ".cdr" else picture_suffixes()
-        if last.exists():
+        if os.path.exists(last):
             results -= accepted
         if self.output is None and len(self.inputs) > 1 and last.suffix.lower() in results:
             raise click.UsageError(f"{last} is taken for an input; to write it, use -o {last}.")
@@ -100,7 +100,7 @@ def convert_many(action: str, files: Files, suffix: str, accepted: set[str], wor
                  chatter: Chatter) -> None:
     """Make a file from each of many, say how each went, and exit with 1 if one failed."""
     tasks = files.plan(suffix, accepted)
-    started = [task for task in tasks if not (files.skip_existing and task.target.exists())]
+    started = [task for task in tasks if not (files.skip_existing and os.path.exists(task.target))]
     table: list[tuple[many_files.Task, Done]] = []
     with chatter.progress(action, len(started)) as on_task:
         for number, (task, done) in enumerate(many_files.run(started, partial(_attempt, work, suffix, files.force),

@@ -73,7 +73,7 @@ def choose_output(source: Place, output: Place | None, suffix: str, force: bool)
         return output
     if os.path.isdir(output):
         raise Failure(f"cannot write {output}: it is a folder")
-    if not Path(output).parent.is_dir():
+    if not os.path.isdir(Path(output).parent):
         raise Failure(f"cannot write {output}: there is no folder {Path(output).parent}")
     if not force and os.path.lexists(output) and not is_special(output):
         raise Failure(f"{output} exists; --force overwrites it")

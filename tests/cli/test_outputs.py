@@ -48,6 +48,14 @@ def test_names_as_long_as_the_disk_takes(folder: Path) -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["in.cdr", "in.png", name]
 
 
+def test_names_that_are_too_long_for_the_disk(folder: Path) -> None:
+    long = "x" * 300
+    assert_fails(run("compress", "in.png", "-o", f"{long}.cdr", *MODEL), "cannot write", "too long")
+    assert_fails(run("compress", "in.png", "-o", f"{long}/a.cdr", *MODEL), "there is no folder")
+    assert_fails(run("compress", "in.png", f"{long}.cdr", *MODEL), "use -o", code=2)
+    assert_fails(run("compress", f"{long}.png", *MODEL), "cannot read", "too long")
+
+
 @pytest.mark.parametrize("command", ["compress", "truncate"])
 @pytest.mark.parametrize("name", ["out.png", "out.JPG"])
 def test_a_cdr_file_gets_no_name_of_a_picture(folder: Path, command: str, name: str) -> None:

@@ -41,7 +41,7 @@ class Decompressing:
         header, notes = self._check(data, source)
         codec = load_codec(self.model, self.threads)
         with (failing("decode", source),
-              chatter.progress("Decompressing", header.steps + header.cut) as on_step):
+              chatter.progress("Decompressing", header.segments) as on_step):
             picture = codec.decompress(data, self.steps, self.fill, self.seed, reduce=self.reduce,
                                        allow_truncated=self.allow_truncated, on_step=on_step)
         encoded = encode(picture, target)

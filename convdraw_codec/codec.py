@@ -25,7 +25,7 @@ from .coding.rotation_fit import colours_of
 from .errors import CdrError, ImageError, MachineError, TruncatedError
 from .format import bitstream
 from .format.bitstream import Contents, Header
-from .format.constants import RESIDUAL_STEPS
+from .format.constants import MAX_PIXELS, RESIDUAL_STEPS
 from .format.rotation import Colours
 from .format.source import Source, checked, content, pieces
 from .network.exact_conv import CONVOLUTIONS, fastest_exact, is_exact
@@ -35,10 +35,10 @@ from .network.priors import SHIFT_GROUPS
 from .network.quantiser import LATENT_LIMIT
 from .network.weights import load_model
 from .options import FILLS, REDUCTIONS, Fill
+from .pictures import webp
 from .pictures.conversion import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
 
 Painter: TypeAlias = "Decoder | ExactPixels"  # what shows a picture: in the steps of the model, and after them
-MAX_PIXELS = 2**26  # what a header may ask for; raise it to work on larger pictures
 
 
 def _until_damage(segments: Iterable[bytes]) -> Iterator[bytes]:
@@ -54,14 +54,18 @@ class Codec:
 
     model: path of a model file; None is the photo model that comes with the package.
     convolution: how exact convolutions are computed, "int8", "int16", "float32" or "float64": the same pixels, each
-    slower than the one before; None is the fastest that adds exactly on this machine.
+    slower than the one before; None is the fastest that adds exactly on this machine. max_pixels: of the
+    largest picture that it takes, as memory grows with them; Pillow has a limit of its own, Image.MAX_IMAGE_PIXELS.
     Raises ModelError for a file that is no usable model, MachineError if the convolution does not, or none does.
     Instances may be shared between threads, and pickled: what is unpickled loads the model file anew, and chooses the
     convolution anew if None was given. A process that is forked after this module was imported works with one thread.
+    ``model`` is the network.
     """
 
-    def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None):
+    def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None,
+                 max_pixels: int = MAX_PIXELS):
         self._made_from = None if model is None else os.path.abspath(model), convolution
+        self.max_pixels = max_pixels
         convolution = convolution or fastest_exact()
         if convolution not in CONVOLUTIONS:
             raise ValueError(f"convolution must be one of {', '.join(CONVOLUTIONS)}, not {convolution!r}")
@@ -72,18 +76,18 @@ class Codec:
                 loaded = load_model(path, convolution)
         else:
             loaded = load_model(model, convolution)
-        self._model, self._coder = loaded.model, LatentCoder(loaded.latents.numpy(), SHIFT_GROUPS)
+        self.model, self._coder = loaded.model, LatentCoder(loaded.latents.numpy(), SHIFT_GROUPS)
         self._residual_coder = LatentCoder(loaded.residuals.numpy(), [[0] * CENTRES])
         self.fingerprint = loaded.fingerprint
 
     def __reduce__(self) -> tuple[Any, ...]:
         model, convolution = self._made_from
-        return partial(type(self), convolution=convolution), (model,)
+        return partial(type(self), convolution=convolution, max_pixels=self.max_pixels), (model,)
 
     @property
     def total_steps(self) -> int:
         """Steps of the model: what ``compress`` stores by default."""
-        return len(self._model.steps)
+        return len(self.model.steps)
 
     @property
     def lossless_steps(self) -> int:
@@ -103,11 +107,12 @@ class Codec:
         image: a Pillow image, a uint8 array (H, W, 3) or (H, W), or a picture file: bytes, a path or an open file.
         How much is stored: the first ``steps`` steps; at most ``size`` bytes, or ``bpp`` bits per pixel; as little as
         gives ``psnr`` decibels over R, G and B (all steps of the model, with a UserWarning, if that is not enough);
-        ``lossless``, every pixel exactly; by default, all steps of the model. Alpha channel and metadata are kept
-        unless ``drop_alpha`` or ``strip`` says otherwise. The picture is turned as its EXIF orientation says, unless
-        ``keep_orientation`` leaves pixels and orientation as they are. on_step is called with the number of each
-        finished step. Raises ImageError (a ValueError), CdrError if it cannot be so small, OSError for a path that is
-        not there or cannot be read, ValueError or TypeError for arguments that make no sense.
+        ``lossless``, every pixel exactly, in residual steps, or as WebP where those would take far more bytes; by
+        default, all steps of the model. Alpha channel and metadata are kept unless ``drop_alpha`` or ``strip`` says
+        otherwise. The picture is turned as its EXIF orientation says, unless ``keep_orientation`` leaves pixels and
+        orientation as they are. on_step is called with the number of each finished step. Raises ImageError (a
+        ValueError), CdrError if it cannot be so small, OSError for a path that is not there or cannot be read,
+        ValueError or TypeError for arguments that make no sense.
         """
         if sum(budget is not None for budget in (steps, size, bpp, psnr)) + lossless > 1:
             raise ValueError("give only one of steps, size, bpp, psnr and lossless")
@@ -120,18 +125,24 @@ class Codec:
             raise ImageError(f"it cannot be kept without loss: {picture.lost} would be lost")
         header, original = self._header(picture), picture.pixels
         if bpp is not None:
-            size = int(bpp * header.width * header.height / 8)
+            size = header.bytes_at(bpp)
         contents, encoding = Contents(header, [], picture.chunks()), self._encode(picture, header.colours, steps)
+        stream = webp.encode(picture, webp.FASTEST) if lossless else None
         if psnr is None:
-            del image, picture, original  # a large picture in memory is large
+            del image, original  # a large picture in memory is large
+        if stream is None:
+            del picture
         for segment, painter in encoding:
             contents = contents.with_step(segment)
             if on_step:
                 on_step(contents.header.steps)
+            if stream and webp.pays(contents, stream):
+                encoding.close()  # and with it the memory of the encoder
+                return bitstream.write(webp.in_place_of_steps(contents, picture))
             if size is not None and len(data := bitstream.write(contents)) > size:
                 return bitstream.truncate(data, size=size)
             if psnr is not None and self._quality(original, self._pixels(painter, contents.header)) >= psnr:
-                encoding.close()  # and with it the memory of the encoder
+                encoding.close()
                 del painter
                 return self._least(original, bitstream.write(contents), psnr)
         if psnr is not None:
@@ -149,8 +160,8 @@ class Codec:
 
     def _header(self, picture: Picture) -> Header:
         """With all steps of the model. Raises ImageError for a picture that is too large."""
-        if picture.pixels.width * picture.pixels.height > MAX_PIXELS:
-            raise ImageError(f"it has more than {MAX_PIXELS:,} pixels")
+        if picture.pixels.width * picture.pixels.height > self.max_pixels:
+            raise ImageError(f"it has more than the {self.max_pixels:,} pixels allowed (max_pixels)")
         return Header(*picture.pixels.size, picture.mode, self.total_steps, self.total_steps, self.fingerprint,
                       colours=colours_of(np.asarray(picture.pixels)))
 
@@ -160,11 +171,11 @@ class Codec:
         if not 1 <= steps <= self.lossless_steps:
             raise ValueError(f"steps must be 1 to {self.total_steps}, or up to {self.lossless_steps} with residual "
                              f"steps, not {steps}")
-        planes = to_planes(picture.pixels, self._model.padding)
+        planes = to_planes(picture.pixels, self.model.padding)
         grey, size = picture.pixels.mode == "L", picture.pixels.size
         del picture
         height, width = planes.shape[1:]
-        decoder = Decoder(self._model, height, width, colours)
+        decoder = Decoder(self.model, height, width, colours)
         encoder = Encoder(decoder, planes)
         for t in range(min(steps, self.total_steps)):
             maps, kinds = self._maps(t, grey)
@@ -174,7 +185,7 @@ class Codec:
             del latents, rows  # a large picture has no room for those of two steps
             yield segment, decoder
         if steps > self.total_steps:
-            exact = ExactPixels(self._model, decoder.pixels(), grey=grey)
+            exact = ExactPixels(self.model, decoder.pixels(), grey=grey)
             del decoder, encoder
             for i in range(steps - self.total_steps):
                 segment = b""
@@ -188,7 +199,7 @@ class Codec:
 
     def _maps(self, t: int, grey: bool) -> tuple[np.ndarray, list[int]]:
         """The maps of step t that a file holds, and the kind of each: 0 for luma, 1 for chroma."""
-        chroma = self._model.chroma(t).numpy()
+        chroma = self.model.chroma(t).numpy()
         maps = np.flatnonzero(~chroma | (not grey))
         return maps, chroma[maps].astype(int).tolist()
 
@@ -238,10 +249,12 @@ class Codec:
             raise ValueError(f"reduce must be one of {REDUCTIONS}, not {reduce}")
         total = self._steps_within(reduce)
         contents = self._read(data, steps, allow_truncated)
-        if reduce > 1:
-            contents = contents.first(total)
-        pixels = self._pixels(self._decode(contents, on_step), contents.header, total, fill, seed)
-        image = _assemble(contents.header, contents.chunks, pixels)
+        if contents.header.webp:
+            image = webp.decode(contents.segments[-1], contents.header, contents.chunks)
+        else:
+            contents = contents.first(total) if reduce > 1 else contents
+            pixels = self._pixels(self._decode(contents, on_step), contents.header, total, fill, seed)
+            image = _assemble(contents.header, contents.chunks, pixels)
         return image.reduce(reduce) if reduce > 1 else image
 
     def progressive(self, data: Source | Iterable[bytes], *, allow_truncated: bool = False
@@ -263,14 +276,17 @@ class Codec:
         return self._show(incoming.header, incoming.chunks, _until_damage(segments) if allow_truncated else segments)
 
     def _show(self, header: Header, chunks: Mapping[str, bytes], segments: Iterable[bytes]) -> Iterator[Image.Image]:
-        for t, painter in enumerate(self._decode_steps(header, segments)):
+        segments = iter(segments)
+        for t, painter in enumerate(self._decode_steps(header, itertools.islice(segments, header.steps + header.cut))):
             whole = t < header.steps
-            now = replace(header, steps=t + 1, cut=False) if whole else header
+            now = replace(header, steps=t + 1, cut=False, webp=False) if whole else header
             yield _assemble(now, chunks, self._pixels(painter, now))
+        for stream in segments:  # and nothing else may follow
+            yield webp.decode(stream, header, chunks)
 
     def _steps_within(self, reduce: int) -> int:
         """The last step that matters to a picture so many times smaller, in which errors are smaller as well."""
-        quantisers = [step.quantiser for step in self._model.config.steps]
+        quantisers = [step.quantiser for step in self.model.config.steps]
         finest = min(reduce * min(quantisers), quantisers[0])
         return max(number for number, quantiser in enumerate(quantisers, 1) if quantiser >= finest)
 
@@ -284,8 +300,9 @@ class Codec:
         if header.model != self.fingerprint or header.total_steps != self.total_steps:
             raise CdrError(f"it was made with model {header.model}, and this is model {self.fingerprint}: "
                            "decode it with the model that made it")
-        if header.width * header.height > MAX_PIXELS:
-            raise CdrError(f"its {header.width}x{header.height} pixels are more than the {MAX_PIXELS:,} allowed")
+        if header.width * header.height > self.max_pixels:
+            raise CdrError(f"its {header.width}x{header.height} pixels are more than the {self.max_pixels:,} allowed "
+                           "(max_pixels)")
 
     def _decode(self, contents: Contents, on_step: Callable[[int], None] | None = None) -> Painter:
         """What shows the picture after everything that is stored."""
@@ -298,8 +315,8 @@ class Codec:
 
     def _decode_steps(self, header: Header, segments: Iterable[bytes]) -> Iterator[Painter]:
         """What shows the picture after each stored step; the next step changes it."""
-        multiple, grey, segments = self._model.padding, header.mode[0] == "L", iter(segments)
-        decoder = Decoder(self._model, header.height + -header.height % multiple,
+        multiple, grey, segments = self.model.padding, header.grey, iter(segments)
+        decoder = Decoder(self.model, header.height + -header.height % multiple,
                           header.width + -header.width % multiple, header.colours)
         for t, segment in enumerate(itertools.islice(segments, self.total_steps)):
             rows, (maps, kinds), cut = decoder.predict(t), self._maps(t, grey), t == header.steps
@@ -311,7 +328,7 @@ class Codec:
             if latents.min() < -LATENT_LIMIT or latents.max() > LATENT_LIMIT:
                 raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
             if found < len(maps):
-                expected = [self._model.information[torch.from_numpy(rows[i]).int()].sum() for i in maps]
+                expected = [self.model.information[torch.from_numpy(rows[i]).int()].sum() for i in maps]
                 known, share = int(maps[found]), int(share_known(torch.stack(expected), found))
             decoder.draw(t, latents, known, share)
             del latents, rows  # a large picture has no room for those of two steps
@@ -319,7 +336,7 @@ class Codec:
         exact = None
         for number, segment in enumerate(segments):
             if exact is None:
-                exact = ExactPixels(self._model, decoder.pixels(), grey=grey)
+                exact = ExactPixels(self.model, decoder.pixels(), grey=grey)
             if exact.sends(number):
                 predicted, cut = bands(exact.predict(number)), self.total_steps + number == header.steps
                 residuals = list(self._residual_coder.decode(segment, predicted, [0] * len(predicted), cut))
@@ -348,5 +365,5 @@ class Codec:
 
 
 def _assemble(header: Header, chunks: Mapping[str, bytes], planes: np.ndarray) -> Image.Image:
-    pixels = from_planes(planes, header.width, header.height, header.mode[0] == "L")
+    pixels = from_planes(planes, header.width, header.height, header.grey)
     return assemble(pixels, header.mode, chunks)

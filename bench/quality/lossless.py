@@ -46,7 +46,7 @@ def comes_back(image: Image.Image, data: bytes) -> bool:
 def measure(path: Path) -> tuple[dict[str, int], bool]:
     """Bytes by every codec, and whether the picture came back."""
     image = opened(path)
-    data = the_codec().compress(image, lossless=True)
+    data = the_codec().compress(image, the_codec().lossless_steps)
     sizes = {"cdraw": len(data), "cdraw, steps of the model": len(truncate(data, the_codec().total_steps))}
     others = {peer.name: len(peer.encode(image, peer.settings[0])) for peer in peers()}
     return sizes | others, comes_back(image, data)
@@ -69,7 +69,7 @@ def random_part(files: list[Path], seed: int) -> Image.Image:
 def there_and_back(files: list[Path], seed: int) -> bool:
     """Of one random picture."""
     part = random_part(files, seed)
-    return comes_back(part, the_codec().compress(part, lossless=True))
+    return comes_back(part, the_codec().compress(part, the_codec().lossless_steps))
 
 
 @click.command()

@@ -81,10 +81,10 @@ def bits(images: tuple[Path, ...], model: Path | None, out: Path) -> None:
         data = codec.compress(image)
         sizes = [0, *(len(truncate(data, steps)) for steps in range(1, codec.total_steps + 1))]
         spent.append(8 * np.diff(sizes) / (image.width * image.height))
-    mean, layers = np.mean(spent, axis=0), [step.layer for step in codec._model.config.steps]
+    mean, layers = np.mean(spent, axis=0), [step.layer for step in codec.model.config.steps]
     figure = Figure(figsize=(8, 3.2))
     axis = figure.subplots()
-    for layer, size in enumerate(codec._model.config.layers):
+    for layer, size in enumerate(codec.model.config.layers):
         where = [t for t, visited in enumerate(layers) if visited == layer]
         axis.bar([t + 1 for t in where], mean[where], color=COLOURS[layer % len(COLOURS)],
                  label=f"layer {layer + 1}, stride {size.stride}")

@@ -39,7 +39,7 @@ SAID_EVERY = 1000  # whole files
 @functools.cache
 def tiny() -> codec.Codec:
     """The codec of the files that inputs start from."""
-    return codec.Codec(TINY)
+    return codec.Codec(TINY, max_pixels=PIXELS)
 
 
 def mutated(data: bytes, largest: int) -> bytes:
@@ -182,7 +182,6 @@ def seeds(target: str) -> list[bytes]:
 
 def start(target: str, folder: Path, runs: int) -> None:
     """Try so many mutated inputs, and leave those that reach new code in the folder."""
-    codec.MAX_PIXELS = PIXELS
     pillow_plugin.register_cdr_opener(TINY)
     for i, seed in enumerate(seeds(target)):
         (folder / f"seed-{i}").write_bytes(seed)

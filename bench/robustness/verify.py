@@ -32,7 +32,7 @@ from ..shared.frame import Pictures, Report, prints_report, takes_pictures
 def estimate(codec: Codec, image: Image.Image) -> float:
     """Bytes that the rate of training predicts for all steps, with the scales of each group of latents shifted as is
     best for it."""
-    model, planes = codec._model, torch.from_numpy(to_planes(image, codec._model.padding))[None].float()
+    model, planes = codec.model, torch.from_numpy(to_planes(image, codec.model.padding))[None].float()
     picture, total = model.to_canvas(planes, [colours_of(np.asarray(image))]), 0.0
     of_shift = PRECISION - np.log2(shifts.shift_frequencies(PRECISION))
     with torch.inference_mode():

@@ -93,7 +93,7 @@ def measure(task: Task) -> dict[str, Any]:
     if task.codec in compressai_models.NAMES:
         row["kmac_per_pixel"] = compressai_models.multiply_adds(encode, decode)
     if task.codec == "cdraw":
-        row["kmac_per_pixel"] = multiply_adds(the_codec()._model)
+        row["kmac_per_pixel"] = multiply_adds(the_codec().model)
     if task.codec == "cdraw" and decoding < ENOUGH:
         total = the_codec().total_steps
         row["decode_steps_s"] = {str(steps): best(partial(the_codec().decompress, data, steps))[0]

@@ -6,6 +6,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ..format.constants import MAX_PIXELS
 from .console import failing
 from .process import threads_each
 
@@ -21,10 +22,14 @@ def use_threads(threads: int | None) -> None:
 
 
 @cache
-def load_codec(model: str | None, threads: int | None) -> Codec:
-    """The codec, once a process."""
+def load_codec(model: str | None, threads: int | None, max_pixels: int = MAX_PIXELS) -> Codec:
+    """The codec, once a process. Pillow takes pictures of as many pixels then, and of no less than by itself."""
+    from PIL import Image
+
     from ..codec import Codec
+
+    Image.MAX_IMAGE_PIXELS = max(max_pixels, Image.MAX_IMAGE_PIXELS or 0)
 
     use_threads(threads)
     with failing("load the model", model or "that comes with cdraw"):
-        return Codec(model)
+        return Codec(model, max_pixels=max_pixels)

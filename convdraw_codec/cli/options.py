@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..format import constants
 from .console import Chatter
 from .conversions import Files
 from .param_types import Amount, Bytes, Source
@@ -19,6 +20,8 @@ FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite an existing 
 MODEL = click.option("--model", type=click.Path(dir_okay=False), help="Model file in place of the bundled one.")
 THREADS = click.option("--threads", type=click.IntRange(1),
                        help="Processor threads. Default: OMP_NUM_THREADS, or all cores.")
+MAX_PIXELS = click.option("--max-pixels", type=click.IntRange(1), default=constants.MAX_PIXELS, show_default=True,
+                          help="Refuse larger pictures: memory grows with them.")
 SIZE = click.option("--size", type=Bytes(), help="At most so many bytes: 20000, 20K (thousands), 20KiB, 1.5MiB.")
 BPP = click.option("--bpp", type=Amount(), help="At most so many bits per pixel.")
 SKIP_EXISTING = click.option("--skip-existing", is_flag=True, help="Of many files, leave out those that are done.")

@@ -4,6 +4,7 @@ MAGIC = b"\xcdCDR"
 VERSION = 5
 MODES = ("RGB", "L", "RGBA", "LA")
 LARGEST_SIDE = 65535  # pixels
+MAX_PIXELS = 2**26  # of a picture, unless the user allows more
 FINGERPRINT_BYTES = 8  # of the model
 CHECKSUM_BYTES = 3  # of each chunk and segment; the header has 4
 CHUNK_NAME_BYTES = 4

@@ -146,7 +146,7 @@ def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny: Codec) -> None:
     """No map that a cut file shows as known may change with more bytes."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)  # no map is worth less than a byte
     contents = read(tiny.compress(noise))
-    rows = Decoder(tiny._model, 40, 56, contents.header.colours).predict(0)
+    rows = Decoder(tiny.model, 40, 56, contents.header.colours).predict(0)
     _, kinds = tiny._maps(0, grey=False)
     whole = list(tiny._coder.decode(contents.segments[0], rows, kinds))
     assert len(whole) == len(rows)

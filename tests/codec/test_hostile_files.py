@@ -1,5 +1,7 @@
 """Crafted and wrong .cdr files: decoded or refused, and nothing is allocated for what they claim."""
 
+import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -8,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convdraw_codec import CdrError, Codec
+from convdraw_codec import CdrError, Codec, ImageError
 from convdraw_codec.coding.lossy import Decoder
 from convdraw_codec.format.bitstream import Contents, Header, read, write
 from convdraw_codec.format.rotation import Colours
 
 from ..conftest import synthetic, with_alpha
+from ..tiny import TINY_MODEL
 
 
 def test_arguments_of_decompress_that_make_no_sense(tiny: Codec) -> None:
@@ -53,7 +56,7 @@ def test_crafted_payloads_decode_or_are_refused(tiny: Codec, payload: bytes) -> 
 
 def test_latents_beyond_the_limit_are_refused(tiny: Codec) -> None:
     shape = (20, 2, 2)
-    rows = Decoder(tiny._model, 16, 16, Colours()).predict(0)
+    rows = Decoder(tiny.model, 16, 16, Colours()).predict(0)
     payload = tiny._coder.encode(np.full(shape, 64), rows, tiny._maps(0, grey=False)[1])
     with pytest.raises(CdrError, match="beyond 63"):
         tiny.decompress(write(Contents(Header(16, 16, "RGB", 1, 7, tiny.fingerprint), [payload])))
@@ -63,3 +66,27 @@ def test_a_huge_header_allocates_nothing(tiny: Codec) -> None:
     huge = Header(65535, 65535, "RGB", 1, 7, tiny.fingerprint)
     with pytest.raises(CdrError, match="allowed"):
         tiny.decompress(write(Contents(huge, [b""])))
+
+
+def test_how_many_pixels_a_codec_takes_is_its_own_choice(tiny: Codec) -> None:
+    small, picture = Codec(TINY_MODEL, max_pixels=90), synthetic(9, 10)
+    data = small.compress(picture)
+    assert small.decompress(data).size == (10, 9)
+    assert pickle.loads(pickle.dumps(small)).max_pixels == 90
+    with pytest.raises(ImageError, match=r"more than the 90 pixels allowed \(max_pixels\)"):
+        small.compress(synthetic(10, 10))
+    larger = tiny.compress(synthetic(10, 10))
+    for refuses in (small.decompress, small.progressive, lambda data: small.progressive(iter([data]))):
+        with pytest.raises(CdrError, match=r"10x10 pixels are more than the 90 allowed \(max_pixels\)"):
+            refuses(larger)
+
+
+def test_pixels_are_counted_before_chunks_are_read(tiny: Codec) -> None:
+    header = Header(65535, 65535, "RGB", 1, 7, tiny.fingerprint, chunks=1).pack()
+
+    def arriving() -> Iterator[bytes]:
+        yield header
+        raise AssertionError("nothing behind the header matters")
+
+    with pytest.raises(CdrError, match="allowed"):
+        tiny.progressive(arriving())

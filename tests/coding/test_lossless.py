@@ -58,7 +58,7 @@ def picture_of(height: int, width: int, seed: int, mode: str, kind: str) -> Imag
 @example(45, 1, 0, "L", "noise")
 def test_every_pixel_comes_back(height: int, width: int, seed: int, mode: Any, kind: Any) -> None:
     codec, image = Codec(TINY_MODEL), picture_of(height, width, seed, mode, kind)
-    data = codec.compress(image, lossless=True)
+    data = codec.compress(image, codec.lossless_steps)
     decoded = codec.decompress(data)
     assert (decoded.mode, decoded.size) == (image.mode, image.size)
     assert np.array_equal(np.asarray(decoded), np.asarray(image))
@@ -68,7 +68,7 @@ def test_every_pixel_comes_back(height: int, width: int, seed: int, mode: Any, k
 @pytest.mark.parametrize("grey", [False, True])
 def test_it_begins_with_the_lossy_file(tiny: Codec, grey: bool) -> None:
     array = synthetic(23, 31, grey=grey)
-    data, lossy = tiny.compress(array, lossless=True), tiny.compress(array)
+    data, lossy = tiny.compress(array, tiny.lossless_steps), tiny.compress(array)
     assert truncate(data, tiny.total_steps) == lossy
     assert not inspect(lossy).lossless
     for steps in (1, tiny.total_steps + 1, tiny.total_steps + 5):
@@ -78,7 +78,7 @@ def test_it_begins_with_the_lossy_file(tiny: Codec, grey: bool) -> None:
 @pytest.mark.parametrize("grey", [False, True])
 def test_every_cut_decodes_and_quality_grows(tiny: Codec, grey: bool) -> None:
     array = synthetic(90, 21, grey=grey)
-    original, data = Image.fromarray(array), tiny.compress(array, lossless=True)
+    original, data = Image.fromarray(array), tiny.compress(array, tiny.lossless_steps)
     predicted = list(tiny.predict(array, tiny.lossless_steps))
     assert [digest(p) for p in tiny.progressive(data)] == [digest(p) for p in predicted]
     quality = [psnr(original, picture) for picture in predicted[tiny.total_steps - 1:]]
@@ -117,13 +117,14 @@ def unshifted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_lies_beyond_the_picture_costs_nothing(tiny: Codec, unshifted: Any) -> None:
     """Padded to a multiple of 8, whatever the pixels at its edges."""
     noise = np.random.default_rng(0).integers(0, 256, (16, 17, 3), np.uint8)
-    exact = [len(tiny.compress(array, lossless=True)) - len(tiny.compress(array)) for array in (noise[:, :16], noise)]
+    exact = [len(tiny.compress(array, tiny.lossless_steps)) - len(tiny.compress(array))
+             for array in (noise[:, :16], noise)]
     assert exact[1] < 1.2 * exact[0]
 
 
 def test_what_stands_in_for_missing_steps_does_not_matter(tiny: Codec) -> None:
     array = synthetic(20, 20)
-    data = tiny.compress(array, lossless=True)
+    data = tiny.compress(array, tiny.lossless_steps)
     for fill in ("none", "mean", "sample"):
         assert np.array_equal(np.asarray(tiny.decompress(data, fill=fill)), array)
     assert tiny.decompress(data, reduce=2) == tiny.decompress(truncate(data, tiny.total_steps), reduce=2)
@@ -132,7 +133,7 @@ def test_what_stands_in_for_missing_steps_does_not_matter(tiny: Codec) -> None:
 @pytest.mark.parametrize(("pixels", "width"), [(1, 1), (300, 2048), (2000, 16)])
 def test_tiles_change_nothing(tiny: Codec, monkeypatch: pytest.MonkeyPatch, pixels: int, width: int) -> None:
     array = synthetic(33, 100)
-    data = tiny.compress(array, lossless=True)
+    data = tiny.compress(array, tiny.lossless_steps)
     expected = [digest(picture) for picture in tiny.progressive(data)]
     monkeypatch.setattr("convdraw_codec.coding.tiling.TILE_PIXELS", pixels)
     monkeypatch.setattr("convdraw_codec.coding.tiling.TILE_WIDTH", width)
@@ -142,14 +143,14 @@ def test_tiles_change_nothing(tiny: Codec, monkeypatch: pytest.MonkeyPatch, pixe
 def test_the_photo_model_makes_smaller_files_than_png(photo: Codec, example: Path) -> None:
     with Image.open(example) as opened:
         image = opened.convert("RGB").crop((60, 60, 316, 252))
-    data, png = photo.compress(image, lossless=True), io.BytesIO()
+    data, png = photo.compress(image, photo.lossless_steps), io.BytesIO()
     image.save(png, "PNG", optimize=True)
     assert np.array_equal(np.asarray(photo.decompress(data)), np.asarray(image))
     assert len(data) < len(png.getvalue())
 
 
 def test_a_grey_file_with_residuals_of_colour_is_refused(tiny: Codec) -> None:
-    data = tiny.compress(synthetic(9, 9, grey=True), lossless=True)
+    data = tiny.compress(synthetic(9, 9, grey=True), tiny.lossless_steps)
     contents = bitstream.read(data)
     assert [bool(segment) for segment in contents.segments[tiny.total_steps:]] == [True, False, False] * 4
     contents.segments[tiny.total_steps + 1] = b"x"
@@ -222,10 +223,10 @@ def test_the_order_visits_every_sample_of_a_square_once() -> None:
 def test_training_counts_what_coding_takes(tiny: Codec, unshifted: Any) -> None:
     """The objective on the exact path is the size of the residual payloads, and no step sees what comes after it."""
     array = synthetic(96, 96, 4)
-    contents = bitstream.read(tiny.compress(array, lossless=True))
+    contents = bitstream.read(tiny.compress(array, tiny.lossless_steps))
     payload = 8 * sum(map(len, contents.segments[tiny.total_steps:])) / 96**2
     with torch.inference_mode():
-        counted = float(ResidualObjective(tiny._model)(torch.from_numpy(array).permute(2, 0, 1)[None].float()))
+        counted = float(ResidualObjective(tiny.model)(torch.from_numpy(array).permute(2, 0, 1)[None].float()))
     assert abs(payload / counted - 1) < 0.03  # what escapes costs a little more than its share of the tail
 
 

@@ -41,7 +41,7 @@ def test_tiles_of_the_photo_model(photo: Codec, monkeypatch: pytest.MonkeyPatch,
         planes = to_planes(opened.convert("RGB").crop((100, 50, 340, 210)), 32)
 
     def run() -> tuple[list[np.ndarray], list[np.ndarray]]:
-        decoder = Decoder(photo._model, *planes.shape[1:], Colours())
+        decoder = Decoder(photo.model, *planes.shape[1:], Colours())
         encoder, chosen, shown = Encoder(decoder, planes), [], []
         for t in range(15):
             latents, _ = encoder.choose(t, np.arange(decoder.shape(t)[0]))

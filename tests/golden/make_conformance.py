@@ -8,17 +8,30 @@ import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import convdraw_codec
 from convdraw_codec import Codec, truncate
+from convdraw_codec.format.bitstream import read, write
 from convdraw_codec.options import FILLS
+from convdraw_codec.pictures import webp
+from convdraw_codec.pictures.conversion import open_picture
 from convdraw_codec.selftest import SEED, digest
 
 from ..conftest import ROOT
 
 FOLDER = Path(convdraw_codec.__file__).parent / "conformance"
 PHOTOGRAPH = ROOT / "docs" / "example.jpg"
+
+
+def drawing(mode: str) -> Image.Image:
+    """Flat colours and lines, on nothing if there is alpha."""
+    image = Image.new(mode, (41, 30), (0,) * len(mode) if len(mode) > 1 else 0)
+    draw = ImageDraw.Draw(image)
+    for i in range(5):
+        colour = ((40 * i, 250 - 50 * i, 90, 255 - 20 * i) if len(mode) > 2 else (40 * i, 255 - 20 * i))[:len(mode)]
+        draw.ellipse((6 * i, 3 * i, 6 * i + 16, 3 * i + 16), colour, colour[::-1])
+    return image
 
 
 def main() -> None:
@@ -41,10 +54,14 @@ def main() -> None:
     files |= {f"inside-{size}": codec.compress(part(70, 40), size=size) for size in (60, 500, 2000)}
     loud = np.where(np.indices((40, 56)).sum(0)[..., None] % 2, (255, 0, 0), (0, 255, 255)).astype(np.uint8)
     files["loud"] = codec.compress(loud)
-    files |= {f"lossless-{mode}": codec.compress(part(37, 26, mode), lossless=True) for mode in ("RGB", "L", "RGBA")}
-    files["lossless-loud"] = codec.compress(loud, lossless=True)
+    exact = codec.lossless_steps
+    files |= {f"lossless-{mode}": codec.compress(part(37, 26, mode), exact) for mode in ("RGB", "L", "RGBA")}
+    files["lossless-loud"] = codec.compress(loud, exact)
     files |= {f"residual-{steps}": truncate(files["lossless-RGB"], steps) for steps in (26, 31)}
     files["inside-residual"] = truncate(files["lossless-RGB"], size=len(files["lossless-RGB"]) - 30)
+    files |= {f"webp-{mode}": codec.compress(drawing(mode), lossless=True) for mode in ("RGB", "L", "RGBA", "LA")}
+    flat = read(codec.compress(np.full((96, 96, 3), 128, np.uint8)))
+    files["webp-behind-steps"] = write(webp.in_place_of_steps(flat, open_picture(part(96, 96))))
     for old in FOLDER.glob("*.cdr"):
         old.unlink()
     digests = {}

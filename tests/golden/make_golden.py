@@ -36,7 +36,7 @@ def main(pictures: list[str]) -> None:
                         "tiny-grey": synthetic(40, 24, 1, grey=True), "tiny-loud": loud}.items():
         golden[name] = write(name, tiny.compress(array), tiny)
     for name, array in {"tiny-lossless": synthetic(11, 14), "tiny-exact-grey": synthetic(13, 9, 1, grey=True)}.items():
-        golden[name] = write(name, tiny.compress(array, lossless=True), tiny)
+        golden[name] = write(name, tiny.compress(array, tiny.lossless_steps), tiny)
     (DATA / "tiny.json").write_text(json.dumps(golden, indent=1) + "\n")
     if pictures:
         photo = Codec()

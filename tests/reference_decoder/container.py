@@ -20,10 +20,13 @@ class File:
         self.total, chunks = header[18:20]
         self.mean = np.frombuffer(header, np.uint8, 3, 20).astype(np.int64)
         self.turn = np.frombuffer(header, np.int8, 3, 23).tolist()
-        self.whole, self.cut = header[26:28]
+        self.whole, follows = header[26:28]
+        assert follows <= 2, "an unknown value"
+        self.cut, webp = follows == 1, follows == 2
         self._chain = zlib.crc32(header[:26])
         self.chunks = dict(self._part(4) for _ in range(chunks))
         self.payloads = [self._part(0)[1] for _ in range(self.whole + self.cut)]
+        self.webp = self._part(0)[1] if webp else None
         assert self._at == len(data), "bytes follow the last segment"
 
     def _part(self, name_bytes: int) -> tuple[bytes, bytes]:

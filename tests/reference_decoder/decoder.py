@@ -62,10 +62,23 @@ def sample(model: Model, rows: np.ndarray, seed: int, t: int) -> np.ndarray:
     return (symbols - 15).reshape(rows.shape)
 
 
+def webp_picture(file: File) -> Image.Image:
+    """Section 1, WebP: the VP8L stream is made a WebP file again."""
+    sides = int.from_bytes(file.webp[1:5], "little")
+    assert (sides % 2**14 + 1, sides // 2**14 % 2**14 + 1) == (file.width, file.height), "it has another size"
+    chunk = b"WEBPVP8L" + len(file.webp).to_bytes(4, "little") + file.webp + bytes(len(file.webp) % 2)
+    whole = io.BytesIO(b"RIFF" + len(chunk).to_bytes(4, "little") + chunk)
+    red, green, blue, alpha = Image.open(whole, formats=["WEBP"]).convert("RGBA").split()
+    bands = ([red, green, blue], [green], [red, green, blue, alpha], [green, alpha])[file.mode]
+    return Image.merge(("RGB", "L", "RGBA", "LA")[file.mode], bands)
+
+
 def decode(model: Model, data: bytes, fill: str = "retouch", seed: int = 0) -> Image.Image:
     """The picture in a file. fill: "retouch", "mean", "sample" or "none"."""
     file = File(data)
     assert file.fingerprint == model.fingerprint(), "another model made it"
+    if file.webp is not None:
+        return webp_picture(file)
     multiple, grey = model.layers[0]["stride"], file.mode in (1, 3)
     decoder = Decoder(model, -(-file.height // multiple) * multiple, -(-file.width // multiple) * multiple, file.mean,
                       file.turn)

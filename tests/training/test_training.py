@@ -137,7 +137,7 @@ def test_a_run_begins_with_the_weights_of_a_file(photographs: Path, tmp_path: Pa
     x, stored = batch(), torch.full((4,), 7)
     with torch.no_grad():
         costs = [trainer.objective.costs(rollout(model, x, stored)).mean().item()
-                 for model in (Codec(tmp_path / "m.safetensors")._model, trainer.average)]
+                 for model in (Codec(tmp_path / "m.safetensors").model, trainer.average)]
     assert costs[1] == pytest.approx(costs[0], rel=0.02)
     other = replace(SHORT, model=replace(CONFIG, steps=CONFIG.steps[:-1]))
     with pytest.raises(ModelError, match=r"m.safetensors is a model of another configuration"):

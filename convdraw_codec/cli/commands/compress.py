@@ -21,7 +21,7 @@ from ..console import Chatter, failing
 from ..conversions import Files, convert_many, convert_one
 from ..files import Place, read_input, save
 from ..loading import load_codec
-from ..options import BPP, JOBS, MODEL, SIZE, THREADS, chatter_options, file_options, only_one
+from ..options import BPP, JOBS, MAX_PIXELS, MODEL, SIZE, THREADS, chatter_options, file_options, only_one
 from ..param_types import Amount
 from ..picture_output import picture_suffixes
 from ..process import threads_each
@@ -39,10 +39,11 @@ class Compressing:
     threads: int | None
     budget: dict[str, Any]
     handling: dict[str, bool]
+    max_pixels: int
 
     def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
         """Compress one picture."""
-        codec = load_codec(self.model, self.threads)
+        codec = load_codec(self.model, self.threads, self.max_pixels)
         steps = self._steps(codec)
         file: Path | BinaryIO
         with failing("read", source):
@@ -108,17 +109,19 @@ class Compress(click.Command):
 @SIZE
 @BPP
 @click.option("--psnr", type=Amount(), help="As few bytes as give so many decibels.")
-@click.option("--lossless", is_flag=True, default=None, help="Every pixel exactly; still cut to any size later.")
+@click.option("--lossless", is_flag=True, default=None,
+              help="Every pixel exactly; photographs still cut to any size later.")
 @click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
 @click.option("--keep-orientation", is_flag=True, help="Do not turn the picture as its EXIF orientation says.")
+@MAX_PIXELS
 @MODEL
 @THREADS
 @JOBS
 @chatter_options
 def compress(files: Files, steps: int | None, size: int | None, bpp: float | None, psnr: float | None,
-             lossless: bool | None, drop_alpha: bool, strip: bool, keep_orientation: bool, model: str | None,
-             threads: int | None, jobs: int, chatter: Chatter) -> None:
+             lossless: bool | None, drop_alpha: bool, strip: bool, keep_orientation: bool, max_pixels: int,
+             model: str | None, threads: int | None, jobs: int, chatter: Chatter) -> None:
     """Compress the pictures INPUT (- is standard input) to .cdr files.
 
     Several pictures, or those below a folder with --recursive, go to the folder OUTPUT, or beside their sources.
@@ -128,7 +131,7 @@ def compress(files: Files, steps: int | None, size: int | None, bpp: float | Non
         threads = threads or threads_each(jobs)
     work = Compressing(model, threads, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr,
                                         "lossless": bool(lossless)},
-                       {"drop_alpha": drop_alpha, "strip": strip, "keep_orientation": keep_orientation})
+                       {"drop_alpha": drop_alpha, "strip": strip, "keep_orientation": keep_orientation}, max_pixels)
     if files.many:
         convert_many("Compressing", files, ".cdr", picture_suffixes(), work, jobs, chatter)
     else:

@@ -16,7 +16,7 @@ from ..console import Chatter, failing, name_of
 from ..conversions import Files, convert_many, convert_one
 from ..files import Place, read_input, save, standard_input
 from ..loading import load_codec
-from ..options import JOBS, MODEL, THREADS, chatter_options, file_options
+from ..options import JOBS, MAX_PIXELS, MODEL, THREADS, chatter_options, file_options
 from ..picture_output import encode, format_of
 from ..process import threads_each
 from ..reports import Done, made, size_summary
@@ -33,13 +33,14 @@ class Decompressing:
     seed: int
     reduce: int
     allow_truncated: bool
+    max_pixels: int
 
     def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
         """Decompress one file."""
         with failing("read", source):
             data = read_input(source, chatter)
         header, notes = self._check(data, source)
-        codec = load_codec(self.model, self.threads)
+        codec = load_codec(self.model, self.threads, self.max_pixels)
         with (failing("decode", source),
               chatter.progress("Decompressing", header.segments) as on_step):
             picture = codec.decompress(data, self.steps, self.fill, self.seed, reduce=self.reduce,
@@ -65,7 +66,7 @@ class Decompressing:
 
     def follow(self, source: Place, target: Place, chatter: Chatter) -> None:
         """Write the picture anew for each step, as it arrives."""
-        codec = load_codec(self.model, self.threads)
+        codec = load_codec(self.model, self.threads, self.max_pixels)
         with failing("decode", source), contextlib.ExitStack() as stack:
             file = standard_input(chatter) if source == STANDARD else stack.enter_context(open(source, "rb"))
             step = 0
@@ -98,12 +99,14 @@ def advised(error: TruncatedError) -> TruncatedError:
               help="Divide width and height, and take less time.")
 @click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
 @click.option("--follow", is_flag=True, help="Write a better OUTPUT for each step, as INPUT arrives.")
+@MAX_PIXELS
 @MODEL
 @THREADS
 @JOBS
 @chatter_options
 def decompress(files: Files, steps: int | None, fill: Any, seed: int, reduce: int, allow_truncated: bool,
-               follow: bool, model: str | None, threads: int | None, jobs: int, chatter: Chatter) -> None:
+               follow: bool, max_pixels: int, model: str | None, threads: int | None, jobs: int,
+               chatter: Chatter) -> None:
     """Decompress the .cdr files INPUT (- is standard input) to pictures.
 
     The suffix of OUTPUT chooses the format; standard output gets PNG. Several files, or those below a folder with
@@ -113,7 +116,7 @@ def decompress(files: Files, steps: int | None, fill: Any, seed: int, reduce: in
         if follow:
             raise click.UsageError("--follow takes one file.")
         threads = threads or threads_each(jobs)
-    work = Decompressing(model, threads, steps, fill, seed, reduce, allow_truncated)
+    work = Decompressing(model, threads, steps, fill, seed, reduce, allow_truncated, max_pixels)
     if files.many:
         convert_many("Decompressing", files, ".png", {".cdr"}, work, jobs, chatter)
         return

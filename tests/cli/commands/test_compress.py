@@ -102,3 +102,11 @@ def test_a_result_that_is_larger_than_the_input_is_told(folder: Path) -> None:
     result = run("compress", "flat.png", "in.png", "-o", "out/", *MODEL)
     assert "flat.png: the result is larger than the input" in result.stderr
     assert "in.png: the result" not in result.stderr
+
+
+def test_how_many_pixels_are_allowed(folder: Path) -> None:
+    allowed = ["--max-pixels", "50", *MODEL]
+    Image.fromarray(synthetic(8, 6)).save("small.png")
+    assert run("compress", "small.png", "-o", "small.cdr", *allowed[:1], "48", *MODEL).exit_code == 0
+    assert_fails(run("compress", "in.png", "-o", "out.cdr", *allowed), "more than the 50 pixels allowed (max_pixels)")
+    assert_fails(run("decompress", "in.cdr", "-o", "out.png", *allowed), "more than the 50 allowed (max_pixels)")

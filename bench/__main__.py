@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # or threads that wait keep a shared core busy
-
 import click
+
+from convdraw_codec.cli.process import prepare
 
 COMMANDS = {
     "rate-distortion": "quality.rate_distortion",
@@ -48,4 +47,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    prepare()
     main(prog_name="python -m bench")

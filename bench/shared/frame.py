@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from convdraw_codec.cli.process import cores
 
 from . import parallel
 from .pictures import find_images
@@ -40,7 +41,7 @@ def takes_pictures(function: Callable[..., Returned]) -> Callable[..., Returned]
 
     @IMAGES
     @click.option("--held-out", is_flag=True, help="Of folders of photographs, those that training leaves out.")
-    @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True,
+    @click.option("--workers", type=click.IntRange(1), default=cores, show_default="all cores",
                   help="Processes, of one thread each.")
     @wraps(function)
     def command(images: tuple[Path, ...], held_out: bool, workers: int, **options: object) -> Returned:

@@ -25,6 +25,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from convdraw_codec.cli.process import cores
 from convdraw_codec.network.conv_draw import ConvDRAW
 from convdraw_codec.network.exact_conv import FrozenConv
 
@@ -177,8 +178,8 @@ def main(picture: Path, sizes: str, threads: str, codecs: tuple[str, ...]) -> Re
                  for codec in codecs for width, height in shapes for count in counts]
     except ValueError as error:
         raise click.UsageError(f"sizes look like {SIZES}, threads like 1,2") from error
-    if max(counts) > (os.cpu_count() or 1):
-        raise click.UsageError(f"this machine has {os.cpu_count()} cores")
+    if max(counts) > cores():
+        raise click.UsageError(f"this process may use {cores()} cores")
     lacking = {name: reason for name in codecs if (reason := missing(name) or compressai_models.missing(name))}
     for name, reason in lacking.items():
         click.echo(f"{name} is left out: {reason}", err=True)

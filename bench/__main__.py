@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import click
-
-from convdraw_codec.cli.process import prepare
 
 COMMANDS = {
     "rate-distortion": "quality.rate_distortion",
@@ -47,5 +46,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    prepare()
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as cdraw does; fuzzing is to import the package itself
     main(prog_name="python -m bench")

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -46,7 +45,7 @@ def coded(picture: Path, tiny: Codec) -> Path:
     return picture.with_suffix(".cdr")
 
 
-def on_a_disk(folder: Path, options: str, script: str) -> subprocess.CompletedProcess:
+def on_a_disk(folder: Path, options: str, script: str) -> subprocess.CompletedProcess[str]:
     """Run a shell script in ``folder``, a file system of its own, which is gone afterwards."""
     setup = f"mount -t tmpfs -o {options} none {folder} && cd {folder} && {script}"
     return subprocess.run(["unshare", "-rm", "sh", "-c", setup], capture_output=True, text=True,
@@ -56,7 +55,7 @@ def on_a_disk(folder: Path, options: str, script: str) -> subprocess.CompletedPr
 @own_file_system
 @pytest.mark.parametrize("command", ["truncate", *(pytest.param(command, marks=pytest.mark.slow)
                                                    for command in ("compress", "decompress", "montage"))])
-def test_a_full_disk(tmp_path: Path, picture: Path, coded: Any, command: Any) -> None:
+def test_a_full_disk(tmp_path: Path, picture: Path, coded: Path, command: str) -> None:
     """Exit code 1, one sentence; the old output is as it was, and nothing else is there."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -70,7 +69,7 @@ def test_a_full_disk(tmp_path: Path, picture: Path, coded: Any, command: Any) ->
 
 
 @own_file_system
-def test_a_read_only_disk(tmp_path: Path, coded: Any) -> None:
+def test_a_read_only_disk(tmp_path: Path, coded: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     line = " ".join([*CDRAW, "truncate", str(coded), "--steps", "7", "-o", "out.cdr", "--force"])
@@ -82,6 +81,7 @@ def test_a_read_only_disk(tmp_path: Path, coded: Any) -> None:
 
 WRITER = """
 import sys
+from convdraw_codec import Codec
 from convdraw_codec.atomic_write import write_output
 contents = [bytes([65 + i]) * 200_000 for i in range(int(sys.argv[2]))]
 print("ready", flush=True)
@@ -91,7 +91,7 @@ for _ in range(int(sys.argv[3])):
 """
 
 
-def writer(target: Path, contents: int, rounds: int) -> subprocess.Popen:
+def writer(target: Path, contents: int, rounds: int) -> subprocess.Popen[bytes]:
     """A process that writes different contents to the target, again and again; it has begun."""
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(target), str(contents), str(rounds)],
                                stdout=subprocess.PIPE, cwd=ROOT)
@@ -158,6 +158,7 @@ def test_a_writer_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     target = tmp_path / "out"
     failing = f"""
 import contextlib, resource
+from convdraw_codec import Codec
 from convdraw_codec.atomic_write import write_output
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -191,7 +192,7 @@ def test_two_processes_write_the_same_output(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_closed_pipe(coded: Any) -> None:
+def test_a_closed_pipe(coded: Path) -> None:
     """As in ``cdraw truncate -o - | head``: an error, and no traceback."""
     reading, writing = os.pipe()
     os.close(reading)

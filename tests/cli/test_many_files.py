@@ -9,26 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
 from convdraw_codec.cli import many_files as batch
-from convdraw_codec.cli.commands import main
 from convdraw_codec.cli.many_files import Task
 
 from ..conftest import ROOT, synthetic
-from ..tiny import TINY_MODEL
+from .runner import MODEL, run
 from .workers import kill_itself
-
-MODEL = ("--model", str(TINY_MODEL))
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
 
 
 @pytest.fixture
@@ -144,7 +135,17 @@ def test_a_second_run_has_nothing_left_to_do(folder: Path, jobs: str) -> None:
     assert (result.exit_code, result.stderr) == (0, "there already: 5 files\n")
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_failures_in_several_processes(folder: Path) -> None:
+    for name in ("x", "y"):
+        Path(f"in/{name}.cdr").write_text("no such file")
+    result = run("decompress", "in", "-r", "-o", "out", "--jobs", "2")
+    assert result.exit_code == 1
+    first, second = sorted(result.stderr.splitlines())
+    assert first.startswith("cdraw: error: cannot decode in/x.cdr: ")
+    assert second.startswith("cdraw: error: cannot decode in/y.cdr: ")
+
+
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_folder_there_and_back(folder: Path, jobs: str) -> None:
     result = run("compress", "in", "-o", "out", "--recursive", "--jobs", jobs, *MODEL)
     assert result.exit_code == 0, result.stderr
@@ -194,7 +195,7 @@ def test_what_is_there_is_refused_skipped_or_made_anew(folder: Path) -> None:
     (("in/a.png", "in/c.png", "-o", "in/b.bmp"), "many files go to a folder"),
     (("in/deep", "-o", "-"), "take one file"),
 ])
-def test_plans_that_make_no_sense(folder: Path, arguments: Any, message: str) -> None:
+def test_plans_that_make_no_sense(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     result = run("compress", *arguments, *MODEL)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -214,7 +215,7 @@ def test_a_killed_run_leaves_nothing_half_written_and_is_finished_by_another(fol
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert run("decompress", "out", "-o", "seen", "-r", *MODEL).exit_code == 0
-    assert run("compress", "in", "-o", "out", "-r", "--skip-existing", *MODEL).exit_code == 0
+    assert run("compress", "in", "-o", "out", "-r", "--skip-existing", "--steps", "1", *MODEL).exit_code == 0
     assert len([name for name in files("out") if name.endswith(".cdr")]) == 35
     with Image.open("in/29.png") as image:
         assert np.asarray(image).shape == (64, 64, 3)

@@ -22,8 +22,8 @@ PATIENCE = 100.0  # seconds after which what should have ended never will
 @contextlib.contextmanager
 def started(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process with pipes, in a process group of its own, all of which is gone in the end."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, *command], cwd=ROOT, start_new_session=True, **pipes) as child:
+    with subprocess.Popen([sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, cwd=ROOT, start_new_session=True) as child:
         try:
             yield child
         finally:
@@ -45,9 +45,11 @@ def test_the_command_dies_by_the_signal_that_stops_it(number: signal.Signals) ->
 
 BATCH = """
 from pathlib import Path
-from convdraw_codec.cli.many_files import Task, run
+from convdraw_codec.cli import many_files
+from convdraw_codec.cli.many_files import Task
 from tests.cli.workers import never_end
-list(run([Task(Path(name), Path(name)) for name in "abc"], never_end, 2))
+many_files.cores = lambda: 2
+list(many_files.run([Task(Path(name), Path(name)) for name in "abc"], never_end, 2))
 """
 
 

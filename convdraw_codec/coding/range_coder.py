@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import CdrError
 from ..format.constants import ESCAPE, LARGEST, PRECISION
 from . import scale_offsets
+from .scale_offsets import Maps
 
 WORDS_BEHIND = 4  # while decoders agree, they look at no more than two words behind the data
 _RAW_OFFSET = 128
@@ -85,7 +86,7 @@ class LatentCoder:
         ends = counts[there].cumsum().tolist()
         return np.argsort(flat, kind="stable"), list(zip(there.tolist(), [0, *ends[:-1]], ends, strict=True))
 
-    def encode(self, latents: Sequence[np.ndarray], indexes: Sequence[np.ndarray], kinds: Sequence[int]) -> bytes:
+    def encode(self, latents: Maps, indexes: Maps, kinds: Sequence[int]) -> bytes:
         """Latent maps (H, W), whole numbers of magnitude <= 127, the table index of each latent (uint8), and the kind
         of each map -> bytes."""
         coder = self._queue.RangeEncoder()
@@ -104,7 +105,7 @@ class LatentCoder:
                 coder.encode(escaped + _RAW_OFFSET, self._raw)
         return _shortest(coder.get_compressed(), *coder.pos())
 
-    def decode(self, data: bytes, indexes: Sequence[np.ndarray], kinds: Sequence[int], cut: bool = False
+    def decode(self, data: bytes, indexes: Maps, kinds: Sequence[int], cut: bool = False
                ) -> Iterator[np.ndarray]:
         """The inverse of ``encode``: the latent maps, int8, in order.
 

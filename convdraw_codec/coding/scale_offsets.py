@@ -7,9 +7,11 @@ of two. It helps where a picture varies more or less than the prior expects.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
+Maps: TypeAlias = Sequence[np.ndarray] | np.ndarray  # of (H, W), one a channel
 LIMIT, UNIT = 7, 2  # offsets are -7..7, in units of two table indexes
 
 
@@ -32,7 +34,7 @@ class Shifts:
         self._family, self._scale = np.divmod(np.arange(len(groups[0]) * scales), scales)
         self._groups = np.array(groups)[:, self._family]
 
-    def there(self, indexes: Sequence[np.ndarray], kinds: Sequence[int]) -> np.ndarray:
+    def there(self, indexes: Maps, kinds: Sequence[int]) -> np.ndarray:
         """The groups that have latents in maps of table indexes, in rising order."""
         there = np.zeros(self._groups.shape, bool)
         for index_map, kind in zip(indexes, kinds, strict=True):
@@ -47,7 +49,7 @@ class Shifts:
         scale = (self._scale + UNIT * every[self._groups]).clip(0, self._largest)
         return ((self._largest + 1) * self._family + scale).astype(np.uint8)
 
-    def best(self, symbols: Iterable[np.ndarray], indexes: Sequence[np.ndarray], kinds: Sequence[int],
+    def best(self, symbols: Iterable[np.ndarray], indexes: Maps, kinds: Sequence[int],
              groups: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
         """The offset of each of the groups that are there, with which maps of symbols take the fewest bits.
 

@@ -3,7 +3,6 @@
 import json
 import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +13,10 @@ from convdraw_codec import Codec, truncate
 from convdraw_codec.format.bitstream import read
 from convdraw_codec.network.exact_conv import CONVOLUTIONS, is_exact
 from convdraw_codec.pictures.conversion import open_picture
+from convdraw_codec.selftest import digest
 
 from ..conftest import psnr, synthetic
-from ..golden.make_golden import DATA, digest
+from ..golden.make_golden import DATA
 from ..tiny import TINY_MODEL
 
 SIZES = [(1, 1), (1, 7), (9, 1), (8, 8), (17, 23), (40, 31)]
@@ -24,7 +24,7 @@ SIZES = [(1, 1), (1, 7), (9, 1), (8, 8), (17, 23), (40, 31)]
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("grey", [False, True])
-def test_the_decoder_shows_what_the_encoder_predicted(tiny: Codec, size: Any, grey: bool) -> None:
+def test_the_decoder_shows_what_the_encoder_predicted(tiny: Codec, size: tuple[int, int], grey: bool) -> None:
     array = synthetic(*size, grey=grey)
     data = tiny.compress(array)
     predicted = list(tiny.predict(array))
@@ -93,10 +93,10 @@ def test_steps_are_reported(tiny: Codec) -> None:
     assert seen == [1, 2, 3, 4, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("codec", ["tiny", pytest.param("photo", marks=pytest.mark.slow)])
-def test_golden_files_decode_to_the_same_pixels(codec: str, request: pytest.FixtureRequest) -> None:
-    golden = json.loads((DATA / f"{codec}.json").read_text())
-    codec = request.getfixturevalue(codec)
+@pytest.mark.parametrize("model", ["tiny", pytest.param("photo", marks=pytest.mark.slow)])
+def test_golden_files_decode_to_the_same_pixels(model: str, request: pytest.FixtureRequest) -> None:
+    golden = json.loads((DATA / f"{model}.json").read_text())
+    codec: Codec = request.getfixturevalue(model)
     for name, digests in golden.items():
         data = (DATA / f"{name}.cdr").read_bytes()
         pictures = {str(t): digest(picture) for t, picture in enumerate(codec.progressive(data), 1)}

@@ -134,7 +134,7 @@ def test_a_machine_that_cannot_says_so(monkeypatch: pytest.MonkeyPatch, uncached
     with pytest.raises(MachineError, match="no convolution of this machine"):
         Codec()
     (tmp_path / "x.cdr").write_bytes(conformance_file("steps-01")[0])
-    model = shutil.copy(TINY_MODEL, tmp_path)  # one that no other test has loaded
+    model = str(shutil.copy(TINY_MODEL, tmp_path))  # one that no other test has loaded
     decompress = ["decompress", str(tmp_path / "x.cdr"), "-o", str(tmp_path / "x.png"), "--model", model]
     for command in (["selftest"], decompress):
         result = CliRunner().invoke(main, command)
@@ -174,7 +174,7 @@ def test_the_second_decoder_on_the_conformance_set(every: bool) -> None:
 def test_a_file_of_the_set_has_latents_that_escape(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, plain = set(), RangeDecoder.symbol
 
-    def watched(self, frequencies: Any) -> Any:
+    def watched(self: RangeDecoder, frequencies: list[int]) -> int:
         seen.add(len(frequencies))
         return plain(self, frequencies)
 
@@ -190,15 +190,15 @@ def test_the_second_decoder_on_the_large_file() -> None:
 
 
 @pytest.fixture(scope="module")
-def tiny() -> Any:
+def tiny() -> tuple[Codec, Model]:
     return Codec(TINY_MODEL), Model(TINY_MODEL)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.booleans(), st.booleans(), st.integers(0, 99),
        st.sampled_from(FILLS), st.data())
-def test_the_second_decoder_agrees_on_any_file(tiny: Codec, height: int, width: int, grey: bool, lossless: bool,
-                                               seed: int, fill: Any, data: st.DataObject) -> None:
+def test_the_second_decoder_agrees_on_any_file(tiny: tuple[Codec, Model], height: int, width: int, grey: bool,
+                                               lossless: bool, seed: int, fill: Any, data: st.DataObject) -> None:
     codec, model = tiny
     whole = codec.compress(synthetic(height, width, seed, grey=grey), codec.lossless_steps if lossless else None)
     size = data.draw(st.integers(len(truncate(whole, 1)), len(whole)))
@@ -207,7 +207,7 @@ def test_the_second_decoder_agrees_on_any_file(tiny: Codec, height: int, width: 
 
 
 @pytest.mark.parametrize("grey", [False, True])
-def test_the_second_decoder_agrees_at_the_edges_of_steps(tiny: Codec, grey: bool) -> None:
+def test_the_second_decoder_agrees_at_the_edges_of_steps(tiny: tuple[Codec, Model], grey: bool) -> None:
     """Cut a byte before a step is whole, and after the first bytes of the next one; the last step too."""
     codec, model = tiny
     noise = np.random.default_rng(0).integers(0, 256, (21, 30) if grey else (21, 30, 3), dtype=np.uint8)
@@ -222,7 +222,7 @@ def test_the_second_decoder_agrees_at_the_edges_of_steps(tiny: Codec, grey: bool
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_the_second_decoder_agrees_where_latents_are_wild(tiny: Codec, seed: int) -> None:
+def test_the_second_decoder_agrees_where_latents_are_wild(tiny: tuple[Codec, Model], seed: int) -> None:
     """Latents that no encoder would choose, up to the limits."""
     from convdraw_codec.coding.lossy import Decoder
     from convdraw_codec.format.bitstream import Contents, Header, write

@@ -16,9 +16,9 @@ from convdraw_codec.coding.lossy import Decoder
 from convdraw_codec.format.bitstream import HEADER_BYTES, read
 from convdraw_codec.options import FILLS
 from convdraw_codec.pictures.conversion import open_picture
+from convdraw_codec.selftest import digest
 
 from ..conftest import psnr, synthetic, with_alpha
-from ..golden.make_golden import digest
 
 
 def portions(data: bytes, size: int, taken: list[int]) -> Any:

@@ -13,9 +13,9 @@ from PIL import Image, ImageCms, features
 from convdraw_codec import Codec, ImageError, inspect, truncate
 from convdraw_codec.coding.rotation_fit import colours_of
 from convdraw_codec.format.bitstream import Header
+from convdraw_codec.selftest import digest
 
 from ..conftest import synthetic, with_alpha
-from ..golden.make_golden import digest
 
 
 def write_16_bits(path: Any, values: np.ndarray) -> None:

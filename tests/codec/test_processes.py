@@ -3,10 +3,12 @@
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from convdraw_codec import Codec, codec
+from convdraw_codec.network.weights import load_model
 
 from ..conftest import ROOT
 from ..tiny import TINY_MODEL
@@ -38,11 +40,10 @@ def test_a_pickled_codec_keeps_the_users_choice_alone(monkeypatch: pytest.Monkey
     pickled = pickle.dumps(Codec(TINY_MODEL, convolution=chosen))
     used = []
 
-    def load(path: object, convolution: str) -> object:
+    def load(path: Path, convolution: str) -> object:
         used.append(convolution)
-        return original(path, convolution)
+        return load_model(path, convolution)
 
-    original = codec.load_model
     monkeypatch.setattr(codec, "fastest_exact", lambda: "float64")
     monkeypatch.setattr(codec, "load_model", load)
     pickle.loads(pickled)

@@ -3,6 +3,7 @@
 import io
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,11 @@ MODES = ("RGB", "L", "RGBA", "LA")
 
 def picture_of(height: int, width: int, seed: int, mode: str, kind: str) -> Image.Image:
     rng = np.random.default_rng(seed)
-    array = {"smooth": lambda: synthetic(height, width, seed), "black": lambda: np.zeros((height, width, 3), np.uint8),
-             "noise": lambda: rng.integers(0, 256, (height, width, 3), np.uint8),
-             "extremes": lambda: rng.choice([0, 255], (height, width, 3)).astype(np.uint8)}[kind]()
+    kinds: dict[str, Callable[[], np.ndarray]] = {
+        "smooth": lambda: synthetic(height, width, seed), "black": lambda: np.zeros((height, width, 3), np.uint8),
+        "noise": lambda: rng.integers(0, 256, (height, width, 3), np.uint8),
+        "extremes": lambda: rng.choice([0, 255], (height, width, 3)).astype(np.uint8)}
+    array = kinds[kind]()
     image = Image.fromarray(array).convert(mode)
     if mode.endswith("A"):
         image.putalpha(Image.fromarray(rng.integers(0, 256, (height, width), np.uint8)))
@@ -99,7 +102,7 @@ def test_every_cut_decodes_and_quality_grows(tiny: Codec, grey: bool) -> None:
 
 @pytest.mark.parametrize("mode", ["I;16", "CMYK", "YCbCr", "HSV", "LAB", "RGBa"])
 def test_what_cannot_be_kept_is_refused(tiny: Codec, mode: str) -> None:
-    colours = {"I;16": 65530, "RGBa": (9, 8, 7, 99), "CMYK": (5, 6, 7, 8)}
+    colours: dict[str, int | tuple[int, ...]] = {"I;16": 65530, "RGBa": (9, 8, 7, 99), "CMYK": (5, 6, 7, 8)}
     image = Image.new(mode, (5, 4), colours.get(mode, (90, 80, 200)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

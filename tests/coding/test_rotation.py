@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convdraw_codec.coding.rotation_fit import colour_axes, colours_of
+from convdraw_codec.coding.rotation_fit import colours_of
 from convdraw_codec.format.rotation import TURN_UNIT, Colours
 from convdraw_codec.network.conv_draw import CANVAS_UNIT, SHOWN_UNIT
+from convdraw_codec.network.transform.nested_dct import colour_axes
 
 from ..conftest import synthetic
 from ..tiny import tiny_model

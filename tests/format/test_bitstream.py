@@ -224,7 +224,7 @@ def test_truncating_to_bits_per_pixel() -> None:
     assert truncate(SAMPLE, bpp=1) == truncate(SAMPLE, size=150)
     for wrong in ({}, {"bpp": 1, "size": 5}, {"bpp": -1}, {"bpp": math.nan}, {"size": math.inf}):
         with pytest.raises(ValueError, match=r"give one of|numbers from 0 on"):
-            truncate(SAMPLE, **wrong)  # type: ignore[arg-type]
+            truncate(SAMPLE, **wrong)
 
 
 def webp_file(steps: int, stream: bytes = b"stream" * 30, mode: str = "RGB") -> bytes:

@@ -52,7 +52,7 @@ def test_a_file_of_text_is_none(takes_a_file: Callable[[Any], object], tmp_path:
 
 def test_pieces_of_the_wrong_kind_are_named(tiny: Codec, data: bytes) -> None:
     with pytest.raises(TypeError, match="not str"):
-        list(tiny.progressive(iter([data[:40], "text"])))  # type: ignore[list-item]
+        list(tiny.progressive(iter([data[:40], "text"])))  # type: ignore[arg-type]
 
 
 def test_a_path_that_is_not_there(takes_a_file: Callable[[Any], object], tmp_path: Path) -> None:

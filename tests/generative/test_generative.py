@@ -32,7 +32,7 @@ from convdraw_codec.training.checkpoint import Checkpoint
 from convdraw_codec.training.recipe import Stage
 
 BITS, LEVELS = Picture(1, 8, 12, "bernoulli"), Picture(3, 8, 8, "gaussian")
-CONFIGS = {
+CONFIGS: dict[str, ConvDRAWConfig | DRAWConfig] = {
     "one layer": ConvDRAWConfig(BITS, 3, (GenerativeLayer(4, 6, 2, 3),)),
     "two layers": ConvDRAWConfig(LEVELS, 2, (GenerativeLayer(8, 6, 3, 1), GenerativeLayer(2, 5, 2, 5))),
     "causal bits": ConvDRAWConfig(BITS, 2, (GenerativeLayer(4, 6, 2, 3),), CausalSize(4, 2)),
@@ -304,6 +304,7 @@ def test_a_new_causal_output_changes_nothing(tmp_path: Path) -> None:
     plain = CONFIGS["one layer"]
     torch.manual_seed(1)
     save_generative(new_model(plain), plain, tmp_path / "m.safetensors")
+    assert isinstance(plain, ConvDRAWConfig)
     trainer = GenerativeTrainer(recipe(replace(plain, causal=CausalSize(4, 2))), torch.device("cpu"), torch.zeros(0))
     trainer.start_from(tmp_path / "m.safetensors")
     x = some_pictures(BITS)
@@ -508,14 +509,14 @@ def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
     model = new_model(CONFIGS["draw"])
     with torch.no_grad():
         model.first_canvas.fill_(math.nan)
-    save_generative(model, model.config, tmp_path / "m.safetensors")
+    save_generative(model, CONFIGS["draw"], tmp_path / "m.safetensors")
     with pytest.raises(ModelError, match="no number"):
         load_generative(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize(("name", "value"), [("beta", 0.0), ("average", 1.0), ("gradient_limit", 0.0),
                                              ("held_out", -1)])
-def test_recipes_that_make_no_sense(name: str, value: float) -> None:
+def test_recipes_that_make_no_sense(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=name if name != "held_out" else "held out"):
         replace(recipe(CONFIGS["draw"]), **{name: value})
 

@@ -11,8 +11,8 @@ from .test_exact_conv import integers
 def test_gate_tables() -> None:
     logistic, tanh = gate_tables()
     middle = GATE_LIMIT
-    assert (logistic[middle], tanh[middle]) == (64, 0)
-    assert (logistic[0], logistic[-1], tanh[0], tanh[-1]) == (0, 128, -127, 127)
+    assert [logistic[middle], tanh[middle]] == [64, 0]
+    assert [logistic[0], logistic[-1], tanh[0], tanh[-1]] == [0, 128, -127, 127]
     assert (logistic.diff() >= 0).all()
     assert torch.equal(tanh.flip(0), -tanh)
 

@@ -86,7 +86,7 @@ class Allocations(TorchDispatchMode):
         return result
 
 
-def changed(config: dict, path: tuple, value: object) -> None:
+def changed(config: dict[str, Any], path: tuple[Any, ...], value: object) -> None:
     *parents, last = path
     for key in parents:
         config = config[key]
@@ -125,6 +125,7 @@ def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(t
     if value == "another":  # it decides nothing
         assert Codec(tmp_path / "m.safetensors").fingerprint == Codec(TINY_MODEL).fingerprint
         return
-    with Allocations() as allocations, pytest.raises(ModelError):
+    allocations = Allocations()  # type: ignore[no-untyped-call]
+    with allocations, pytest.raises(ModelError):
         Codec(tmp_path / "m.safetensors")
     assert allocations.largest < 4 * (tmp_path / "m.safetensors").stat().st_size

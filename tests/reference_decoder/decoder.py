@@ -88,7 +88,8 @@ def decode(model: Model, data: bytes, fill: str = "retouch", seed: int = 0) -> I
         coded = np.flatnonzero(luma | (not grey))
         latents, cut = np.zeros_like(rows), t == file.whole
         groups = np.where(rows >= 128, 0, np.where(luma, 1, 2)[:, None, None])
-        found = (maps_of_a_cut if cut else latent_maps)(model.frequencies, payload, rows[coded], groups[coded])
+        read = maps_of_a_cut if cut else latent_maps
+        found = read(model.frequencies, payload, list(rows[coded]), list(groups[coded]))
         maps = list(found)[1:]
         for i, latent_map in zip(coded, maps, strict=not cut):
             latents[i] = latent_map

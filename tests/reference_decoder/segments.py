@@ -47,7 +47,7 @@ def latent_maps(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray], g
     decoder, frequencies = RangeDecoder(payload, behind), table.tolist()
     shifts = np.zeros(3, np.int64)
     for group in range(3):
-        if any((group == of_map).any() for of_map in groups):
+        if any(np.any(group == of_map) for of_map in groups):
             shifts[group] = decoder.symbol(SHIFTS) - 7
     yield shifts
     for row_map, group_map in zip(rows, groups, strict=True):

@@ -76,9 +76,11 @@ def test_the_noisy_stage_is_rounding_but_near_ties() -> None:
     noisy, rounded = (rollout(model, batch(), stored, n) for n in (noise(), None))
     assert torch.allclose(noisy.distortion[-1], rounded.distortion[-1], rtol=0.2)
     rounded.distortion.sum().backward(retain_graph=True)
-    assert model.cores[0].analysis.weight.grad is None
+    analysis = model.core(0).analysis.weight
+    assert analysis.grad is None
     (noisy.rate.sum() + noisy.distortion.sum()).backward()
-    assert model.cores[0].analysis.weight.grad.abs().sum() > 0
+    assert analysis.grad is not None
+    assert analysis.grad.abs().sum() > 0
 
 
 def test_photographs_are_sought_in_folders(photographs: Path, tmp_path: Path) -> None:
@@ -148,8 +150,8 @@ def test_a_run_begins_with_weights_for_other_quantisers(tmp_path: Path) -> None:
     """What they say in cells moves along: it costs less than to leave it."""
     torch.manual_seed(1)
     original = untrained(CONFIG)  # its first scales are those of photographs
-    for heads in original.steps:
-        torch.nn.init.constant_(heads.posterior.bias, 2**-10)
+    for t in range(len(original.steps)):
+        original.heads(t).posterior.bias.data.fill_(2**-10)
     save_model(original, tmp_path / "m.safetensors")
     steps = tuple(replace(step, quantiser=step.quantiser * (0.5 if step.layer else 1.0)) for step in CONFIG.steps)
     config, x, stored = replace(CONFIG, steps=steps), batch(), torch.full((4,), 7)
@@ -220,7 +222,7 @@ def test_after_a_jump_the_run_goes_on_from_good_weights(photographs: Path, tmp_p
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     step, calls = CodecTrainer.step, []
 
-    def jump_once(self, image: Any) -> Any:
+    def jump_once(self: CodecTrainer, image: torch.Tensor) -> float | None:
         calls.append(self.iteration)
         if len(calls) == 4:
             with torch.no_grad():

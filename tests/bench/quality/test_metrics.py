@@ -6,7 +6,7 @@ from PIL import Image
 from scipy.ndimage import correlate1d
 
 from bench.quality.bjontegaard import bd_quality, bd_rate, summary
-from bench.quality.metrics import decibels, ssimulacra2
+from bench.quality.metrics import METRICS, decibels
 from convdraw_codec.pictures.metrics import ms_ssim, psnr
 
 from ...conftest import synthetic
@@ -89,7 +89,7 @@ def test_curves_without_anything_in_common() -> None:
 def test_ssimulacra_falls_with_noise() -> None:
     a, rng = synthetic(180, 200), np.random.default_rng(0)
     noise = rng.normal(0, 1, a.shape)
-    values = [ssimulacra2(Image.fromarray(a), Image.fromarray((a + s * noise).clip(0, 255).astype(np.uint8)))
+    values = [METRICS["ssimulacra2"](Image.fromarray(a), Image.fromarray((a + s * noise).clip(0, 255).astype(np.uint8)))
               for s in (0, 3, 10, 30)]
     assert values[0] == pytest.approx(100)
     assert values == sorted(values, reverse=True)

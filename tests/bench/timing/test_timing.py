@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from bench.shared.codecs import the_codec
-from bench.timing import large, speed
+from bench.timing import compressai_models, large, speed
 from convdraw_codec import Codec
 
 from ..conftest import run
@@ -73,7 +73,7 @@ def test_speed(example: Path, processes: bool) -> None:
 
 @pytest.mark.usefixtures("no_startup")
 def test_what_speed_cannot_measure_is_named(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed.compressai_models, "find_spec", lambda module: None)
+    monkeypatch.setattr(compressai_models, "find_spec", lambda module: None)
     result = CliRunner().invoke(speed.main, [str(example), "--sizes", "32x32", "--codecs", "cheng2020-anchor"])
     assert result.exit_code == 0
     assert result.stderr.count("cheng2020-anchor is left out: compressai is not installed\n") == 1

@@ -76,7 +76,7 @@ def test_a_montage(folder: Path) -> None:
     assert shown.tobytes() == expected.resize((64, 48), Image.Resampling.LANCZOS).tobytes()
     last = strip.crop((3 * 64, 0, 4 * 64, 48))
     assert last.tobytes() == opened("in.png").resize((64, 48), Image.Resampling.LANCZOS).tobytes()
-    assert len(strip.crop((0, 48, 64, strip.height)).getcolors()) > 1  # a caption
+    assert len(strip.crop((0, 48, 64, strip.height)).getcolors() or ()) > 1  # a caption
     crop = ("--width", "32", "--crop", "0,8,16,24")
     assert run("montage", "in.cdr", "-o", "cuts.png", "--steps", "1", *crop, *MODEL).exit_code == 0
     expected = expected.crop((0, 8, 16, 24)).resize((32, 32), Image.Resampling.LANCZOS)

@@ -11,9 +11,9 @@ from convdraw_codec import Codec
 from convdraw_codec.coding.lossy import Decoder, Encoder
 from convdraw_codec.format.rotation import Colours
 from convdraw_codec.pictures.conversion import to_planes
+from convdraw_codec.selftest import digest
 
 from ..conftest import synthetic
-from ..golden.make_golden import digest
 
 
 @pytest.mark.parametrize(("pixels", "width"), [(1, 1), (300, 2048), (2000, 16), (2000, 40)])
@@ -41,7 +41,7 @@ def test_tiles_of_the_photo_model(photo: Codec, monkeypatch: pytest.MonkeyPatch,
         planes = to_planes(opened.convert("RGB").crop((100, 50, 340, 210)), 32)
 
     def run() -> tuple[list[np.ndarray], list[np.ndarray]]:
-        decoder = Decoder(photo.model, *planes.shape[1:], Colours())
+        decoder = Decoder(photo.model, planes.shape[1], planes.shape[2], Colours())
         encoder, chosen, shown = Encoder(decoder, planes), [], []
         for t in range(15):
             latents, _ = encoder.choose(t, np.arange(decoder.shape(t)[0]))

@@ -43,7 +43,9 @@ def tensors(state: DecoderState) -> list[torch.Tensor]:
 @pytest.mark.parametrize(("name", "steps", "layers"), [("photo", 25, 3), ("paper-single-layer", 32, 1),
                                                        ("paper-two-layer", 32, 2)])
 def test_the_configurations_that_come_with_cdraw(name: str, steps: int, layers: int) -> None:
-    model = untrained(load_config(find_config(name)).model)
+    config = load_config(find_config(name)).model
+    assert isinstance(config, Config)
+    model = untrained(config)
     assert (len(model.steps), len(model.cores)) == (steps, layers)
     size = 2 * model.padding
     with torch.no_grad():
@@ -53,7 +55,7 @@ def test_the_configurations_that_come_with_cdraw(name: str, steps: int, layers: 
         for t, step in enumerate(model.config.steps):
             taken = model.step(t, x, encoder[step.layer], state.before(step), rounded)
             encoder[step.layer], state = taken.encoder, state.after(step, taken.canvas, taken.layer)
-            shape = (1, model.steps[t].latents, *taken.seen.shape[2:])
+            shape = (1, model.heads(t).latents, *taken.seen.shape[2:])
             assert taken.index.shape == taken.choice.latents.shape == taken.choice.rate.shape == shape
             assert taken.index.min() >= 0
             assert taken.index.max() <= 63
@@ -68,7 +70,7 @@ def test_the_decoder_is_whole_numbers() -> None:
     with torch.no_grad():
         for t in range(len(model.steps)):
             seen = model.look(t, state.canvas)
-            state = drawn(model, t, state, torch.randint(-2, 3, (1, model.steps[t].latents, *seen.shape[2:])).float())
+            state = drawn(model, t, state, torch.randint(-2, 3, (1, model.heads(t).latents, *seen.shape[2:])).float())
             for tensor in (seen, *tensors(state)):
                 assert torch.equal(tensor, tensor.round())
 
@@ -79,7 +81,7 @@ def test_a_prior_does_not_see_its_own_latents() -> None:
     with torch.no_grad():
         state = model.start(1, 16, 16)
         seen, given = model.look(0, state.canvas), state.before(model.config.steps[0])
-        shape = (1, model.steps[0].latents, *seen.shape[2:])
+        shape = (1, model.heads(0).latents, *seen.shape[2:])
         before = model.prior(0, given, seen)
         states = [drawn(model, 0, state, torch.full(shape, v)) for v in (0.0, 2.0)]
         assert torch.equal(before, model.prior(0, given, seen))
@@ -93,7 +95,7 @@ def test_steps_leave_older_states_alone() -> None:
     with torch.no_grad():
         state = model.start(1, 16, 16)
         copy = [tensor.clone() for tensor in tensors(state)]
-        drawn(model, 0, state, torch.ones(1, model.steps[0].latents, *model.look(0, state.canvas).shape[2:]))
+        drawn(model, 0, state, torch.ones(1, model.heads(0).latents, *model.look(0, state.canvas).shape[2:]))
     for old, new in zip(copy, tensors(state), strict=True):
         assert torch.equal(old, new)
 

@@ -64,6 +64,7 @@ def sample(model: Model, rows: np.ndarray, seed: int, t: int) -> np.ndarray:
 
 def webp_picture(file: File) -> Image.Image:
     """Section 1, WebP: the VP8L stream is made a WebP file again."""
+    assert file.webp is not None
     sides = int.from_bytes(file.webp[1:5], "little")
     assert (sides % 2**14 + 1, sides // 2**14 % 2**14 + 1) == (file.width, file.height), "it has another size"
     chunk = b"WEBPVP8L" + len(file.webp).to_bytes(4, "little") + file.webp + bytes(len(file.webp) % 2)

@@ -100,19 +100,20 @@ class Codec:
 
     def compress(self, image: ImageLike, steps: int | None = None, *, size: int | None = None,
                  bpp: float | None = None, psnr: float | None = None, lossless: bool = False,
-                 drop_alpha: bool = False, strip: bool = False, keep_orientation: bool = False,
+                 drop_alpha: bool = False, strip: bool = False, keep_orientation: bool = False, page: int | None = None,
                  on_step: Callable[[int], None] | None = None) -> bytes:
         """A picture as the bytes of a .cdr file.
 
-        image: a Pillow image, a uint8 array (H, W, 3) or (H, W), or a picture file: bytes, a path or an open file.
+        image: a Pillow image, a uint8 array, (H, W) or (H, W, 1 to 4), or a picture file: bytes, a path, an open file.
         How much is stored: the first ``steps`` steps; at most ``size`` bytes, or ``bpp`` bits per pixel; as little as
         gives ``psnr`` decibels over R, G and B (all steps of the model, with a UserWarning, if that is not enough);
         ``lossless``, every pixel exactly, in residual steps, or as WebP where those would take far more bytes; by
         default, all steps of the model. Alpha channel and metadata are kept unless ``drop_alpha`` or ``strip`` says
         otherwise. The picture is turned as its EXIF orientation says, unless ``keep_orientation`` leaves pixels and
-        orientation as they are. on_step is called with the number of each finished step. Raises ImageError (a
-        ValueError), CdrError if it cannot be so small, OSError for a path that is not there or cannot be read,
-        ValueError or TypeError for arguments that make no sense.
+        orientation as they are. page: of a file with several, from 1 on; by default the main one. A UserWarning says
+        what is not kept. on_step is called with the number of each finished step. Raises ImageError (a ValueError),
+        CdrError if it cannot be so small, OSError for a path that is not there or cannot be read, ValueError or
+        TypeError for arguments that make no sense.
         """
         if sum(budget is not None for budget in (steps, size, bpp, psnr)) + lossless > 1:
             raise ValueError("give only one of steps, size, bpp, psnr and lossless")
@@ -120,7 +121,7 @@ class Codec:
             raise ValueError("size, bpp and psnr are numbers from 0 on")
         if lossless:
             steps = self.lossless_steps
-        picture = open_picture(image, keep_orientation).without(alpha=drop_alpha, metadata=strip)
+        picture = open_picture(image, keep_orientation, page=page, strip=strip).without(alpha=drop_alpha)
         if lossless and picture.lost:
             raise ImageError(f"it cannot be kept without loss: {picture.lost} would be lost")
         header, original = self._header(picture), picture.pixels

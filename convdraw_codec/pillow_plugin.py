@@ -5,17 +5,21 @@ Opening reads the header and what goes along; torch and the model are loaded whe
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
+from dataclasses import replace
 from os import PathLike
 from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, ImageFile
+from safetensors import SafetensorError, safe_open
 
-from .errors import CdrError
+from .errors import CdrError, ModelError
 from .format import bitstream, constants
 from .options import REDUCTIONS
-from .pictures.conversion import METADATA, metadata_of
+from .pictures.conversion import open_picture
+from .pictures.metadata import METADATA, to_chunks, to_info
 
 if TYPE_CHECKING:
     from .codec import Codec
@@ -24,7 +28,7 @@ FORMAT, EXTENSION, MIME = "CDR", ".cdr", "image/x-cdr"
 BUDGETS = ("steps", "size", "bpp", "psnr", "lossless")
 
 _lock = threading.Lock()
-_model: str | PathLike[str] | None = None
+_model: str | None = None
 _codec: Codec | None = None
 
 
@@ -34,15 +38,31 @@ def register_cdr_opener(model: str | PathLike[str] | None = None) -> None:
     ``Image.open(...)`` gives a lazy image; ``info["steps"]`` is (stored, total of the model), with more stored than
     that where residual steps follow. ``ImageFile.LOAD_TRUNCATED_IMAGES`` is honoured. ``save(..., steps= | size= | bpp=
     | psnr= | lossless=True, exif=, icc_profile=, xmp=)`` as ``Codec.compress``.
-    model: a model file in place of the bundled one.
+    model: a model file in place of the bundled one. Raises OSError for a file that cannot be read, ModelError for one
+    that is no model.
     """
     global _model, _codec
+    if model is not None:
+        _check_model(model)
     with _lock:
-        _model, _codec = model, None
+        _model, _codec = None if model is None else os.path.abspath(model), None
     Image.register_open(FORMAT, CdrImageFile, lambda prefix: prefix.startswith(constants.MAGIC))
     Image.register_save(FORMAT, _save)
     Image.register_extension(FORMAT, EXTENSION)
     Image.register_mime(FORMAT, MIME)
+
+
+def _check_model(path: str | PathLike[str]) -> None:
+    """Whether a file looks like a model; torch is not needed for that."""
+    with open(path, "rb"):
+        pass
+    try:
+        with safe_open(path, "numpy") as file:
+            is_model = (file.metadata() or {}).get("format") == constants.MODEL_FORMAT
+    except SafetensorError:
+        is_model = False
+    if not is_model:
+        raise ModelError(f"{os.fspath(path)} is not a cdraw model")
 
 
 def _the_codec() -> Codec:
@@ -70,7 +90,7 @@ class CdrImageFile(ImageFile.ImageFile):
         except CdrError as error:
             raise SyntaxError(f"{error}") from error  # Pillow's word for "not mine"
         self._size, self._mode = (header.width, header.height), header.mode
-        self.info.update(metadata_of(chunks))
+        self.info.update(to_info(chunks))
         self.info["steps"] = (header.steps, header.total_steps)
         self._pending = True
 
@@ -85,7 +105,8 @@ class CdrImageFile(ImageFile.ImageFile):
         return self.mode, (0, 0, width / self._reduce, height / self._reduce)
 
     def _content(self) -> bytes:
-        assert self.fp is not None
+        if self.fp is None:
+            raise ValueError("Operation on closed image")
         self.fp.seek(0)
         return self.fp.read()
 
@@ -116,12 +137,9 @@ class CdrImageFile(ImageFile.ImageFile):
 def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     options: dict[str, Any] = dict(image.encoderinfo)
     budget = {name: options.pop(name) for name in BUDGETS if name in options}
-    metadata = {key: options.pop(key, image.info.get(key)) for key in METADATA.values()}
+    given = {key: options.pop(key) for key in METADATA.values() if key in options}
     if options:
         warnings.warn(f"the CDR format does not know {', '.join(sorted(options))}", UserWarning, stacklevel=3)
-    if isinstance(metadata["exif"], Image.Exif):
-        metadata["exif"] = metadata["exif"].tobytes()
-    image = image.copy()
-    image.info = {key: value for key, value in image.info.items() if key not in METADATA.values()}
-    image.info.update({key: value for key, value in metadata.items() if value})
-    fp.write(_the_codec().compress(image, **budget, keep_orientation=True))
+    picture = open_picture(image, keep_orientation=True)
+    kept = {name: data for name, data in picture.metadata.items() if METADATA[name] not in given}
+    fp.write(_the_codec().compress(replace(picture, metadata={**kept, **to_chunks(given)}), **budget))

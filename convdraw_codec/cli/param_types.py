@@ -59,6 +59,22 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # click 8.2 has no pa
         return tuple(map(int, value.split(",")))
 
 
+class Colour(click.ParamType):  # type: ignore[type-arg]  # click 8.2 has no parameters here
+    """A colour, as CSS writes it."""
+
+    name = "colour"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """To itself."""
+        from PIL.ImageColor import getrgb
+
+        try:
+            getrgb(value)
+        except ValueError:
+            self.fail(f"{value!r} is no colour such as white or #ffcc00.", param, ctx)
+        return value
+
+
 class Source(click.ParamType):  # type: ignore[type-arg]  # click 8.2 has no parameters here
     """An input: a file, or - for standard input."""
 

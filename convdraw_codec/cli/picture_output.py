@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import ImageError
 from .console import Failure
 from .files import Place, is_special
 
@@ -38,38 +38,21 @@ def format_of(output: Place) -> str:
     return name
 
 
-def encode(picture: Image, output: Place) -> bytes:
-    """The picture in the format that the output's suffix names, with its metadata."""
-    from PIL.PngImagePlugin import PngInfo
+def check_output(output: Place, quality: int | None) -> None:
+    """Whether its suffix names a format, and one that has a quality if that is given. Raises UsageError."""
+    from ..pictures.saving import LOSSY
 
-    from ..pictures.conversion import DAMAGE, METADATA
+    if format_of(output) not in LOSSY and quality:
+        raise click.UsageError("--quality is for .jpg, .webp and .avif.")
 
-    encoded, picture_format = io.BytesIO(), format_of(output)
-    metadata: dict[str, Any] = {key: picture.info[key] for key in METADATA.values() if key in picture.info}
-    if picture_format == "PNG" and "xmp" in metadata:  # which Pillow takes as text alone
-        metadata["pnginfo"] = PngInfo()
-        metadata["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.pop("xmp").decode(errors="replace"))
+
+def encode(picture: Image, output: Place, quality: int | None = None) -> tuple[bytes, tuple[str, ...]]:
+    """The picture in the format that the output's suffix names, with its metadata; and what is lost, in words."""
+    from ..pictures import saving
+
+    picture_format = format_of(output)
     try:
-        picture.save(encoded, picture_format, **metadata)
-        lost = lost_in(encoded, picture)
-    except (OSError, *DAMAGE) as error:  # too large for the format, say, or with EXIF that makes no sense
+        data, lost = saving.encode(picture, picture_format, quality or saving.QUALITY)
+    except ImageError as error:
         raise Failure(f"cannot write {output} as {picture_format}: {error}") from error
-    if lost:
-        raise Failure(f"cannot write {output} as {picture_format}: {lost}; .png holds all of it")
-    return encoded.getvalue()
-
-
-def lost_in(encoded: io.BytesIO, picture: Image) -> str:
-    """What of a picture its encoded form cannot hold, in words. Raises what Pillow does."""
-    import PIL.Image
-
-    try:
-        with PIL.Image.open(encoded) as back:
-            if sorted(back.size) != sorted(picture.size):  # TIFF files are turned as they are opened
-                return f"it would have {back.width}x{back.height} pixels"
-            opaque = not picture.mode.endswith("A") or picture.getchannel("A").getextrema()[0] == 255
-            if not opaque and not back.has_transparency_data:
-                return "it would lose its alpha channel"
-    except PIL.UnidentifiedImageError:  # a PDF, say, which Pillow only writes
-        pass
-    return ""
+    return data, (lost,) if lost else ()

@@ -2,6 +2,7 @@
 
 MAGIC = b"\xcdCDR"
 VERSION = 5
+MODEL_FORMAT = "cdraw model 6"  # in the metadata of a model file
 MODES = ("RGB", "L", "RGBA", "LA")
 LARGEST_SIDE = 65535  # pixels
 MAX_PIXELS = 2**26  # of a picture, unless the user allows more

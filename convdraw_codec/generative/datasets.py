@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..pictures.conversion import DAMAGE
+from ..pictures.metadata import DAMAGE
 from .output import LEVELS, Picture
 
 _DAMAGE = (*DAMAGE, OSError, AttributeError, BadZipFile, Image.DecompressionBombError)  # and of numpy

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..atomic_write import write_output
 from ..errors import ModelError
-from ..format.constants import FINGERPRINT_BYTES, PRECISION, SYMBOLS
+from ..format.constants import FINGERPRINT_BYTES, MODEL_FORMAT, PRECISION, SYMBOLS
 from . import lossless
 from .config import Config
 from .conv_draw import CANVAS_MARGIN, CANVAS_UNIT, COLOUR_UNIT, ConvDRAW
@@ -31,7 +31,6 @@ from .lstm import IntegerConvLSTM, gate_tables
 from .priors import FAMILIES, SCALES, frequency_table
 from .untrained import widen_cells
 
-FORMAT = "cdraw model 6"
 LARGEST_FACTOR = 1e9  # of a stored real number: products with sums stay finite
 DOUBLE_SUM_LIMIT = 2**53  # float64 holds every integer up to here
 DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
@@ -99,7 +98,7 @@ def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
     tensors[f"{TABLES}frequencies"] = frequency_table(SYMBOLS, PRECISION).to(torch.int32)
     tensors[f"{TABLES}residual"] = lossless.frequency_table(SYMBOLS, PRECISION).to(torch.int32)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"format": FORMAT, "config": json.dumps(asdict(model.config))}
+    metadata = {"format": MODEL_FORMAT, "config": json.dumps(asdict(model.config))}
     write_output(str(path), save(tensors, metadata))
 
 
@@ -134,8 +133,8 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loade
     """
     try:
         metadata, tensors = read_tensors(path)
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT!r}")
+        if metadata.get("format") != MODEL_FORMAT:
+            raise ValueError(f"its format is not {MODEL_FORMAT!r}")
         config = Config.from_dict(json.loads(metadata["config"]))
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not a cdraw model: {error}") from error

@@ -1,24 +1,24 @@
-"""Pictures in and out: anything that Pillow opens, and numpy arrays, to colour or grey with what goes along."""
+"""Pictures in: anything that Pillow opens, and numpy arrays, to colour or grey with what goes along."""
 
 from __future__ import annotations
 
+import contextlib
 import io
-import re
-import struct
 import warnings
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import BITSPERSAMPLE
+from PIL import Image, UnidentifiedImageError
+from PIL.ExifTags import Base
 
 from ..errors import CdrError, ImageError
 from ..format.constants import LARGEST_SIDE, MAGIC
 from ..format.source import Source
+from .levels import DEPTH, is_deep, to_levels, white_of
+from .metadata import DAMAGE, beside, cicp_of, metadata_in, orientation_of, to_info, turned
 
 ImageLike: TypeAlias = "Picture | Image.Image | np.ndarray | Source"
 
@@ -27,13 +27,8 @@ _GREY = ("L", "1", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _COLOUR = ("RGB", "RGBX", "P", "RGBA", "RGBa", "PA", "CMYK", "YCbCr", "LAB", "HSV")
 _ROUNDED = ("YCbCr", "LAB", "HSV", "La", "RGBa")  # as RGB or grey, not quite the same
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
-# What Pillow raises for damaged files; its AVIF decoder, RuntimeError.
-DAMAGE = (SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, TypeError, RuntimeError, struct.error,
-          zlib.error)
-# Raw modes of 16 bits that Pillow cuts to 8 as it loads them.
-_DEEP = re.compile(r"(RGB|LA)\w*;16")
-# Chunks, and where Pillow keeps what they hold.
-METADATA = {"ICCP": "icc_profile", "EXIF": "exif", "XMP ": "xmp"}
+_PAGED = {"TIFF", "MPO", "DCX"}  # formats whose frames are pictures by themselves
+_REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2  # kinds of a TIFF file's pages that are not main pictures
 ALPHA = "ALPH"
 _ALREADY = "it is a .cdr file already; cdraw truncate makes it smaller"
 
@@ -41,8 +36,7 @@ _ALREADY = "it is a .cdr file already; cdraw truncate makes it smaller"
 @dataclass(frozen=True)
 class Picture:
     """What a .cdr file holds: pixels, a Pillow image of mode "RGB" or "L"; alpha, of mode "L", or None;
-    metadata: ICC profile, EXIF and XMP as bytes, by the names of their chunks. lost: what the original had beyond that,
-    in words."""
+    metadata: the payloads of chunks by their names. lost: what pixels of the original had beyond that, in words."""
 
     pixels: Image.Image
     alpha: Image.Image | None = None
@@ -63,7 +57,7 @@ class Picture:
         chunks = dict(self.metadata)
         if self.alpha:
             encoded = io.BytesIO()
-            self.alpha.save(encoded, "PNG", optimize=True)
+            self.alpha.save(encoded, "PNG", optimize=True)  # pixels alone: its ``info`` is empty
             chunks[ALPHA] = encoded.getvalue()
         return chunks
 
@@ -73,13 +67,8 @@ def assemble(pixels: Image.Image, mode: str, chunks: Mapping[str, bytes]) -> Ima
     image = pixels
     if mode.endswith("A"):
         image = Image.merge(mode, [*pixels.split(), _decode_alpha(chunks.get(ALPHA, b""), pixels.size)])
-    image.info.update(metadata_of(chunks))
+    image.info.update(to_info(chunks))
     return image
-
-
-def metadata_of(chunks: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Entries for the ``info`` of a Pillow image."""
-    return {key: chunks[name] for name, key in METADATA.items() if name in chunks}
 
 
 def _decode_alpha(data: bytes, size: tuple[int, int]) -> Image.Image:
@@ -95,38 +84,43 @@ def _decode_alpha(data: bytes, size: tuple[int, int]) -> Image.Image:
         raise CdrError(f"its alpha channel is damaged ({error})") from error
 
 
-def open_picture(image: ImageLike, keep_orientation: bool = False) -> Picture:
+def open_picture(image: ImageLike, keep_orientation: bool = False, *, page: int | None = None, strip: bool = False
+                 ) -> Picture:
     """A picture from a Pillow image, an array, a picture file (bytes, a path or an open file), or what is one already.
 
-    Arrays are uint8, (H, W, 3) or (H, W). The picture is turned as its EXIF orientation says, which then is gone,
-    unless ``keep_orientation``. A UserWarning says what a conversion loses. Raises ImageError for what is no picture,
-    OSError for a path that cannot be read, TypeError for anything else.
+    Arrays are uint8, (H, W) or (H, W, C) with 1 to 4 channels: grey or colour, with alpha or without. The picture is
+    turned as its EXIF or XMP says, which then is gone, unless ``keep_orientation``. page: of a file with several, from
+    1 on; by default the main one. strip: without metadata. A UserWarning says what is not kept. Raises ImageError for
+    what is no picture, OSError for a path that cannot be read, TypeError for anything else.
     """
     if isinstance(image, Picture):
-        return image
+        return image.without(metadata=strip)
     if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-            raise ImageError(f"an array must be uint8 of shape (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
+        if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and 1 <= image.shape[2] <= 4)):
+            raise ImageError(f"an array must be uint8 of shape (H, W), or (H, W, C) with 1 to 4 channels, not "
+                             f"{image.dtype} {image.shape}")
         if not image.size:
             raise ImageError("a picture needs at least one pixel")
-        return _checked(Picture(Image.fromarray(np.ascontiguousarray(image))))
+        grey = image.ndim == 3 and image.shape[2] == 1
+        image = Image.fromarray(np.ascontiguousarray(image[..., 0] if grey else image))
     if isinstance(image, Image.Image):
-        return _checked(_convert(image, keep_orientation))
+        return _checked(_convert(image, keep_orientation, page, strip))
     if isinstance(image, (bytes, bytearray, memoryview)):
         image = io.BytesIO(image)
     if not (isinstance(image, (str, PathLike)) or hasattr(image, "read")):
         raise TypeError("a picture is a Pillow image, a uint8 array or a file (bytes, a path or an open file), "
                         f"not {type(image).__name__}")
-    return read_picture(image, keep_orientation)
+    return read_picture(image, keep_orientation, page=page, strip=strip)
 
 
-def read_picture(source: str | PathLike[str] | IO[bytes], keep_orientation: bool = False) -> Picture:
+def read_picture(source: str | PathLike[str] | IO[bytes], keep_orientation: bool = False, *, page: int | None = None,
+                 strip: bool = False) -> Picture:
     """A picture from a path or an open file; the rest as ``open_picture``."""
     try:
         with Image.open(source) as opened:
             if opened.format == "CDR":  # whose opener may be registered
                 raise ImageError(_ALREADY)
-            return _checked(_convert(opened, keep_orientation))
+            return _checked(_convert(opened, keep_orientation, page, strip))
     except UnidentifiedImageError as error:
         if _beginning(source) == MAGIC:
             raise ImageError(_ALREADY) from error
@@ -151,80 +145,82 @@ def _beginning(source: str | PathLike[str] | IO[bytes]) -> bytes:
     return source.read(len(MAGIC))
 
 
-def _is_deep(image: Image.Image) -> bool:
-    """Whether a file that Pillow has opened, and not loaded, has more than 8 bits a channel, of which it drops some."""
-    if any(bits > 8 for bits in getattr(image, "tag_v2", {}).get(BITSPERSAMPLE, ())):  # of TIFF
-        return True
-    for tile in getattr(image, "tile", ()):
-        ppm = tile[0].startswith("ppm") and isinstance(tile[3], tuple)
-        if _DEEP.search(str(tile[3])) or (ppm and tile[3][1] > 255):
-            return True
-    return False
-
-
-def _convert(image: Image.Image, keep_orientation: bool) -> Picture:
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a JPEG that brings a preview
+def _go_to_page(image: Image.Image, page: int | None) -> None:
+    """Make the page the image's frame: the main one of a TIFF file by default, which has thumbnails or overviews
+    beside it, and may not have others. Raises ImageError."""
+    count = 1 if image.format == "PSD" else getattr(image, "n_frames", 1)  # PSD: all its layers together
+    if count > 1 and image.format not in _PAGED:
         raise ImageError("it is animated, and a .cdr file holds one picture")
+    if page is None and image.format == "TIFF" and count > 1 and image.tell() == 0:
+        main = [frame for frame in range(count) if _is_main(image, frame)] or [0]
+        if len(main) > 1:
+            raise ImageError(f"it has {len(main)} pages, and a .cdr file holds one picture: --page chooses (in Python, "
+                             f"page=)")
+        page = main[0] + 1
+    if page is not None:
+        if not 1 <= page <= count:
+            raise ImageError(f"it has no page {page}: there {'is 1' if count == 1 else f'are {count}'}")
+        if count > 1:
+            image.seek(page - 1)
+
+
+def _is_main(image: Image.Image, frame: int) -> bool:
+    image.seek(frame)
+    tags: Any = getattr(image, "tag_v2", {})
+    return not tags.get(Base.NewSubfileType, 0) & (_REDUCED | _MASK) and tags.get(Base.SubfileType) != _OLD_REDUCED
+
+
+def _convert(image: Image.Image, keep_orientation: bool, page: int | None, strip: bool) -> Picture:
+    _go_to_page(image, page)
     if image.mode not in _GREY + _COLOUR:
         raise ImageError(f"pictures of Pillow mode {image.mode} are not supported")
-    deep, sixteen_bits = _is_deep(image), image.mode.startswith("I;") or (image.mode, image.format) == ("I", "PPM")
+    lost, white, cicp = _before_loading(image)
+    image.load()
+    metadata = metadata_in(image)
+    not_kept = [] if strip else beside(image, metadata, cicp)
+    if image.mode in ("CMYK", "LAB") and "ICCP" in metadata:
+        del metadata["ICCP"]  # it speaks of other channels
+        not_kept += [] if strip else ["its ICC profile"]
     if not keep_orientation:
-        image = turned(image)
-    metadata = {name: _as_bytes(image.info[key]) for name, key in METADATA.items() if image.info.get(key)}
-    grey, lost, was = image.mode in _GREY, "", image.mode
-    if deep or image.mode.startswith("I") or image.mode == "F":
-        lost = "depth beyond 8 bits"
-    elif image.mode == "CMYK":
-        lost = "the separation into CMYK"
-    elif image.mode in _ROUNDED:
-        lost = f"the exact {image.mode}"
-    if image.mode in ("CMYK", "LAB"):
-        metadata.pop("ICCP", None)  # it speaks of other channels
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_levels(image, sixteen_bits=sixteen_bits)
+        if not orientation_of(metadata):
+            warnings.warn("its EXIF is damaged, so it is not turned", UserWarning, stacklevel=3)
+        image, metadata = turned(image, metadata)
+    grey, alpha, unsaid = image.mode in _GREY, None, image.mode in _ROUNDED
+    if image.mode == "F" or image.mode.startswith("I"):
+        image, lost = to_levels(image, white)
+    if lost and not unsaid:
+        not_kept.insert(0, lost)
     image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
-    alpha = None
     if image.has_transparency_data:
         image = image.convert("LA" if grey else "RGBA")
         alpha = image.getchannel("A")
-    if lost and was not in _ROUNDED:
-        warnings.warn(f"{lost} is not kept", UserWarning, stacklevel=3)
-    return Picture(image.convert("L" if grey else "RGB"), alpha, metadata, lost)
+        alpha.info = {}
+    if not_kept:
+        warnings.warn(f"not kept: {', '.join(not_kept)}", UserWarning, stacklevel=3)
+    return Picture(image.convert("L" if grey else "RGB"), alpha, {} if strip else metadata, lost)
 
 
-def _to_levels(image: Image.Image, *, sixteen_bits: bool) -> Image.Image:
-    """Of large numbers: 0 to 255 are levels, and whole ones beyond, up to 65535, levels of 16 bits."""
-    values = np.asarray(image)
-    low, high = (values.min(), values.max()) if values.size else (0, 0)
-    if not (low >= 0 and high <= (255 if image.mode == "F" else 65535)):
-        raise ImageError(f"its values, in Pillow mode {image.mode}, are no levels: they go from {low:g} to {high:g}")
-    levels = Image.fromarray((values // 257 if sixteen_bits or high > 255 else values).astype(np.uint8))
-    transparent = image.info.get("transparency")  # the value that a PNG file may name
-    if transparent is not None:
-        levels.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    return levels
+def _before_loading(image: Image.Image) -> tuple[str, int, tuple[int, ...]]:
+    """What Pillow forgets as it loads pixels: what of them cannot be kept, in words; the number that is white; and the
+    cICP chunk. The file of an image that is loaded already is looked at once more, if it is still there."""
+    path = getattr(image, "filename", "")
+    if path and not getattr(image, "tile", ()):
+        with contextlib.suppress(OSError, *DAMAGE), Image.open(path) as again:
+            return _lost_pixels(again), white_of(again), cicp_of(again)
+    return _lost_pixels(image), white_of(image), cicp_of(image)
 
 
-def turned(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF orientation says; as it is, with a warning, where its EXIF cannot be read."""
-    image.load()  # damage of its pixels is another matter
-    try:
-        return ImageOps.exif_transpose(image)
-    except DAMAGE:
-        warnings.warn("its EXIF is damaged, so it is not turned", UserWarning, stacklevel=3)
-        return image
+def _lost_pixels(image: Image.Image) -> str:
+    if is_deep(image) or image.mode == "F" or image.mode.startswith("I"):
+        return DEPTH
+    if image.mode == "CMYK":
+        return "the separation into CMYK"
+    return f"the exact {image.mode}" if image.mode in _ROUNDED else ""
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF orientation says, in RGB or grey."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of what was said when it was compressed
-        image = turned(image)
-    return image.convert("L" if image.mode[0] == "L" else "RGB")
-
-
-def _as_bytes(value: bytes | str) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value)
+    """Turned as its metadata says, in RGB or grey."""
+    return turned(image, metadata_in(image))[0].convert("L" if image.mode[0] == "L" else "RGB")
 
 
 def _checked(picture: Picture) -> Picture:

@@ -17,7 +17,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from ..errors import CdrError
 from ..format.bitstream import Contents, Header
-from .conversion import ALPHA, Picture, metadata_of
+from .conversion import ALPHA, Picture
+from .metadata import to_info
 
 _RIFF = struct.Struct("<4sI4s4sI")
 LARGEST_SIDE = 2**14 - 1
@@ -67,5 +68,5 @@ def decode(stream: bytes, header: Header, chunks: Mapping[str, bytes]) -> Image.
         raise CdrError(f"its lossless picture is damaged ({error})") from error
     image = Image.merge(header.mode, [bands["G" if band == "L" else band] for band in header.mode])
     image.info.clear()  # of what WebP says
-    image.info.update(metadata_of(chunks))
+    image.info.update(to_info(chunks))
     return image

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..pictures.conversion import DAMAGE
+from ..pictures.metadata import DAMAGE
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm"}
 HELD_OUT = 6  # every 6th photograph validates

@@ -51,6 +51,11 @@ def test_inputs_of_every_kind_give_the_same_file(tiny: Codec, tmp_path: Path) ->
     for no_picture in (b"bytes", io.BytesIO(b"bytes")):
         with pytest.raises(ImageError, match="no picture that Pillow can read"):
             tiny.compress(no_picture)
+    assert tiny.compress(array[..., :1]) == tiny.compress(array[..., 0])
+    for channels, mode in ((2, "LA"), (4, "RGBA")):
+        several = np.concatenate([array, array], axis=2)[..., :channels]
+        assert tiny.inspect(tiny.compress(several, 1)).mode == mode
+        assert np.array_equal(tiny.decompress(tiny.compress(several, 1)).getchannel("A"), several[..., -1])
     (tmp_path / "p.cdr").write_bytes(expected)
     assert digest(tiny.decompress(tmp_path / "p.cdr")) == digest(tiny.decompress(expected))
     assert inspect(tmp_path / "p.cdr") == tiny.inspect(expected) == Header(30, 20, "RGB", 7, 7, tiny.fingerprint,
@@ -175,7 +180,7 @@ def test_a_damaged_avif_is_one(tiny: Codec, tmp_path: Path) -> None:
         tiny.compress(tmp_path / "p.avif", 1)
 
 
-@pytest.mark.parametrize("bad", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4), np.float32),
+@pytest.mark.parametrize("bad", [np.zeros((4, 4, 5), np.uint8), np.zeros((4, 4), np.float32),
                                  np.zeros((0, 4), np.uint8), np.zeros((1, 70000), np.uint8)])
 def test_arrays_that_are_no_pictures(tiny: Codec, bad: Any) -> None:
     with pytest.raises(ImageError):

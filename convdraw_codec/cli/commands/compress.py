@@ -38,7 +38,7 @@ class Compressing:
     model: str | None
     threads: int | None
     budget: dict[str, Any]
-    handling: dict[str, bool]
+    handling: dict[str, Any]
     max_pixels: int
 
     def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
@@ -85,7 +85,7 @@ class Compressing:
         options = {**self.budget, **self.handling}
         if self.budget["psnr"] is None:
             return codec.compress(file, **options, on_step=on_step), None
-        picture = read_picture(file, self.handling["keep_orientation"])
+        picture = read_picture(file, **{name: self.handling[name] for name in ("keep_orientation", "page", "strip")})
         data = codec.compress(picture, **options, on_step=on_step)
         return data, psnr(picture.pixels, codec.decompress(data).convert(picture.pixels.mode))
 
@@ -112,15 +112,17 @@ class Compress(click.Command):
 @click.option("--lossless", is_flag=True, default=None,
               help="Every pixel exactly; photographs still cut to any size later.")
 @click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
-@click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF and XMP.")
+@click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF, XMP and resolution.")
 @click.option("--keep-orientation", is_flag=True, help="Do not turn the picture as its EXIF orientation says.")
+@click.option("--page", type=click.IntRange(1), help="The page of a TIFF file with several. Default: the main picture.")
 @MAX_PIXELS
 @MODEL
 @THREADS
 @JOBS
 @chatter_options
 def compress(files: Files, steps: int | None, size: int | None, bpp: float | None, psnr: float | None,
-             lossless: bool | None, drop_alpha: bool, strip: bool, keep_orientation: bool, max_pixels: int,
+             lossless: bool | None, drop_alpha: bool, strip: bool, keep_orientation: bool, page: int | None,
+             max_pixels: int,
              model: str | None, threads: int | None, jobs: int, chatter: Chatter) -> None:
     """Compress the pictures INPUT (- is standard input) to .cdr files.
 
@@ -131,7 +133,8 @@ def compress(files: Files, steps: int | None, size: int | None, bpp: float | Non
         threads = threads or threads_each(jobs)
     work = Compressing(model, threads, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr,
                                         "lossless": bool(lossless)},
-                       {"drop_alpha": drop_alpha, "strip": strip, "keep_orientation": keep_orientation}, max_pixels)
+                       {"drop_alpha": drop_alpha, "strip": strip, "keep_orientation": keep_orientation, "page": page},
+                       max_pixels)
     if files.many:
         convert_many("Compressing", files, ".cdr", picture_suffixes(), work, jobs, chatter)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,9 +17,13 @@ from ..conversions import Files, convert_many, convert_one
 from ..files import Place, read_input, save, standard_input
 from ..loading import load_codec
 from ..options import JOBS, MAX_PIXELS, MODEL, THREADS, chatter_options, file_options
-from ..picture_output import encode, format_of
+from ..param_types import Colour
+from ..picture_output import check_output, encode
 from ..process import threads_each
 from ..reports import Done, made, size_summary
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class Decompressing:
     reduce: int
     allow_truncated: bool
     max_pixels: int
+    quality: int | None
+    background: str | None
+    drop_alpha: bool
 
     def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
         """Decompress one file."""
@@ -45,12 +52,12 @@ class Decompressing:
               chatter.progress("Decompressing", header.segments) as on_step):
             picture = codec.decompress(data, self.steps, self.fill, self.seed, reduce=self.reduce,
                                        allow_truncated=self.allow_truncated, on_step=on_step)
-        encoded = encode(picture, target)
+        encoded, lost = self._encode(picture, target)
         save(target, encoded)
         return Done(len(data), len(encoded), header.width * header.height,
                     made(source, size_summary(data, header), target,
                          f"{picture.width}x{picture.height} {header.mode}, {counted(len(encoded), 'byte')}"),
-                    notes, f"{name_of(source)}: model {header.model}")
+                    (*notes, *lost), f"{name_of(source)}: model {header.model}")
 
     def _check(self, data: bytes, source: Place) -> tuple[bitstream.Header, tuple[str, ...]]:
         """What will be decoded, before a model is loaded; and what is missing."""
@@ -64,20 +71,31 @@ class Decompressing:
                 whole = f"its {counted(header.steps, 'whole step')}" if header.steps else "what there is of step 1"
                 return header, (f"{error}; decoding {whole}",)
 
+    def _encode(self, picture: Image, target: Place) -> tuple[bytes, tuple[str, ...]]:
+        """The picture's file, and what is lost, in words."""
+        from ...pictures.saving import without_alpha
+
+        if self.drop_alpha or self.background:
+            picture = without_alpha(picture, self.background)
+        return encode(picture, target, self.quality)
+
     def follow(self, source: Place, target: Place, chatter: Chatter) -> None:
         """Write the picture anew for each step, as it arrives."""
         codec = load_codec(self.model, self.threads, self.max_pixels)
         with failing("decode", source), contextlib.ExitStack() as stack:
             file = standard_input(chatter) if source == STANDARD else stack.enter_context(open(source, "rb"))
-            step = 0
+            step, lost = 0, tuple[str, ...]()
             try:
                 for step, picture in enumerate(codec.progressive(file), 1):
-                    save(target, encode(picture, target))
+                    encoded, lost = self._encode(picture, target)
+                    save(target, encoded)
                     chatter.say(f"{target}: step {step}")
             except TruncatedError as error:
                 if not (self.allow_truncated and step):
                     raise advised(error) from error
                 chatter.say(f"{name_of(source)}: {error}; {target} shows what came before")
+            for note in lost:
+                chatter.say(f"{name_of(source)}: {note}")
 
 
 def advised(error: TruncatedError) -> TruncatedError:
@@ -98,6 +116,9 @@ def advised(error: TruncatedError) -> TruncatedError:
 @click.option("--reduce", type=click.Choice(REDUCTIONS), default=1, show_default=True,
               help="Divide width and height, and take less time.")
 @click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
+@click.option("--quality", type=click.IntRange(1, 100), help="Of .jpg, .webp and .avif. Default: 95.")
+@click.option("--background", type=Colour(), help="Lay a picture with alpha over a colour: white, #ffcc00.")
+@click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
 @click.option("--follow", is_flag=True, help="Write a better OUTPUT for each step, as INPUT arrives.")
 @MAX_PIXELS
 @MODEL
@@ -105,23 +126,26 @@ def advised(error: TruncatedError) -> TruncatedError:
 @JOBS
 @chatter_options
 def decompress(files: Files, steps: int | None, fill: Any, seed: int, reduce: int, allow_truncated: bool,
-               follow: bool, max_pixels: int, model: str | None, threads: int | None, jobs: int,
-               chatter: Chatter) -> None:
+               quality: int | None, background: str | None, drop_alpha: bool, follow: bool, max_pixels: int,
+               model: str | None, threads: int | None, jobs: int, chatter: Chatter) -> None:
     """Decompress the .cdr files INPUT (- is standard input) to pictures.
 
     The suffix of OUTPUT chooses the format; standard output gets PNG. Several files, or those below a folder with
     --recursive, go to the folder OUTPUT, or beside their sources, as PNG.
     """
+    if background and drop_alpha:
+        raise click.UsageError("--background and --drop-alpha exclude each other.")
     if files.many:
-        if follow:
-            raise click.UsageError("--follow takes one file.")
+        if follow or quality:
+            raise click.UsageError("--follow and --quality take one file.")
         threads = threads or threads_each(jobs)
-    work = Decompressing(model, threads, steps, fill, seed, reduce, allow_truncated, max_pixels)
+    work = Decompressing(model, threads, steps, fill, seed, reduce, allow_truncated, max_pixels, quality, background,
+                         drop_alpha)
     if files.many:
         convert_many("Decompressing", files, ".png", {".cdr"}, work, jobs, chatter)
         return
     target = files.target(".png")
-    format_of(target)
+    check_output(target, quality)
     if not follow:
         convert_one(files, ".png", work, chatter)
         return

@@ -86,5 +86,8 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
         if original:
             strip.add(upright(original), "original", f"{header.width}x{header.height}")
         picture = strip.draw()
-    save(target, encode(picture, target))
+    encoded, lost = encode(picture, target)
+    save(target, encoded)
+    for note in lost:
+        chatter.say(f"{target}: {note}")
     chatter.say(f"Drew {picture.width}x{picture.height} pixels")

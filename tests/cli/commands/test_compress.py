@@ -15,7 +15,7 @@ from ..runner import MODEL, assert_fails, opened, run
 def test_what_a_conversion_loses_is_said_in_one_line(folder: Path) -> None:
     Image.fromarray(synthetic(9, 9)).convert("CMYK").save("inks.tif")
     result = run("compress", "inks.tif", *MODEL)
-    assert result.stderr.splitlines()[0] == "inks.tif: the separation into CMYK is not kept"
+    assert result.stderr.splitlines()[0] == "inks.tif: not kept: the separation into CMYK"
 
 
 def test_alpha_and_metadata_go_along(folder: Path) -> None:

@@ -7,38 +7,31 @@ import math
 import operator
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.resources import as_file, files
 from os import PathLike
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
-import torch
 from PIL import Image
 
-from .coding.lossless import ExactPixels, bands
-from .coding.lossy import Decoder, Encoder
 from .coding.range_coder import LatentCoder
 from .coding.rotation_fit import colours_of
+from .coding.sessions import Decoding, Encoding, Network
 from .errors import CdrError, ImageError, MachineError, TruncatedError
 from .format import bitstream
 from .format.bitstream import Contents, Header
 from .format.constants import MAX_PIXELS, RESIDUAL_STEPS
-from .format.rotation import Colours
 from .format.source import Source, checked, content, pieces
 from .network.exact_conv import CONVOLUTIONS, fastest_exact, is_exact
 from .network.lossless import CENTRES
-from .network.post_filter import STORED_UNIT, share_known
 from .network.priors import SHIFT_GROUPS
-from .network.quantiser import LATENT_LIMIT
 from .network.weights import load_model
 from .options import FILLS, REDUCTIONS, Fill
 from .pictures import webp
 from .pictures.conversion import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
-
-Painter: TypeAlias = "Decoder | ExactPixels"  # what shows a picture: in the steps of the model, and after them
 
 
 def _until_damage(segments: Iterable[bytes]) -> Iterator[bytes]:
@@ -76,8 +69,9 @@ class Codec:
                 loaded = load_model(path, convolution)
         else:
             loaded = load_model(model, convolution)
-        self.model, self._coder = loaded.model, LatentCoder(loaded.latents.numpy(), SHIFT_GROUPS)
-        self._residual_coder = LatentCoder(loaded.residuals.numpy(), [[0] * CENTRES])
+        self.model = loaded.model
+        self._network = Network(loaded.model, LatentCoder(loaded.latents.numpy(), SHIFT_GROUPS),
+                                LatentCoder(loaded.residuals.numpy(), [[0] * CENTRES]))
         self.fingerprint = loaded.fingerprint
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -121,43 +115,67 @@ class Codec:
             raise ValueError("size, bpp and psnr are numbers from 0 on")
         if lossless:
             steps = self.lossless_steps
-        picture = open_picture(image, keep_orientation, page=page, strip=strip).without(alpha=drop_alpha)
-        if lossless and picture.lost:
-            raise ImageError(f"it cannot be kept without loss: {picture.lost} would be lost")
-        header, original = self._header(picture), picture.pixels
+        contents, planes, drawing = self._begun(
+            open_picture(image, keep_orientation, page=page, strip=strip).without(alpha=drop_alpha), lossless)
+        header = contents.header
         if bpp is not None:
             size = header.bytes_at(bpp)
-        contents, encoding = Contents(header, [], picture.chunks()), self._encode(picture, header.colours, steps)
-        stream = webp.encode(picture, webp.FASTEST) if lossless else None
-        if psnr is None:
-            del image, original  # a large picture in memory is large
-        if stream is None:
-            del picture
-        for segment, painter in encoding:
-            contents = contents.with_step(segment)
-            if on_step:
-                on_step(contents.header.steps)
-            if stream and webp.pays(contents, stream):
-                encoding.close()  # and with it the memory of the encoder
-                return bitstream.write(webp.in_place_of_steps(contents, picture))
-            if size is not None and len(data := bitstream.write(contents)) > size:
-                return bitstream.truncate(data, size=size)
-            if psnr is not None and self._quality(original, self._pixels(painter, contents.header)) >= psnr:
-                encoding.close()
-                del painter
-                return self._least(original, bitstream.write(contents), psnr)
+
+        def enough(contents: Contents, encoding: Encoding) -> bool:
+            if drawing:
+                return webp.pays(contents, drawing[1])
+            if size is not None:
+                return len(bitstream.write(contents)) > size
+            return psnr is not None and self._quality(header, planes, encoding.pixels(contents.header)) >= psnr
+
+        contents, stopped = self._encode(contents, planes, self._count(steps), enough, on_step)
+        if drawing and stopped:
+            return bitstream.write(webp.in_place_of_steps(contents, drawing[0]))
+        data = bitstream.write(contents)
+        if psnr is not None and stopped:
+            return self._least(planes, data, psnr)
         if psnr is not None:
             warnings.warn(f"all steps together give less than {psnr:g} decibels; lossless keeps every pixel",
                           UserWarning, stacklevel=2)
-        return bitstream.write(contents)
+        return bitstream.truncate(data, size=size) if stopped else data
+
+    def _begun(self, picture: Picture, lossless: bool = False
+               ) -> tuple[Contents, np.ndarray, tuple[Picture, bytes] | None]:
+        """A file without steps, the planes of its picture, and, for a lossless one, what WebP makes of it, if it may
+        be smaller."""
+        if lossless and picture.lost:
+            raise ImageError(f"it cannot be kept without loss: {picture.lost} would be lost")
+        stream = webp.encode(picture, webp.FASTEST) if lossless else None
+        return (Contents(self._header(picture), [], picture.chunks()), to_planes(picture.pixels, self.model.padding),
+                (picture, stream) if stream else None)
+
+    def _encode(self, contents: Contents, planes: np.ndarray, steps: int, enough: Callable[[Contents, Encoding], bool],
+                on_step: Callable[[int], None] | None) -> tuple[Contents, bool]:
+        """A file with so many steps, or fewer, if they are ``enough``, and whether they were."""
+        encoding = Encoding(self._network, contents.header, planes)
+        for segment in encoding.segments(steps):
+            contents = contents.with_step(segment)
+            if on_step:
+                on_step(contents.header.steps)
+            if enough(contents, encoding):
+                return contents, True
+        return contents, False
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
         """What decoding will show after 1, 2, ... ``steps`` stored steps, from the encoder's run."""
-        picture = open_picture(image)
-        header = self._header(picture)
-        for t, (_, painter) in enumerate(self._encode(picture, header.colours, steps)):
-            stored = replace(header, steps=t + 1)
-            yield _assemble(stored, picture.chunks(), self._pixels(painter, stored))
+        contents, planes, _ = self._begun(open_picture(image))
+        encoding = Encoding(self._network, contents.header, planes)
+        for segment in encoding.segments(self._count(steps)):
+            contents = contents.with_step(segment)
+            yield _assemble(contents.header, contents.chunks, encoding.pixels(contents.header))
+
+    def _count(self, steps: int | None) -> int:
+        """How many are asked for. Raises ValueError."""
+        steps = self.total_steps if steps is None else operator.index(steps)
+        if not 1 <= steps <= self.lossless_steps:
+            raise ValueError(f"steps must be 1 to {self.total_steps}, or up to {self.lossless_steps} with residual "
+                             f"steps, not {steps}")
+        return steps
 
     def _header(self, picture: Picture) -> Header:
         """With all steps of the model. Raises ImageError for a picture that is too large."""
@@ -166,52 +184,15 @@ class Codec:
         return Header(*picture.pixels.size, picture.mode, self.total_steps, self.total_steps, self.fingerprint,
                       colours=colours_of(np.asarray(picture.pixels)))
 
-    def _encode(self, picture: Picture, colours: Colours, steps: int | None) -> Generator[tuple[bytes, Painter]]:
-        """The segment of each step, and what shows the picture after it, which the next step changes."""
-        steps = self.total_steps if steps is None else operator.index(steps)
-        if not 1 <= steps <= self.lossless_steps:
-            raise ValueError(f"steps must be 1 to {self.total_steps}, or up to {self.lossless_steps} with residual "
-                             f"steps, not {steps}")
-        planes = to_planes(picture.pixels, self.model.padding)
-        grey, size = picture.pixels.mode == "L", picture.pixels.size
-        del picture
-        height, width = planes.shape[1:]
-        decoder = Decoder(self.model, height, width, colours)
-        encoder = Encoder(decoder, planes)
-        for t in range(min(steps, self.total_steps)):
-            maps, kinds = self._maps(t, grey)
-            latents, rows = encoder.choose(t, maps)
-            decoder.draw(t, latents)
-            segment = self._coder.encode([latents[i] for i in maps], [rows[i] for i in maps], kinds)
-            del latents, rows  # a large picture has no room for those of two steps
-            yield segment, decoder
-        if steps > self.total_steps:
-            exact = ExactPixels(self.model, decoder.pixels(), grey=grey)
-            del decoder, encoder
-            for i in range(steps - self.total_steps):
-                segment = b""
-                if exact.sends(i):
-                    rows = exact.predict(i)
-                    residuals = exact.choose(i, planes, *size)
-                    coded = bands(residuals)
-                    segment = self._residual_coder.encode(coded, bands(rows), [0] * len(coded))
-                    exact.draw(i, residuals)
-                yield segment, exact
-
-    def _maps(self, t: int, grey: bool) -> tuple[np.ndarray, list[int]]:
-        """The maps of step t that a file holds, and the kind of each: 0 for luma, 1 for chroma."""
-        chroma = self.model.chroma(t).numpy()
-        maps = np.flatnonzero(~chroma | (not grey))
-        return maps, chroma[maps].astype(int).tolist()
-
     @staticmethod
-    def _quality(original: Image.Image, planes: np.ndarray) -> float:
-        """PSNR in decibels of what a decoder shows."""
+    def _quality(header: Header, original: np.ndarray, shown: np.ndarray) -> float:
+        """PSNR in decibels of what a decoder shows; both are planes."""
         from .pictures.metrics import psnr  # it imports much that nothing else needs
 
-        return psnr(original, from_planes(planes, *original.size, original.mode == "L"))
+        return psnr(*(from_planes(planes, header.width, header.height, header.grey)
+                      for planes in (original, shown)))
 
-    def _least(self, original: Image.Image, data: bytes, psnr: float) -> bytes:
+    def _least(self, planes: np.ndarray, data: bytes, psnr: float) -> bytes:
         """The smallest cut of the file's last step that still gives ``psnr`` decibels, within 64 bytes."""
         steps = bitstream.parse_header(data).steps
         low = len(bitstream.truncate(data, steps - 1)) if steps > 1 else 0
@@ -221,7 +202,8 @@ class Codec:
             try:
                 shorter = bitstream.truncate(data, size=middle)
                 contents = bitstream.read(shorter)
-                enough = self._quality(original, self._pixels(self._decode(contents), contents.header)) >= psnr
+                shown = self._decode(contents).pixels(contents.header)
+                enough = self._quality(contents.header, planes, shown) >= psnr
             except CdrError:  # too short for anything
                 enough = False
             low, high, best = (low, middle, shorter) if enough else (middle, high, best)
@@ -254,7 +236,7 @@ class Codec:
             image = webp.decode(contents.segments[-1], contents.header, contents.chunks)
         else:
             contents = contents.first(total) if reduce > 1 else contents
-            pixels = self._pixels(self._decode(contents, on_step), contents.header, total, fill, seed)
+            pixels = self._decode(contents, on_step).pixels(contents.header, total, fill, seed)
             image = _assemble(contents.header, contents.chunks, pixels)
         return image.reduce(reduce) if reduce > 1 else image
 
@@ -278,10 +260,10 @@ class Codec:
 
     def _show(self, header: Header, chunks: Mapping[str, bytes], segments: Iterable[bytes]) -> Iterator[Image.Image]:
         segments = iter(segments)
-        for t, painter in enumerate(self._decode_steps(header, itertools.islice(segments, header.steps + header.cut))):
-            whole = t < header.steps
-            now = replace(header, steps=t + 1, cut=False, webp=False) if whole else header
-            yield _assemble(now, chunks, self._pixels(painter, now))
+        decoding = Decoding(self._network, header)
+        for steps in decoding.steps(itertools.islice(segments, header.steps + header.cut)):
+            now = replace(header, steps=steps, cut=False, webp=False) if steps <= header.steps else header
+            yield _assemble(now, chunks, decoding.pixels(now))
         for stream in segments:  # and nothing else may follow
             yield webp.decode(stream, header, chunks)
 
@@ -305,64 +287,13 @@ class Codec:
             raise CdrError(f"its {header.width}x{header.height} pixels are more than the {self.max_pixels:,} allowed "
                            "(max_pixels)")
 
-    def _decode(self, contents: Contents, on_step: Callable[[int], None] | None = None) -> Painter:
-        """What shows the picture after everything that is stored."""
-        painter = None
-        for stored, painter in enumerate(self._decode_steps(contents.header, contents.segments), 1):  # noqa: B007
+    def _decode(self, contents: Contents, on_step: Callable[[int], None] | None = None) -> Decoding:
+        """The picture after everything that is stored."""
+        decoding = Decoding(self._network, contents.header)
+        for steps in decoding.steps(contents.segments):
             if on_step:
-                on_step(stored)
-        assert painter is not None  # a file has a step
-        return painter
-
-    def _decode_steps(self, header: Header, segments: Iterable[bytes]) -> Iterator[Painter]:
-        """What shows the picture after each stored step; the next step changes it."""
-        multiple, grey, segments = self.model.padding, header.grey, iter(segments)
-        decoder = Decoder(self.model, header.height + -header.height % multiple,
-                          header.width + -header.width % multiple, header.colours)
-        for t, segment in enumerate(itertools.islice(segments, self.total_steps)):
-            rows, (maps, kinds), cut = decoder.predict(t), self._maps(t, grey), t == header.steps
-            latents, found, known, share = np.zeros(rows.shape, np.int8), 0, None, STORED_UNIT
-            coded = self._coder.decode(segment, [rows[i] for i in maps], kinds, cut)
-            for i, latent_map in zip(maps, coded, strict=not cut):
-                latents[i] = latent_map
-                found += 1
-            if latents.min() < -LATENT_LIMIT or latents.max() > LATENT_LIMIT:
-                raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
-            if found < len(maps):
-                expected = [self.model.information[torch.from_numpy(rows[i]).int()].sum() for i in maps]
-                known, share = int(maps[found]), int(share_known(torch.stack(expected), found))
-            decoder.draw(t, latents, known, share)
-            del latents, rows  # a large picture has no room for those of two steps
-            yield decoder
-        exact = None
-        for number, segment in enumerate(segments):
-            if exact is None:
-                exact = ExactPixels(self.model, decoder.pixels(), grey=grey)
-            if exact.sends(number):
-                predicted, cut = bands(exact.predict(number)), self.total_steps + number == header.steps
-                residuals = list(self._residual_coder.decode(segment, predicted, [0] * len(predicted), cut))
-                if residuals:
-                    exact.draw(number, np.concatenate(residuals))
-            elif segment:
-                raise CdrError(f"step {self.total_steps + number + 1} holds colour, and the picture is grey")
-            yield exact
-
-    def _pixels(self, painter: Painter, header: Header, total: int | None = None, fill: Fill = "retouch",
-                seed: int = 0) -> np.ndarray:
-        """What is shown of a file, (3, H, W) uint8, after everything that is stored.
-
-        total: the last step that matters. Except by "mean" and "sample", a decoder stays as it is.
-        """
-        if isinstance(painter, ExactPixels):
-            return painter.pixels()
-        decoder, total = painter, self.total_steps if total is None else total
-        if fill == "retouch":
-            return decoder.pixels(retouched=header.steps < total)
-        if fill == "none":
-            return decoder.pixels()
-        for t in range(header.steps + header.cut, total):
-            decoder.draw(t, self._coder.sample(decoder.predict(t), seed, t) if fill == "sample" else None)
-        return decoder.pixels()
+                on_step(steps)
+        return decoding
 
 
 def _assemble(header: Header, chunks: Mapping[str, bytes], planes: np.ndarray) -> Image.Image:

@@ -235,7 +235,7 @@ def test_the_second_decoder_agrees_where_latents_are_wild(tiny: tuple[Codec, Mod
     for t in range(codec.total_steps):
         rows = decoder.predict(t)
         latents = (rng.integers(-63, 64, rows.shape) * (rng.random(rows.shape) < rng.random())).astype(np.int8)
-        segments.append(codec._coder.encode(list(latents), list(rows), codec._maps(t, grey=False)[1]))
+        segments.append(codec._network.latents.encode(list(latents), list(rows), codec._network.maps(t, grey=False)[1]))
         decoder.draw(t, latents)
     data = write(Contents(Header(24, 16, "RGB", 7, 7, codec.fingerprint, colours=colours), segments))
     assert digest(decode(model, data)) == digest(codec.decompress(data))

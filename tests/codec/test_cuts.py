@@ -147,12 +147,12 @@ def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny: Codec) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)  # no map is worth less than a byte
     contents = read(tiny.compress(noise))
     rows = Decoder(tiny.model, 40, 56, contents.header.colours).predict(0)
-    _, kinds = tiny._maps(0, grey=False)
-    whole = list(tiny._coder.decode(contents.segments[0], rows, kinds))
+    _, kinds = tiny._network.maps(0, grey=False)
+    whole = list(tiny._network.latents.decode(contents.segments[0], rows, kinds))
     assert len(whole) == len(rows)
     counts = []
     for length in range(len(contents.segments[0])):
-        part = list(tiny._coder.decode(contents.segments[0][:length], rows, kinds, cut=True))
+        part = list(tiny._network.latents.decode(contents.segments[0][:length], rows, kinds, cut=True))
         assert all(map(np.array_equal, part, whole))
         counts.append(len(part))
     assert counts == sorted(counts)

@@ -57,7 +57,7 @@ def test_crafted_payloads_decode_or_are_refused(tiny: Codec, payload: bytes) -> 
 def test_latents_beyond_the_limit_are_refused(tiny: Codec) -> None:
     shape = (20, 2, 2)
     rows = Decoder(tiny.model, 16, 16, Colours()).predict(0)
-    payload = tiny._coder.encode(np.full(shape, 64), rows, tiny._maps(0, grey=False)[1])
+    payload = tiny._network.latents.encode(np.full(shape, 64), rows, tiny._network.maps(0, grey=False)[1])
     with pytest.raises(CdrError, match="beyond 63"):
         tiny.decompress(write(Contents(Header(16, 16, "RGB", 1, 7, tiny.fingerprint), [payload])))
 

@@ -23,6 +23,7 @@ with atheris.instrument_imports(include=["convdraw_codec"]):
     from convdraw_codec import codec, pillow_plugin
     from convdraw_codec.errors import CdrError, ModelError
     from convdraw_codec.format import bitstream
+    from convdraw_codec.pictures import conversion, webp
     from convdraw_codec.selftest import digest
 from PIL import Image
 
@@ -167,6 +168,13 @@ TARGETS: dict[str, Callable[[bytes], None]] = {target.__name__: target for targe
 MUTATORS = {"decode": latents_mutant, "model": model_mutant}  # of the others: ``mutant``
 
 
+def with_webp(picture: Image.Image, steps: int = 0) -> bytes:
+    """A file that holds the picture as WebP, behind so many steps."""
+    contents, opened = bitstream.read(tiny().compress(picture)), conversion.open_picture(picture)
+    stored = webp.in_place_of_steps(contents.first(0), opened)
+    return bitstream.write(replace(contents.first(steps), chunks=stored.chunks).with_webp(stored.segments[-1]))
+
+
 @functools.cache
 def seeds(target: str) -> list[bytes]:
     """Inputs to start from."""
@@ -176,7 +184,8 @@ def seeds(target: str) -> list[bytes]:
     picture = Image.new("LA", (5, 3), (7, 99))
     picture.info.update(exif=b"Exif\0\0II*\0\x08\0\0\0\0\0", icc_profile=b"profile", xmp=b"<x/>")
     whole.append(tiny().compress(picture))
-    shorter = [bitstream.truncate(data, steps) for data in whole for steps in (1, 4)]
+    exact = [with_webp(picture)] + [with_webp(Image.new(mode, (5, 3), 7), 2) for mode in ("RGB", "L")]
+    shorter = exact + [bitstream.truncate(data, steps) for data in whole for steps in (1, 4)]
     return whole + shorter + [bitstream.truncate(data, size=len(data) - 5) for data in whole]
 
 

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import ConfigError
-from ..pictures.metadata import DAMAGE
+from ..errors import ConfigError, ImageError
+from ..pictures.conversion import read_picture
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm"}
 HELD_OUT = 6  # every 6th photograph validates
@@ -26,11 +26,10 @@ def find_photographs(folders: list[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def load(path: Path) -> np.ndarray:
-    """A photograph as (H, W, 3) uint8. Raises ConfigError if it cannot be read."""
+    """A photograph as (H, W, 3) uint8, as ``compress`` takes it. Raises ConfigError if it cannot be read."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, *DAMAGE, Image.DecompressionBombError) as error:
+        return np.asarray(read_picture(path, strip=True).pixels.convert("RGB"))
+    except (OSError, ImageError) as error:
         raise ConfigError(f"{path} cannot be read as a photograph: {error}") from error
 
 

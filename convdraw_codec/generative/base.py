@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, kl_divergence
 
-from .output import LEVELS, LEVELS_A_UNIT, LOG_VARIANCE, Picture
+from .output import LEVELS, LEVELS_A_UNIT, LOG_VARIANCE, Output
 from .pixel_cnn import CausalOutput
 
 
@@ -38,8 +38,9 @@ def as_the_prior(head: nn.Module) -> None:
 
 def draw_from(distribution: Normal, generator: torch.Generator | None = None) -> Tensor:
     """A draw through which gradients reach mean and deviation."""
-    noise = torch.randn(distribution.mean.shape, generator=generator, device=distribution.mean.device)
-    return distribution.mean + distribution.stddev * noise
+    mean = distribution.mean
+    noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+    return mean + distribution.stddev * noise
 
 
 class Generative(nn.Module):
@@ -49,7 +50,7 @@ class Generative(nn.Module):
     (canvas channels, H, W). causal: the output, where pixels are not independent of each other given r_T.
     """
 
-    picture: Picture
+    picture: Output
     first_canvas: nn.Parameter
     causal: CausalOutput | None
     layers: int
@@ -66,23 +67,23 @@ class Generative(nn.Module):
 
     @abstractmethod
     def look(self, encoder: Any, decoder: Any) -> Any:
-        """(1)-(2): the encoder sees what is wrong with the canvas so far."""
+        """The error of the canvas so far, equation (1), and what the encoder makes of it, h^e_t, equation (2)."""
 
     @abstractmethod
     def prior(self, layer: int, decoder: Any) -> Normal:
-        """(4): p(z | h^d)."""
+        """Prior p(z_t | h^d_{t-1}), equation (4)."""
 
     @abstractmethod
     def posterior(self, layer: int, encoder: Any, decoder: Any, prior: Normal) -> Normal:
-        """(3): q(z | h^e), in terms of the prior."""
+        """Posterior q(z_t | h^e_t), equation (3), given in terms of the prior."""
 
     @abstractmethod
     def absorb(self, layer: int, z: Tensor, decoder: Any) -> Any:
-        """(6): the decoder takes in the latents of a layer; with the last layer's it writes on its canvas, (7)."""
+        """The decoder h^d_t from the latents of a layer, equation (6); after the last layer, the canvas r_t, (7)."""
 
     @abstractmethod
     def canvas(self, decoder: Any) -> Tensor:
-        """r_t, (B, canvas channels, H, W)."""
+        """The canvas r_t, (B, canvas channels, H, W)."""
 
     def explain(self, encoder: Any, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
         """The last canvas for pictures with which an encoder has started, and latents that ``choose`` takes from
@@ -104,7 +105,7 @@ class Generative(nn.Module):
             yield decoder
 
     def distribution(self, canvas: Tensor, x: Tensor) -> Distribution:
-        """p(x | r_T), of pixels in units, (B, channels, H, W): of each one, given those that come before it."""
+        """Likelihood p(x | r_T) of pixels in units, (B, channels, H, W): of each one, given those before it."""
         return self.picture.distribution(self.causal(canvas, x) if self.causal else canvas)
 
     def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
@@ -136,7 +137,7 @@ def bound(model: Generative, x: Tensor, generator: torch.Generator | None = None
     """One draw of the bound for pictures (B, channels, H, W), of 0 and 1 or 0..255."""
     x = x.float()
     if model.picture.output == "gaussian":
-        x = x + torch.rand(x.shape, generator=generator, device=x.device)
+        x = x + torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
     return bound_of_started(model, model.start_encoder(model.picture.units(x)), generator)
 
 

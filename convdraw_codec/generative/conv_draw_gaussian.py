@@ -17,7 +17,7 @@ from ..errors import ConfigError
 from ..network.lstm import lstm
 from ..network.transform.space_to_depth import from_patches, to_patches
 from .base import Generative, as_the_prior, gaussian
-from .output import Picture, check_sizes
+from .output import Output, check_sizes
 from .pixel_cnn import CausalOutput, CausalSize
 from .products import Down, Each, Up
 
@@ -45,7 +45,7 @@ class ConvDRAWConfig:
     """Layers from coarse to fine, each visited once a step. causal: what draws the pixels; None draws each for itself,
     as in the paper."""
 
-    picture: Picture
+    picture: Output
     steps: int
     layers: tuple[GenerativeLayer, ...]
     causal: CausalSize | None = None
@@ -62,7 +62,7 @@ class ConvDRAWConfig:
 
 
 @dataclass(frozen=True)
-class Decoder:
+class GaussianDecoderState:
     """r_t, and h^d and c^d of every layer, (B, state, H/s, W/s); what the layer that comes next is told of the others,
     for its gates, prior and posterior."""
 
@@ -73,7 +73,7 @@ class Decoder:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class GaussianEncoderState:
     """The picture in units, what never changes of the finest layer's gates, and h^e and c^e of every layer."""
 
     x: Tensor
@@ -90,7 +90,7 @@ class _Layer(nn.Module):
     """The weights of one layer, the same in every step, and its first memories: h^d, c^d, h^e and c^e."""
 
     def __init__(self, layer: GenerativeLayer, finer: GenerativeLayer | None, coarser: GenerativeLayer | None,
-                 picture: Picture):
+                 picture: Output):
         super().__init__()
         state, kernel = layer.state, layer.kernel
         self.first = nn.Parameter(torch.zeros(4, state, picture.height // layer.stride, picture.width // layer.stride))
@@ -144,14 +144,16 @@ class GenerativeConvDRAW(Generative):
     def _first(self, which: int, batch: int) -> tuple[Tensor, ...]:
         return tuple(self._part(layer).first[which].expand(batch, -1, -1, -1) for layer in range(self.layers))
 
-    def start(self, batch: int) -> Decoder:
+    def start(self, batch: int) -> GaussianDecoderState:
         h = self._first(0, batch)
-        return Decoder(self.first_canvas.expand(batch, -1, -1, -1), h, self._first(1, batch), self._told(0, h))
+        canvas = self.first_canvas.expand(batch, -1, -1, -1)
+        return GaussianDecoderState(canvas, h, self._first(1, batch), self._told(0, h))
 
-    def start_encoder(self, x: Tensor) -> Encoder:
-        return Encoder(x, self.from_picture(x), self._first(2, len(x)), self._first(3, len(x)))
+    def start_encoder(self, x: Tensor) -> GaussianEncoderState:
+        return GaussianEncoderState(x, self.from_picture(x), self._first(2, len(x)), self._first(3, len(x)))
 
-    def look(self, encoder: Encoder, decoder: Decoder) -> Encoder:
+    def look(self, encoder: GaussianEncoderState, decoder: GaussianDecoderState) -> GaussianEncoderState:
+        """The error of the canvas, equation (1), for the finest layer; h^e_t of every layer, equation (2)."""
         h, c = list(encoder.h), list(encoder.c)
         from_below = encoder.gates + self.from_error(self.picture.error(encoder.x, decoder.canvas))
         for layer in reversed(range(self.layers)):
@@ -169,15 +171,19 @@ class GenerativeConvDRAW(Generative):
             said.append(from_patches(part.from_coarser(h[layer - 1]), self._ratio(layer)))
         if layer < self.layers - 1:
             said.append(part.from_finer_decoder(self._gathered(layer + 1, h[layer + 1])))
-        return sum(said[1:], said[0]).split(part.shares, dim=1) if said else (torch.zeros(()),) * 3
+        return sum(said[1:], said[0]).split(part.shares, dim=1) if said else (h[0].new_zeros(()),) * 3
 
-    def prior(self, layer: int, decoder: Decoder) -> Normal:
+    def prior(self, layer: int, decoder: GaussianDecoderState) -> Normal:
+        """Prior p(z_t | h^d), equation (4), of this layer's h^d_{t-1} and of what its neighbours drew last."""
         return gaussian(self._part(layer).prior(decoder.h[layer]) + decoder.told[1])
 
-    def posterior(self, layer: int, encoder: Encoder, decoder: Decoder, prior: Normal) -> Normal:
+    def posterior(self, layer: int, encoder: GaussianEncoderState, decoder: GaussianDecoderState,
+                  prior: Normal) -> Normal:
+        """Posterior q(z_t | h^e_t), equation (3), in terms of the prior."""
         return gaussian(self._part(layer).posterior(encoder.h[layer]) + decoder.told[2], around=prior)
 
-    def absorb(self, layer: int, z: Tensor, decoder: Decoder) -> Decoder:
+    def absorb(self, layer: int, z: Tensor, decoder: GaussianDecoderState) -> GaussianDecoderState:
+        """The decoder h^d_t of a layer, equation (6); the finest layer writes the canvas r_t, equation (7)."""
         gates = self._part(layer).decoder(torch.cat([z, decoder.h[layer]], dim=1)) + decoder.told[0]
         if layer == self.layers - 1:
             gates = gates + self.from_canvas(self._shown(decoder.canvas))
@@ -186,12 +192,12 @@ class GenerativeConvDRAW(Generative):
         if layer == self.layers - 1:
             canvas = canvas + self.write(h).float()  # (7)
         every = (*decoder.h[:layer], h, *decoder.h[layer + 1:])
-        return Decoder(canvas, every, (*decoder.c[:layer], c, *decoder.c[layer + 1:]),
+        return GaussianDecoderState(canvas, every, (*decoder.c[:layer], c, *decoder.c[layer + 1:]),
                        self._told((layer + 1) % self.layers, every))
 
     def _shown(self, canvas: Tensor) -> Tensor:
         """r_{t-1} as the decoder sees it."""
         return self.picture.mean(canvas) if self.picture.output == "bernoulli" else canvas
 
-    def canvas(self, decoder: Decoder) -> Tensor:
+    def canvas(self, decoder: GaussianDecoderState) -> Tensor:
         return decoder.canvas

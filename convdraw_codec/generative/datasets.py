@@ -16,13 +16,14 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..pictures.conversion import read_picture
 from ..pictures.metadata import DAMAGE
-from .output import LEVELS, Picture
+from .output import LEVELS, Output
 
 _DAMAGE = (*DAMAGE, OSError, AttributeError, BadZipFile, Image.DecompressionBombError)  # and of numpy
 
 
-def load_pictures(paths: list[Path], picture: Picture, *parts: str) -> Tensor:
+def load_pictures(paths: list[Path], picture: Output, *parts: str) -> Tensor:
     """All pictures of the files, (N, channels, H, W) uint8; of files with parts, those of ``parts``, in this order.
 
     Bits are levels 0 and 255. Raises ConfigError.
@@ -38,7 +39,7 @@ def load_pictures(paths: list[Path], picture: Picture, *parts: str) -> Tensor:
     return torch.from_numpy(np.concatenate(arrays))
 
 
-def _from_arrays(path: Path, picture: Picture, parts: tuple[str, ...]) -> np.ndarray:
+def _from_arrays(path: Path, picture: Output, parts: tuple[str, ...]) -> np.ndarray:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         if "images" not in file.files and not set(parts) & set(file.files):
             raise ValueError(f"it has the parts {', '.join(file.files)}, and not {' or '.join(parts)}")
@@ -54,9 +55,8 @@ def _from_arrays(path: Path, picture: Picture, parts: tuple[str, ...]) -> np.nda
     return array[:, None]
 
 
-def _from_sheet(path: Path, picture: Picture) -> np.ndarray:
-    with Image.open(path) as image:
-        sheet = np.asarray(image.convert("RGB" if picture.channels == 3 else "L"))
+def _from_sheet(path: Path, picture: Output) -> np.ndarray:
+    sheet = np.asarray(read_picture(path, strip=True).pixels.convert("RGB" if picture.channels == 3 else "L"))
     rows, columns = sheet.shape[0] // picture.height, sheet.shape[1] // picture.width
     if sheet.shape[:2] != (rows * picture.height, columns * picture.width):
         raise ValueError(f"it is {sheet.shape[1]}x{sheet.shape[0]}")
@@ -64,9 +64,9 @@ def _from_sheet(path: Path, picture: Picture) -> np.ndarray:
     return tiles.transpose(0, 2, 4, 1, 3).reshape(-1, picture.channels, picture.height, picture.width)
 
 
-def pixels(pictures: Tensor, picture: Picture, generator: torch.Generator | None = None) -> Tensor:
+def pixels(pictures: Tensor, picture: Output, generator: torch.Generator | None = None) -> Tensor:
     """Levels (B, channels, H, W) -> what a model explains: levels, or 0 and 1 drawn with each level's probability."""
     if picture.output == "gaussian":
         return pictures.float()
-    drawn = torch.rand(pictures.shape, generator=generator, device=pictures.device)
+    drawn = torch.rand(pictures.shape, generator=generator, dtype=torch.float32, device=pictures.device)
     return (drawn < pictures.float() / (LEVELS - 1)).float()

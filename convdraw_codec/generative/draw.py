@@ -15,7 +15,7 @@ from torch.distributions import Normal
 from ..errors import ConfigError
 from ..network.lstm import lstm
 from .base import Generative, as_the_prior, gaussian
-from .output import Picture, check_sizes
+from .output import Output, check_sizes
 
 LOG_SIZE = (-8.0, 8.0)  # logarithms of what a window is like, beyond which numbers overflow
 
@@ -25,7 +25,7 @@ class DRAWConfig:
     """state: units of each LSTM; latents: numbers in z. read, write: filters a side of the attention; 0 sees and
     writes the whole picture."""
 
-    picture: Picture
+    picture: Output
     steps: int
     state: int
     latents: int
@@ -40,7 +40,7 @@ class DRAWConfig:
 
 
 @dataclass(frozen=True)
-class Decoder:
+class DRAWDecoderState:
     """c_t, (B, channels, H, W); h^dec and its cell, (B, state); where it was written last, or None."""
 
     canvas: Tensor
@@ -50,7 +50,7 @@ class Decoder:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class DRAWEncoderState:
     """The picture, what it gives to the gates when all of it is read, and h^enc and its cell, (B, state)."""
 
     x: Tensor
@@ -74,27 +74,27 @@ class Window:
     deviation: Tensor
 
     def read(self, x: Tensor) -> Tensor:
-        """(27): (B, C, H, W) -> (B, C, N, N)."""
+        """Read, equation (27): (B, C, H, W) -> (B, C, N, N)."""
         with torch.autocast(x.device.type, enabled=False):
             return self.intensity * (self.rows[:, None] @ x.float() @ self.columns[:, None].mT)
 
     def write(self, patch: Tensor) -> Tensor:
-        """(29): (B, C, N, N) -> (B, C, H, W)."""
+        """Write, equation (29): (B, C, N, N) -> (B, C, H, W)."""
         with torch.autocast(patch.device.type, enabled=False):
             return self.rows[:, None].mT @ patch.float() @ self.columns[:, None] / self.intensity
 
 
 def window(parameters: Tensor, filters: int, height: int, width: int) -> Window:
-    """(19)-(26): the grid of ``filters`` a side that (B, 5) numbers describe."""
+    """The grid of ``filters`` a side that (B, 5) numbers describe, equations (19)-(26)."""
     across, down, *sizes = parameters.float().unbind(1)  # (21)
     log_variance, log_spacing, log_intensity = (size.clamp(*LOG_SIZE) for size in sizes)
     centre = torch.stack([(width + 1) / 2 * (across + 1), (height + 1) / 2 * (down + 1)], dim=1)  # (22)-(23)
     spacing = (max(height, width) - 1) / max(filters - 1, 1) * log_spacing.exp()  # (24)
-    offsets = torch.arange(filters, device=parameters.device) - (filters - 1) / 2
+    offsets = torch.arange(filters, dtype=torch.float32, device=parameters.device) - (filters - 1) / 2
     means = centre[:, :, None] + offsets * spacing[:, None, None]  # (19)-(20)
 
     def bank(mean: Tensor, size: int) -> Tensor:
-        distance = torch.arange(1, size + 1, device=mean.device) - mean[:, :, None]
+        distance = torch.arange(1, size + 1, dtype=torch.float32, device=mean.device) - mean[:, :, None]
         return torch.softmax(-distance.square() / (2 * log_variance.exp()[:, None, None]), dim=2)  # (25)-(26)
 
     return Window(bank(means[:, 1], height), bank(means[:, 0], width), log_intensity.exp()[:, None, None, None],
@@ -102,7 +102,7 @@ def window(parameters: Tensor, filters: int, height: int, width: int) -> Window:
 
 
 def _cover(head: nn.Linear, filters: int, side: int) -> None:
-    """Let a head for ``window`` begin with filters that lie side by side over the whole picture."""
+    """Initial weights of a head for ``window``: its filters lie side by side over the whole picture."""
     with torch.no_grad():
         head.weight.mul_(0.1)
         log_variance, log_spacing = 2 * math.log(side / filters / 2), math.log(max(filters - 1, 1) / filters)
@@ -136,20 +136,20 @@ class DRAW(Generative):
             if head is not None:
                 _cover(head, filters, max(picture.height, picture.width))
 
-    def start(self, batch: int) -> Decoder:
+    def start(self, batch: int) -> DRAWDecoderState:
         h, c = self.first[:2, None].expand(2, batch, -1)
-        return Decoder(self.first_canvas.expand(batch, -1, -1, -1), h, c)
+        return DRAWDecoderState(self.first_canvas.expand(batch, -1, -1, -1), h, c)
 
-    def start_encoder(self, x: Tensor) -> Encoder:
+    def start_encoder(self, x: Tensor) -> DRAWEncoderState:
         nothing = x.new_zeros(len(x), 4 * self.config.state)
         gates = nothing if self.from_picture is None else self.from_picture(x.flatten(1))
-        return Encoder(x, gates, *self.first[2:, None].expand(2, len(x), -1))
+        return DRAWEncoderState(x, gates, *self.first[2:, None].expand(2, len(x), -1))
 
     def _window(self, parameters: Tensor, filters: int) -> Window:
         return window(parameters, filters, self.picture.height, self.picture.width)
 
-    def look(self, encoder: Encoder, decoder: Decoder) -> Encoder:
-        """(3)-(5): the picture and what is wrong with the canvas, all of it or through a window."""
+    def look(self, encoder: DRAWEncoderState, decoder: DRAWDecoderState) -> DRAWEncoderState:
+        """Error, reading and encoder h^enc_t, equations (3)-(5): of the whole picture or through a window."""
         seen = self.picture.error(encoder.x, decoder.canvas)
         if self.to_read is not None:
             place = self._window(self.to_read(decoder.h), self.config.read)
@@ -158,15 +158,16 @@ class DRAW(Generative):
         h, c = lstm(encoder.gates + around, encoder.c)
         return replace(encoder, h=h, c=c)
 
-    def prior(self, layer: int, decoder: Decoder) -> Normal:
-        """Learned from the decoder's memory; in the first paper it is standard normal."""
+    def prior(self, layer: int, decoder: DRAWDecoderState) -> Normal:
+        """Prior p(z_t | h^dec_{t-1}), equation (4) of the second paper; in the first paper it is standard normal."""
         return gaussian(self.to_prior(decoder.h))
 
-    def posterior(self, layer: int, encoder: Encoder, decoder: Decoder, prior: Normal) -> Normal:
+    def posterior(self, layer: int, encoder: DRAWEncoderState, decoder: DRAWDecoderState, prior: Normal) -> Normal:
+        """Posterior q(z_t | h^enc_t), equations (1)-(2), in terms of the prior."""
         return gaussian(self.to_posterior(encoder.h), around=prior)
 
-    def absorb(self, layer: int, z: Tensor, decoder: Decoder) -> Decoder:
-        """(7)-(8): the decoder takes in the latents and writes, on the whole canvas or through a window."""
+    def absorb(self, layer: int, z: Tensor, decoder: DRAWDecoderState) -> DRAWDecoderState:
+        """Decoder h^dec_t and canvas c_t, equations (7)-(8): on the whole canvas or through a window."""
         h, c = lstm(self.decoder(torch.cat([z, decoder.h], dim=1)), decoder.c)
         patch, place = self.to_canvas(h).float(), None
         if self.to_write is None:
@@ -174,7 +175,7 @@ class DRAW(Generative):
         else:
             place = self._window(self.to_write(h), self.config.write)
             written = place.write(patch.view(len(z), self.picture.canvas_channels, *[self.config.write] * 2))
-        return Decoder(decoder.canvas + written, h, c, place)
+        return DRAWDecoderState(decoder.canvas + written, h, c, place)
 
-    def canvas(self, decoder: Decoder) -> Tensor:
+    def canvas(self, decoder: DRAWDecoderState) -> Tensor:
         return decoder.canvas

@@ -1,4 +1,4 @@
-"""What a generative model draws: pictures of a kind and a size, and what a canvas says of them."""
+"""The output of a generative model: the size and kind of its pictures, and what a canvas says of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli, Distribution, Normal
 from ..errors import ConfigError
 
 LEVELS = 256
-LEVELS_A_UNIT = 64  # how a canvas counts the levels of grey and colour
+LEVELS_A_UNIT = 64  # a canvas counts 64 levels of grey or colour as 1
 LARGEST = 2**16  # of the sizes in a configuration
 LOG_VARIANCE = (-9.0, 6.0)  # of latents and canvas, beyond which nothing is gained
 
@@ -24,8 +24,8 @@ def check_sizes(smallest: int = 1, **sizes: int) -> None:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What a model draws: (channels, height, width), "bernoulli" for pixels of 0 and 1, "gaussian" for 0..255."""
+class Output:
+    """Pictures of (channels, height, width); output: "bernoulli" for pixels of 0 and 1, "gaussian" for 0..255."""
 
     channels: int
     height: int
@@ -68,12 +68,12 @@ class Picture:
         return (canvas[:, self.channels:].clamp(*LOG_VARIANCE) / 2).exp()
 
     def error(self, x: Tensor, canvas: Tensor) -> Tensor:
-        """(1): what is wrong with a canvas; of levels, in the deviations that it expects."""
+        """The error of a canvas, equation (1); of levels, in the deviations that it expects."""
         wrong = x - self.mean(canvas)
         return wrong if self.output == "bernoulli" else wrong / self.deviation(canvas)
 
     def distribution(self, canvas: Tensor) -> Distribution:
-        """p(x | r_T), of 0 and 1 or of real levels 0..256."""
+        """Likelihood p(x | r_T), of 0 and 1 or of real levels 0..256."""
         canvas = canvas.float()
         if self.output == "bernoulli":
             return Bernoulli(logits=canvas, validate_args=False)

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from .output import Picture, check_sizes
+from .output import Output, check_sizes
 
 KERNEL = 7  # of the first convolutions
-LOGITS_A_UNIT = 8  # how the network sees them
+LOGITS_A_UNIT = 8  # the network sees logits divided by 8
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class CausalConv(nn.Module):
 
 
 class CausalOutput(nn.Module):
-    """Of a ``Picture``. It starts with no corrections."""
+    """Corrects the canvas of an ``Output``. Untrained, it corrects nothing."""
 
-    def __init__(self, picture: Picture, size: CausalSize):
+    def __init__(self, picture: Output, size: CausalSize):
         super().__init__()
         self.picture, self.layers, channels = picture, size.layers, size.channels
         self.reach = size.layers + KERNEL // 2
@@ -70,10 +70,10 @@ class CausalOutput(nn.Module):
         return self._corrected(canvas, self._corrections(self._shown(canvas), self._with_margin(x)), x)
 
     def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
-        """Pixels as ``choose`` gives them, see ``Generative.render``."""
+        """Pixels as ``choose`` gives them, one place after the other; see ``Generative.render``."""
         picture, reach, layers = self.picture, self.reach, self.layers
         one_channel = replace(picture, channels=1)
-        pixels = torch.zeros(len(canvas), picture.channels, picture.height, picture.width)
+        pixels = canvas.new_zeros(len(canvas), picture.channels, picture.height, picture.width)
         shown, known = self._shown(canvas), self._with_margin(torch.zeros_like(pixels))
         for y, x in itertools.product(range(picture.height), range(picture.width)):
             corrections = self._corrections(shown[:, :, y:y + layers + 1, x:x + 2 * layers + 1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -124,12 +125,15 @@ def train(recipe: CodecRecipe, folders: list[Path], output: Path, report: Callab
         training_files, held_out_files = find_photographs(folders)
         if distributed.rank() == 0:
             report(f"Reading {len(training_files) + len(held_out_files)} photographs")
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor() as pool, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             photographs, held_out = (list(pool.map(load, files)) for files in (training_files, held_out_files))
         trainer = CodecTrainer(recipe, distributed.device(), centre_crops(held_out, 2 * recipe.crop))
         if origin:
             trainer.start_from(origin)
         if distributed.rank() == 0:
+            for lost in sorted({str(warning.message) for warning in caught}):
+                report(f"Of some photographs, {lost}")
             report(f"{len(photographs)} photographs to train on, {len(trainer.validation)} to validate, "
                    f"on {trainer.device}")
         run(trainer, lambda start: random_crops(photographs, recipe.crop, distributed.share(recipe.batch), recipe.seed,

@@ -10,7 +10,7 @@ from bench.generative import likelihood
 from bench.shared.pictures import opened
 from convdraw_codec.generative.weights import new_model, save_generative
 
-from ...generative.test_generative import BITS, CONFIGS, write_bits
+from ...generative.small import BITS, CONFIGS, write_bits
 from ..conftest import run
 
 

@@ -1,0 +1,46 @@
+"""Small generative models, and pictures for them."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from convdraw_codec.generative.conv_draw_gaussian import ConvDRAWConfig, GenerativeLayer
+from convdraw_codec.generative.draw import DRAWConfig
+from convdraw_codec.generative.output import Output
+from convdraw_codec.generative.pixel_cnn import CausalSize
+from convdraw_codec.generative.recipe import GenerativeRecipe
+from convdraw_codec.generative.weights import ModelConfig
+from convdraw_codec.training.recipe import Stage
+
+BITS, LEVELS = Output(1, 8, 12, "bernoulli"), Output(3, 8, 8, "gaussian")
+CONFIGS: dict[str, ModelConfig] = {
+    "one layer": ConvDRAWConfig(BITS, 3, (GenerativeLayer(4, 6, 2, 3),)),
+    "two layers": ConvDRAWConfig(LEVELS, 2, (GenerativeLayer(8, 6, 3, 1), GenerativeLayer(2, 5, 2, 5))),
+    "causal bits": ConvDRAWConfig(BITS, 2, (GenerativeLayer(4, 6, 2, 3),), CausalSize(4, 2)),
+    "causal levels": ConvDRAWConfig(LEVELS, 2, (GenerativeLayer(4, 6, 2, 3),), CausalSize(5, 1)),
+    "draw": DRAWConfig(BITS, 3, 16, 4),
+    "attention": DRAWConfig(BITS, 3, 16, 4, read=2, write=3),
+}
+
+
+def some_pictures(picture: Output, count: int = 4) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    shape = (count, picture.channels, picture.height, picture.width)
+    return torch.randint(0, 2 if picture.output == "bernoulli" else 256, shape, generator=generator).float()
+
+
+def write_bits(path: Path, count: int = 40) -> np.ndarray:
+    """The left or the right half, with a tenth of the bits changed. The last 8 pictures validate."""
+    rng = np.random.default_rng(0)
+    left = np.arange(96, dtype=np.uint8) % 12 // 6
+    bits = left ^ rng.integers(0, 2, (count, 1), dtype=np.uint8)
+    bits ^= (rng.random((count, 96)) < 0.1).astype(np.uint8)
+    packed = np.packbits(bits, axis=1)
+    np.savez(path, train=packed[:-8], valid=packed[-8:], test=packed[:8])
+    return bits
+
+
+def recipe(config: ModelConfig) -> GenerativeRecipe:
+    return GenerativeRecipe(model=config, batch=8, seed=1, gradient_limit=1.0, average=0.9, beta=1.0, held_out=8,
+                            stages=(Stage("likelihood", 0.1, 3e-3, 1e-3),))

@@ -1,0 +1,72 @@
+"""Configurations: what is refused, and how the command uses them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from convdraw_codec import Codec, ConfigError
+from convdraw_codec.cli.commands import main
+from convdraw_codec.cli.train import find_config, load_config
+from convdraw_codec.training.recipe import Stage
+
+from .short import SHORT, short_config
+
+
+def test_the_learning_rate_warms_up_and_falls() -> None:
+    stage = Stage("noisy", 10, 1.0, 0.1, warm_up=2)
+    rates = [stage.rate_at(m) for m in (0, 1, 2, 6, 10)]
+    assert rates == pytest.approx([0.05, 0.525, 1, 0.55, 0.1])
+
+
+def test_the_command(photographs: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(short_config(0.01))
+    arguments = ["train", str(photographs), "-o", str(tmp_path / "m.safetensors"), "--config", str(config)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert Codec(tmp_path / "m.safetensors").total_steps == 1
+    arguments[3] = str(tmp_path / "n.safetensors")
+    again = CliRunner().invoke(main, [*arguments, "--from", str(tmp_path / "m.safetensors")])
+    assert again.exit_code == 0, again.output
+    config.write_text("[model]\n")
+    assert CliRunner().invoke(main, arguments).exit_code == 1
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ('kind = "codec"\n', "", r"the configuration lacks the key kind, text"),
+    ('kind = "codec"', 'kind = "picture"', r"kind is codec or generative, not 'picture'"),
+    ("[model]", "[model", r"it is no TOML file: "),
+    ("[training]", "[trainin]", r"the configuration has no key 'trainin': its keys are kind, model, training"),
+    ("crop = 192", "crops = 192", r"\[training\] has no key 'crops': its keys are batch, seed, .*, crop, strength"),
+    ("crop = 192", "", r"\[training\] lacks the key crop, a whole number"),
+    ("crop = 192", "crop = 192.0", r"\[training\] crop is a whole number, not 192\.0"),
+    ("average = 0.995", "average = true", r"\[training\] average is a number, not True"),
+    ("strength = 20.0", "strength = nan", r"\[training\] strength is a number, not nan"),
+    ("seed = 1", "seed = -1", r"\[training\]: the seed lies from 0 to .*, not -1"),
+    ("megapixels = 325", "megapixel = 325", r"\[training\] stages 1 has no key 'megapixel': its keys are kind, mega"),
+    ("megapixels = 325", "megapixels = -325", r"\[training\] stages 1: megapixels is larger than 0, not -325"),
+    ("megapixels = 325", "megapixels = '3'", r"\[training\] stages 1 megapixels is a number, not '3'"),
+    ("warm_up = 4", "warm_up = 326", r"\[training\] stages 1: warm_up lies from 0 to the stage's 325 megapixels"),
+    ("learning_rate = 1.5e-3", "learning_rate = 0", r"\[training\] stages 1: learning_rate is larger than 0"),
+    ('kind = "rounded"', 'kind = "round"', r"\[training\]: the kind of a stage is noisy or .*residual, not 'round'"),
+    ("{ stride = 32, state", "{ stride = 32, stat", r"\[model\] layers 1 has no key 'stat'"),
+    ("{ stride = 32,", "{ stride = 'x',", r"\[model\] layers 1 stride is a whole number, not 'x'"),
+    ("retouch = {", "retouc = {", r"\[model\] has no key 'retouc': its keys are name, layers, steps, retouch, res"),
+    ("retouch = {", "retouch = 3 #", r"\[model\] retouch is a table, not 3"),
+])
+def test_configurations_that_make_no_sense(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """What is wrong is named: the table, the key, and what was expected."""
+    text, path = find_config("photo").read_text(), tmp_path / "c.toml"
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("change", [{"crop": 20}, {"crop": 0}, {"strength": 0.0}, {"complete": 1.5}])
+def test_recipes_that_make_no_sense(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        replace(SHORT, **change)

@@ -14,7 +14,8 @@ def whatever(setting: str) -> Iterator[None]:
             torch.set_default_dtype(getattr(torch, setting))
             stack.callback(torch.set_default_dtype, torch.float32)
         else:
-            stack.enter_context({"meta": torch.device("meta"), "no_grad": torch.no_grad(),
-                                 "inference": torch.inference_mode(),
-                                 "autocast": torch.autocast("cpu", torch.bfloat16)}[setting])
+            modes: dict[str, contextlib.AbstractContextManager[object]] = {
+                "meta": torch.device("meta"), "no_grad": torch.no_grad(), "inference": torch.inference_mode(),
+                "autocast": torch.autocast("cpu", torch.bfloat16)}
+            stack.enter_context(modes[setting])
         yield

@@ -1,13 +1,14 @@
 """What generative models measure is what the formulas say."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import norm
 
-from convdraw_codec.generative.base import Generative, bound, bound_of_started, importance_weighted, sample
+from convdraw_codec.generative.base import bound, bound_of_started, importance_weighted, sample
 from convdraw_codec.generative.semi_amortized import Refined
 from convdraw_codec.generative.weights import new_model
 
@@ -18,7 +19,7 @@ def integral(values: np.ndarray, x: np.ndarray) -> float:
     return float(np.trapezoid(values, x))
 
 
-def test_divergence_is_the_integral_of_its_definition(model: Generative) -> None:
+def test_divergence_is_the_integral_of_its_definition(model: Any) -> None:
     """Of the first step, latent by latent."""
     x = some_pictures(model.picture, 1)
     decoder = model.start(1)
@@ -60,7 +61,7 @@ def test_noise_costs_no_less_than_the_levels() -> None:
     assert noisy == pytest.approx(exact, rel=1e-3)
 
 
-def test_the_ratio_drawn_has_the_divergence_as_its_mean(model: Generative) -> None:
+def test_the_ratio_drawn_has_the_divergence_as_its_mean(model: Any) -> None:
     x = some_pictures(model.picture, 1).expand(3000, -1, -1, -1)
     with torch.no_grad():
         cost = bound(model, x, torch.Generator().manual_seed(0))
@@ -68,7 +69,7 @@ def test_the_ratio_drawn_has_the_divergence_as_its_mean(model: Generative) -> No
     assert abs(difference.mean()) < 5 * difference.std() / math.sqrt(len(x))
 
 
-def test_more_draws_tighten_the_bound(model: Generative) -> None:
+def test_more_draws_tighten_the_bound(model: Any) -> None:
     x = some_pictures(model.picture, 1).expand(300, -1, -1, -1)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -78,12 +79,12 @@ def test_more_draws_tighten_the_bound(model: Generative) -> None:
     assert one.item() == pytest.approx(mean.item(), rel=0.02)
 
 
-def test_every_parameter_learns(model: Generative) -> None:
+def test_every_parameter_learns(model: Any) -> None:
     bound(model, some_pictures(model.picture)).nats.sum().backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
 
 
-def test_an_untrained_posterior_costs_next_to_nothing(model: Generative) -> None:
+def test_an_untrained_posterior_costs_next_to_nothing(model: Any) -> None:
     """It starts from the prior, whatever the steps before have drawn."""
     with torch.no_grad():
         cost = bound(model, some_pictures(model.picture))
@@ -99,7 +100,7 @@ def test_a_coarse_layer_hears_of_the_finer_one() -> None:
     assert finer[0].abs().sum() > 0
 
 
-def test_samples_are_pictures(model: Generative) -> None:
+def test_samples_are_pictures(model: Any) -> None:
     with torch.no_grad():
         drawn = sample(model, 2, torch.Generator().manual_seed(0))
     picture = model.picture
@@ -107,7 +108,7 @@ def test_samples_are_pictures(model: Generative) -> None:
     assert 0 <= drawn.min() < drawn.max() <= 1
 
 
-def test_refined_posteriors_tighten_the_bound(model: Generative) -> None:
+def test_refined_posteriors_tighten_the_bound(model: Any) -> None:
     """With other latents than those that they were refined with."""
     x = model.picture.middles(some_pictures(model.picture))
     with torch.inference_mode():
@@ -117,7 +118,7 @@ def test_refined_posteriors_tighten_the_bound(model: Generative) -> None:
     assert refined < at_first
 
 
-def test_refining_leaves_the_model_as_it_is(model: Generative) -> None:
+def test_refining_leaves_the_model_as_it_is(model: Any) -> None:
     x = some_pictures(model.picture)
     before = bound(model, x, torch.Generator().manual_seed(0)).nats
     refined = Refined(model, 2)

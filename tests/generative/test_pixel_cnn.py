@@ -2,19 +2,21 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from convdraw_codec.generative.base import bound
-from convdraw_codec.generative.pixel_cnn import CausalOutput, CausalSize
+from convdraw_codec.generative.conv_draw_gaussian import ConvDRAWConfig
+from convdraw_codec.generative.pixel_cnn import CausalSize
 from convdraw_codec.generative.trainer import GenerativeTrainer
 from convdraw_codec.generative.weights import load_generative, new_model, save_generative
 
 from .small import BITS, CONFIGS, recipe, some_pictures
 
 
-def causal(name: str) -> CausalOutput:
+def causal(name: str) -> Any:
     torch.manual_seed(2)
     output = new_model(CONFIGS[name]).causal
     torch.nn.init.normal_(output.exit.weight, std=0.5)
@@ -49,7 +51,7 @@ def test_pixels_in_turn_have_the_distributions_of_the_whole(name: str) -> None:
     canvas = torch.randn(2, picture.canvas_channels, picture.height, picture.width)
     in_turn = torch.zeros_like(x)
 
-    def choose(distribution, place):
+    def choose(distribution: Any, place: Any) -> Any:
         in_turn[place] = distribution.log_prob(x[place])
         return x[place]
 
@@ -62,6 +64,7 @@ def test_pixels_in_turn_have_the_distributions_of_the_whole(name: str) -> None:
 def test_a_new_causal_output_changes_nothing(tmp_path: Path) -> None:
     """Training goes on from a model without one."""
     plain = CONFIGS["one layer"]
+    assert isinstance(plain, ConvDRAWConfig)
     torch.manual_seed(1)
     save_generative(new_model(plain), plain, tmp_path / "m.safetensors")
     trainer = GenerativeTrainer(recipe(replace(plain, causal=CausalSize(4, 2))), torch.device("cpu"), torch.zeros(0))

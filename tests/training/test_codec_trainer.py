@@ -60,8 +60,8 @@ def test_a_run_begins_with_weights_for_other_quantisers(tmp_path: Path) -> None:
     """What they say in cells moves along: it costs less than to leave it."""
     torch.manual_seed(1)
     original = untrained(CONFIG)  # its first scales are those of photographs
-    for heads in original.steps:
-        torch.nn.init.constant_(heads.posterior.bias, 2**-10)
+    for t in range(len(original.steps)):
+        original.heads(t).posterior.bias.data.fill_(2**-10)
     save_model(original, tmp_path / "m.safetensors")
     steps = tuple(replace(step, quantiser=step.quantiser * (0.5 if step.layer else 1.0)) for step in CONFIG.steps)
     config, x, stored = replace(CONFIG, steps=steps), batch(), torch.full((4,), 7)

@@ -28,7 +28,7 @@ def test_an_interrupted_command_goes_on(number: signal.Signals, photographs: Pat
                str(config), "--threads", "1"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr
-        said = []
+        said: list[str] = []
         while not (said and "stage 1 (noisy)" in said[-1]):
             said.append(child.stderr.readline())
             assert said[-1], said  # it ended

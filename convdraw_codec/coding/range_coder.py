@@ -2,8 +2,8 @@
 
 A table index names a distribution of the frequency table: 32 frequencies that sum to 2**24, of the latents -15..15 and
 of an escape. First come the scale offsets, then latent maps, one after another. Within a map, positions are sorted by
-table index, else in raster order: one call of the coder for each distribution is what makes it fast. Escaped latents
-follow their map as plain bytes.
+table index, as the offsets have moved it, else in raster order: one call of the coder for each distribution makes it
+fast. Escaped latents follow their map, a symbol of equal odds each.
 """
 
 from __future__ import annotations

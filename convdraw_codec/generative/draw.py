@@ -159,7 +159,8 @@ class DRAW(Generative):
         return replace(encoder, h=h, c=c)
 
     def prior(self, layer: int, decoder: DRAWDecoderState) -> Normal:
-        """Prior p(z_t | h^dec_{t-1}), equation (4) of the second paper; in the first paper it is standard normal."""
+        """Prior p(z_t | h^dec_{t-1}), as in equation (4) of "Towards Conceptual Compression"; in the DRAW paper it is
+        standard normal."""
         return gaussian(self.to_prior(decoder.h))
 
     def posterior(self, layer: int, encoder: DRAWEncoderState, decoder: DRAWDecoderState, prior: Normal) -> Normal:

@@ -132,7 +132,7 @@ class Taken:
 Choose = Callable[[Tensor, Tensor, "Tensor | None"], Choice]
 
 
-real_conv = partial(nn.Conv2d, dtype=torch.float32)  # whatever the default is
+real_conv = partial(nn.Conv2d, dtype=torch.float32)  # whatever torch's default type is
 
 
 class LayerCores(nn.Module):
@@ -152,7 +152,7 @@ class LayerCores(nn.Module):
         # kept near unit size, so that one learning rate suits all weights
         self.analysis = real_conv(patch, coefficients, 1, bias=False)
         self.synthesis = IntegerConv(coefficients, patch, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT,
-                                     weight_limit=WEIGHT_LIMIT, bias=False)  # with less, high rates cost 3 % more
+                                     weight_limit=WEIGHT_LIMIT, bias=False)  # smaller ones cost 3 % at high rates
         self.write = IntegerConv(layer.state, patch, 1, input_unit=WRITE_CELLS / UNIT, input_limit=UNIT - 1, zero=True)
 
 
@@ -181,8 +181,9 @@ class StepHeads(nn.Module):
 class ConvDRAW(nn.Module):
     """Convolutional DRAW over the layers and the schedule of a ``Config``.
 
-    The canvas and what it should be are turned in colour (see ``format.rotation``) and lapped (see
-    ``transform.lapped_transform``), by ``lapping``: float32 (B, 3, H, W), with H and W multiples of ``padding``.
+    The canvas and what it should be are float32 (B, 3, H, W), with H and W multiples of ``padding``. Their colours are
+    rotated (see ``format.rotation``), and they are lapped with the filter ``lapping`` (see
+    ``transform.lapped_transform``).
     """
 
     lapping: Tensor
@@ -236,7 +237,7 @@ class ConvDRAW(nn.Module):
         low = torch.is_autocast_enabled(self.initial_canvas.device.type)
         for module in modules:
             weight, multiplier, bias = module.quantised()
-            module.held = Integers(weight.to(torch.bfloat16) if low else weight, multiplier, bias)  # holds -127..127
+            module.held = Integers(weight.to(torch.bfloat16) if low else weight, multiplier, bias)  # exact: -127..127
         try:
             yield
         finally:
@@ -319,7 +320,7 @@ class ConvDRAW(nn.Module):
     def prior(self, t: int, given: StepInput, seen: Tensor) -> Tensor:
         """p_t = p(z_t | h^d_{t-1}) (4): index of each latent's scale, (B, latents, H/s, W/s), 0..63.
 
-        Its family follows from ``sign``.
+        The family of its distribution follows from ``sign``, see ``priors.table_index``.
         """
         step, heads, history, memory = self.config.steps[t], self.heads(t), given.layer.history, given.layer.h
         known = rectify(heads.history_embedding(history.abs().clamp_max(HISTORY_LIMIT)))
@@ -372,7 +373,7 @@ class ConvDRAW(nn.Module):
         return result
 
     def embed(self, layer: int, image: Tensor) -> Tensor:
-        """What never changes of the encoder's embedding at a layer, (B, embedding, H/s, W/s)."""
+        """The encoder's embedding of the picture at a layer, the same in every step, (B, embedding, H/s, W/s)."""
         cores = cast(LayerCores, self.cores[layer])
         return cores.picture_embedding(to_patches((image - 128) / 64, self.config.layers[layer].stride))
 

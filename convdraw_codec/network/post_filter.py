@@ -1,4 +1,4 @@
-"""The retouch: what a picture most likely looked like, by a small network over the shown pixels.
+"""The post-filter, or retouch: what a picture most likely looked like, by a small network over the shown pixels.
 
 It stands in for steps that are not stored, once, at the end, and nothing is fed back: so what follows in a longer file
 still fits. Exact integers throughout, as in the decoder.
@@ -45,8 +45,7 @@ class Retouch(nn.Module):
         """What to add to pictures, in whole 1/16 levels, (B, 3, H, W).
 
         shown: (B, 3, H, W), whole levels 0..255; H and W multiples of the stride. stored: in 1/64 of a step, whole,
-        (B,), less than all steps; all in training alone. Between two steps, everything that depends on it moves in a
-        straight line.
+        (B,), less than all steps, except in training. Between two steps, all that depends on it is interpolated.
         """
         units = torch.tensor(self.units, dtype=torch.float32, device=shown.device)
         patches = to_patches(in_bytes(shown - MIDDLE), self.stride)

@@ -1,11 +1,11 @@
 """The priors of latents: three families of distributions with 64 stored scales each, and their tables.
 
-F is the logistic distribution function of scale s, in cells (see ``quantiser``). What was sent of a coefficient so far
-decides the family:
+What was sent of a coefficient so far decides the family. With s for the scale, in cells (see ``quantiser``):
 
-- FIRST: nothing. Bins of F with the dead zone, unbounded.
-- ZERO: it was zero. As FIRST, cut off at +-2 cells.
-- REFINE: it is significant. An exponential slope of rate s over -1..1, falling away from zero, and a shelf over 1..2.
+- FIRST: nothing was sent. A logistic distribution of scale s, in bins with the dead zone, unbounded.
+- ZERO: zeros were sent. As FIRST, but cut off at +-2 cells.
+- REFINE: another value was sent. An exponential slope of rate s over -1..1, falling away from zero, and a shelf over
+  1..2.
 
 A small tail of ZERO and REFINE covers coefficients that writes of other layers moved outside their cell. Its mass, and
 the height of the shelf, were counted in photographs. The rate (5) of a step is the sum of ``bits`` over its latents.
@@ -29,7 +29,7 @@ SHELF = 0.07  # mass over 1..2 relative to that over 0..1, for REFINE
 LEAK = (0.0, 0.08, 0.003)  # mass outside the nested cells, for ZERO relative to that off zero
 LEAK_SCALE = 0.7
 INFORMATION_UNIT, ESCAPE_BITS = 16, 8
-# of FIRST, ZERO, REFINE in maps of luma, and of chroma: see ``coding.scale_offsets``
+# the group that shares a scale offset, of FIRST, ZERO, REFINE in maps of luma, and of chroma: ``coding.scale_offsets``
 SHIFT_GROUPS = (1, 1, 0), (2, 2, 0)
 
 

@@ -1,1 +1,1 @@
-"""Pictures in and out, and metrics of them. No torch."""
+"""Pictures in and out, and metrics of them. No torch, but for MS-SSIM."""

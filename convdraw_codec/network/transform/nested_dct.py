@@ -17,7 +17,7 @@ from ..exact_conv import round_through
 from .lapped_transform import FILTER_UNIT, cosines, lap, lapping_filter, unlap
 
 SPREAD_LIMIT = 2**14  # what ``Overlap.spread`` takes at most, so that float64 stays exact
-TURN = math.radians(15)  # of the filter across blocks of four, after another one: best coding gain (rho = 0.95)
+TURN = math.radians(15)  # of ``Overlap``, across blocks of four: best coding gain behind the finest (rho = 0.95)
 
 
 def colour_axes() -> np.ndarray:
@@ -84,8 +84,8 @@ class Overlap(nn.Module):
     """Between the lapped picture and the picture of which a layer transforms blocks; orthonormal.
 
     At each layer but the finest, low frequencies of the finer blocks stand for a picture of fewer pixels, and a
-    filter crosses the borders of the coarser blocks there. Levels count from fine to coarse; the matrices are whole
-    numbers in 1/2^14, float64.
+    filter crosses the borders of the coarser blocks there. A level is such a smaller picture here, counted from fine to
+    coarse; the matrices are whole numbers in 1/2^14, float64.
     """
 
     def __init__(self, strides: list[int]):

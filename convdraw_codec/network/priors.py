@@ -1,11 +1,11 @@
 """The priors of latents: three families of distributions with 64 stored scales each, and their tables.
 
-What was sent of a coefficient so far decides the family. With s for the scale, in cells (see ``quantiser``):
+What a coefficient is so far decides the family. With s for the scale, in cells (see ``quantiser``):
 
-- FIRST: nothing was sent. A logistic distribution of scale s, in bins with the dead zone, unbounded.
-- ZERO: zeros were sent. As FIRST, but cut off at +-2 cells.
-- REFINE: another value was sent. An exponential slope of rate s over -1..1, falling away from zero, and a shelf over
-  1..2.
+- FIRST: unknown, in a step that refines nothing. A logistic distribution of scale s, in bins with the dead zone,
+  unbounded.
+- ZERO: zero, in a refinement. As FIRST, but cut off at +-2 cells.
+- REFINE: not zero. An exponential slope of rate s over -1..1, falling away from zero, and a shelf over 1..2.
 
 A small tail of ZERO and REFINE covers coefficients that writes of other layers moved outside their cell. Its mass, and
 the height of the shelf, were counted in photographs. The rate (5) of a step is the sum of ``bits`` over its latents.

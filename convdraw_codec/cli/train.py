@@ -11,13 +11,16 @@ from typing import Any
 from .. import generative, training
 from ..configuration import from_table
 from ..errors import ConfigError
-from ..generative import trainer
+from ..generative import trainer as generative_trainer
 from ..generative.recipe import GenerativeRecipe
-from ..training import codec_trainer
+from ..generative.weights import model_config
+from ..network.config import Config
+from ..training import codec_trainer, distributed
+from ..training.loop import run
 from ..training.recipe import CodecRecipe
+from ..training.trainer import torch_defaults
 
 FOLDERS = [Path(room.__path__[0]) / "configs" for room in (training, generative)]
-RECIPES: dict[str, type[CodecRecipe] | type[GenerativeRecipe]] = {"codec": CodecRecipe, "generative": GenerativeRecipe}
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,11 @@ def load_config(path: Path) -> CodecRecipe | GenerativeRecipe:
     except ValueError as error:
         raise ConfigError(f"it is no TOML file: {error}") from error
     file = from_table(_File, data, "the configuration")
-    if file.kind not in RECIPES:
-        raise ConfigError(f"kind is {' or '.join(RECIPES)}, not {file.kind!r}")
-    return RECIPES[file.kind].from_tables(file.model, file.training)
+    if file.kind == "codec":
+        return from_table(CodecRecipe, file.training, "[training]", model=Config.from_dict(file.model))
+    if file.kind == "generative":
+        return from_table(GenerativeRecipe, file.training, "[training]", model=model_config(file.model))
+    raise ConfigError(f"kind is codec or generative, not {file.kind!r}")
 
 
 def find_config(name: str) -> Path:
@@ -53,9 +58,14 @@ def train(recipe: CodecRecipe | GenerativeRecipe, data: list[Path], output: Path
     """Train on ``data``, folders of photographs or files of small pictures, and write the model to ``output``.
 
     Goes on from the checkpoint ``output`` + ".ckpt" if there is one, else begins with the weights of the model file
-    ``origin``, if given. Raises ConfigError for data or a checkpoint that does not fit, ModelError for such an origin.
+    ``origin``, if given. Progress goes to ``report``, a line at a time. Under ``torchrun``, every process trains on its
+    share of each batch, and the first one writes and reports. Raises ConfigError for data or a checkpoint that does not
+    fit, ModelError for such an origin.
     """
-    if isinstance(recipe, CodecRecipe):
-        codec_trainer.train(recipe, data, output, report, origin=origin, checkpoint_minutes=checkpoint_minutes)
-    else:
-        trainer.train(recipe, data, output, report, origin=origin, checkpoint_minutes=checkpoint_minutes)
+    with distributed.together(), torch_defaults():
+        said = report if distributed.rank() == 0 else lambda line: None
+        trainer, batches = (codec_trainer.prepare(recipe, data, said) if isinstance(recipe, CodecRecipe) else
+                            generative_trainer.prepare(recipe, data, said))
+        if origin:
+            trainer.start_from(origin)
+        run(trainer, batches, output, said, checkpoint_minutes=checkpoint_minutes)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from ..configuration import from_table
 from ..errors import ConfigError
 from ..training.recipe import Recipe
-from .weights import ModelConfig, model_config
+from .weights import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,3 @@ class GenerativeRecipe(Recipe):
             raise ConfigError(f"{self.held_out} pictures cannot be held out")
         if self.beta <= 0:
             raise ConfigError(f"beta is larger than 0, not {self.beta}")
-
-    @classmethod
-    def from_tables(cls, model: Mapping[str, Any], training: Mapping[str, Any]) -> GenerativeRecipe:
-        """From the tables [model] and [training]. Raises ConfigError."""
-        return from_table(cls, training, "[training]", model=model_config(model))

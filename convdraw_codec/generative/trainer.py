@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, ModelError
 from ..training import distributed
-from ..training.loop import run
-from ..training.trainer import Trainer, torch_defaults
+from ..training.trainer import Batches, Trainer
 from .base import Generative, bound
 from .datasets import load_pictures, pixels
 from .output import LEVELS
@@ -51,8 +50,7 @@ class GenerativeTrainer(Trainer):
         self.validation = validation
 
     def new_model(self) -> Generative:
-        model = new_model(self.recipe.model).to(self.device)
-        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return new_model(self.recipe.model)
 
     def new_losses(self) -> BoundLoss:
         return BoundLoss(self.model, self.recipe.beta)
@@ -114,20 +112,14 @@ def batches(pictures: Tensor, batch: int, places: range, seed: int, iteration: i
         iteration += 1
 
 
-def train(recipe: GenerativeRecipe, files: list[Path], output: Path, report: Callable[[str], None], *,
-          origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
-    """Train on the pictures of ``files``; the rest as ``loop.run``. Raises ConfigError where there are too few."""
-    with distributed.together(), torch_defaults():
-        pictures = load_pictures(files, recipe.model.picture, "train", "valid")
-        seen = len(pictures) - recipe.held_out
-        if seen < recipe.batch:
-            raise ConfigError(f"{len(pictures)} pictures are too few, with {recipe.held_out} held out")
-        trainer = GenerativeTrainer(recipe, distributed.device(), pictures[seen:])
-        if origin:
-            trainer.start_from(origin)
-        else:
-            trainer.begin_with(pictures[:seen])
-        if distributed.rank() == 0:
-            report(f"{seen} pictures to train on, {recipe.held_out} to validate, on {trainer.device}")
-        run(trainer, lambda start: batches(pictures[:seen], recipe.batch, distributed.share(recipe.batch), recipe.seed,
-                                           start), output, report, checkpoint_minutes=checkpoint_minutes)
+def prepare(recipe: GenerativeRecipe, files: list[Path], report: Callable[[str], None]) -> tuple[Trainer, Batches]:
+    """A trainer, and the pictures of ``files`` for it. Raises ConfigError where there are too few."""
+    pictures = load_pictures(files, recipe.model.picture, "train", "valid")
+    seen = len(pictures) - recipe.held_out
+    if seen < recipe.batch:
+        raise ConfigError(f"{len(pictures)} pictures are too few, with {recipe.held_out} held out")
+    trainer = GenerativeTrainer(recipe, distributed.device(), pictures[seen:])
+    trainer.begin_with(pictures[:seen])
+    report(f"{seen} pictures to train on, {recipe.held_out} to validate, on {trainer.device}")
+    places = distributed.share(recipe.batch)
+    return trainer, lambda start: batches(pictures[:seen], recipe.batch, places, recipe.seed, start)

@@ -17,25 +17,20 @@ from ..network.conv_draw import ConvDRAW
 from ..network.untrained import untrained
 from ..network.weights import save_model, thaw
 from . import distributed
-from .loop import run
 from .objective import Objective, ResidualObjective, RetouchObjective, rollout
 from .photographs import centre_crops, find_photographs, load, random_crops
 from .recipe import CodecRecipe
-from .trainer import Trainer, torch_defaults
+from .trainer import Batches, Trainer
 
 CUTS, INSIDE = 8, 0.25  # cuts of a picture to retouch; share of them inside a step
 
 
-class Losses(nn.Module):
-    """All objectives as one module."""
-
-    def __init__(self, codec: nn.Module, model: ConvDRAW):
-        super().__init__()
-        self.codec, self.retouch, self.residual = codec, RetouchObjective(model), ResidualObjective(model)
+class Losses(nn.ModuleDict):
+    """The objective of each kind of stage."""
 
     def forward(self, kind: str, *arguments: object) -> Tensor:
         """The loss of a stage of that kind."""
-        return {"retouch": self.retouch, "residual": self.residual}.get(kind, self.codec)(*arguments)
+        return self[kind](*arguments)
 
 
 class CodecTrainer(Trainer):
@@ -53,12 +48,12 @@ class CodecTrainer(Trainer):
         self.validation = validation or []
 
     def new_model(self) -> ConvDRAW:
-        model = untrained(self.recipe.model).to(self.device)
-        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return untrained(self.recipe.model)
 
     def new_losses(self) -> Losses:
         self.objective = Objective(self.model, self.recipe.strength).to(self.device)
-        return Losses(self.objective, self.model)
+        return Losses({"noisy": self.objective, "rounded": self.objective, "retouch": RetouchObjective(self.model),
+                       "residual": ResidualObjective(self.model)})
 
     def extra(self) -> dict[str, Tensor]:
         return {"running": self.objective.running}
@@ -115,26 +110,18 @@ class CodecTrainer(Trainer):
         return record, f"cost {cost:.4f}  {points}"
 
 
-def train(recipe: CodecRecipe, folders: list[Path], output: Path, report: Callable[[str], None], *,
-          origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
-    """Train on the photographs below ``folders``; the rest as ``loop.run``. Raises ConfigError where there is
-    nothing to train on."""
-    with distributed.together(), torch_defaults():
-        if strange := [folder for folder in folders if not folder.is_dir()]:
-            raise ConfigError(f"{strange[0]} is no folder of photographs")
-        training_files, held_out_files = find_photographs(folders)
-        if distributed.rank() == 0:
-            report(f"Reading {len(training_files) + len(held_out_files)} photographs")
-        with ThreadPoolExecutor() as pool, warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            photographs, held_out = (list(pool.map(load, files)) for files in (training_files, held_out_files))
-        trainer = CodecTrainer(recipe, distributed.device(), centre_crops(held_out, 2 * recipe.crop))
-        if origin:
-            trainer.start_from(origin)
-        if distributed.rank() == 0:
-            for lost in sorted({str(warning.message) for warning in caught}):
-                report(f"Of some photographs, {lost}")
-            report(f"{len(photographs)} photographs to train on, {len(trainer.validation)} to validate, "
-                   f"on {trainer.device}")
-        run(trainer, lambda start: random_crops(photographs, recipe.crop, distributed.share(recipe.batch), recipe.seed,
-                                                start), output, report, checkpoint_minutes=checkpoint_minutes)
+def prepare(recipe: CodecRecipe, folders: list[Path], report: Callable[[str], None]) -> tuple[Trainer, Batches]:
+    """A trainer, and the photographs below ``folders`` for it. Raises ConfigError where there are none."""
+    if strange := [folder for folder in folders if not folder.is_dir()]:
+        raise ConfigError(f"{strange[0]} is no folder of photographs")
+    training_files, held_out_files = find_photographs(folders)
+    report(f"Reading {len(training_files) + len(held_out_files)} photographs")
+    with ThreadPoolExecutor() as pool, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        photographs, held_out = (list(pool.map(load, files)) for files in (training_files, held_out_files))
+    for lost in sorted({str(warning.message) for warning in caught}):
+        report(f"Of some photographs, {lost}")
+    trainer = CodecTrainer(recipe, distributed.device(), centre_crops(held_out, 2 * recipe.crop))
+    report(f"{len(photographs)} photographs to train on, {len(trainer.validation)} to validate, on {trainer.device}")
+    places = distributed.share(recipe.batch)
+    return trainer, lambda start: random_crops(photographs, recipe.crop, places, recipe.seed, start)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ..configuration import from_table
 from ..errors import ConfigError
 from ..network.config import Config
 
@@ -84,8 +82,3 @@ class CodecRecipe(Recipe):
             raise ConfigError(f"a crop is a multiple of the coarsest stride, {multiple}, not {self.crop}")
         if self.strength <= 0 or not 0 <= self.complete <= 1:
             raise ConfigError("the strength is larger than 0, and complete lies from 0 to 1")
-
-    @classmethod
-    def from_tables(cls, model: Mapping[str, Any], training: Mapping[str, Any]) -> CodecRecipe:
-        """From the tables [model] and [training]. Raises ConfigError."""
-        return from_table(cls, training, "[training]", model=Config.from_dict(dict(model)))

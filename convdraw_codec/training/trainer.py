@@ -9,9 +9,9 @@ import contextlib
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from ..errors import ConfigError
 from . import distributed
 from .recipe import Recipe
 
+Batches: TypeAlias = Callable[[int], Iterator[Tensor]]  # from an iteration on
 SLOW_FACTOR = 0.1  # of the learning rate, for parts that start near their optimum
 
 
@@ -56,7 +57,7 @@ class Trainer(ABC):
             raise ConfigError(f"a batch of {recipe.batch} cannot be shared among {distributed.count()} processes")
         torch.manual_seed(recipe.seed)
         self.recipe, self.device = recipe, device
-        self.model = self.new_model()
+        self.model = self.new_model().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.losses = self.new_losses()
         if distributed.count() > 1:  # no loss has a gradient for all parameters
             self.losses = DistributedDataParallel(self.losses, broadcast_buffers=False, find_unused_parameters=True)
@@ -71,7 +72,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def new_model(self) -> nn.Module:
-        """The model as it starts, on the device."""
+        """The model as it starts."""
 
     @abstractmethod
     def new_losses(self) -> nn.Module:

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from convdraw_codec import ConfigError, ModelError
-from convdraw_codec.cli.train import find_config, load_config
+from convdraw_codec.cli.train import find_config, load_config, train
 from convdraw_codec.generative.datasets import load_pictures
 from convdraw_codec.generative.recipe import GenerativeRecipe
-from convdraw_codec.generative.trainer import GenerativeTrainer, batches, train
+from convdraw_codec.generative.trainer import GenerativeTrainer, batches
 from convdraw_codec.generative.weights import load_generative, new_model, save_generative
 from convdraw_codec.training.checkpoint import Checkpoint
 

@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from convdraw_codec import Codec, ModelError
+from convdraw_codec.cli.train import train
 from convdraw_codec.format.rotation import Colours
 from convdraw_codec.network.untrained import untrained, widen_cells
 from convdraw_codec.network.weights import save_model, thaw
-from convdraw_codec.training.codec_trainer import CodecTrainer, train
+from convdraw_codec.training.codec_trainer import CodecTrainer
 from convdraw_codec.training.objective import (
     rollout,
     take_steps,

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from convdraw_codec import Codec
+from convdraw_codec.cli.train import train
 from convdraw_codec.training.checkpoint import Checkpoint
-from convdraw_codec.training.codec_trainer import CodecTrainer, train
+from convdraw_codec.training.codec_trainer import CodecTrainer
 
 from ..conftest import synthetic
 from ..torch_settings import whatever

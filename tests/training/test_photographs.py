@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 
 from convdraw_codec import ConfigError
-from convdraw_codec.cli.train import find_config
-from convdraw_codec.training.codec_trainer import train
+from convdraw_codec.cli.train import find_config, train
 from convdraw_codec.training.photographs import find_photographs, load, random_crops
 
 from ..conftest import synthetic

@@ -85,10 +85,38 @@ class Files:
         return tasks
 
 
-def convert_one(files: Files, suffix: str, work: Work, chatter: Chatter) -> None:
-    """Make one file from another."""
-    source = files.inputs[0]
-    done = work(source, files.target(suffix), chatter)
+def convert(action: str, files: Files, suffix: str, work: Work, chatter: Chatter, jobs: int = 1, *,
+            pictures: bool = False) -> None:
+    """Make a file with ``suffix`` from each input, pictures or .cdr files; of many, say how each went, and exit with 1
+    if one failed."""
+    if not files.many:
+        _say(files.inputs[0], work(files.inputs[0], files.target(suffix), chatter), chatter)
+        return
+    tasks = files.plan(suffix, picture_suffixes() if pictures else {".cdr"})
+    started = [task for task in tasks if not (files.skip_existing and os.path.exists(task.target))]
+    results = many_files.run(started, partial(_attempt, work, suffix, files.force), jobs)
+    made, failures = list[tuple[many_files.Task, Done]](), list[str]()
+    with chatter.progress(action, len(started)) as on_task:
+        for number, (task, done) in enumerate(results, 1):
+            if isinstance(done, Done):
+                made.append((task, done))
+            else:
+                failures.append(done or f"cannot work on {task.source}: its process was killed, perhaps for want of "
+                                        f"memory")
+            on_task(number)
+    for task, done in sorted(made, key=lambda row: row[0].target):
+        _say(task.source, done, chatter)
+    if len(made) > 1:
+        chatter.say(summary_line([done for _, done in made]))
+    if len(started) < len(tasks):
+        chatter.say(f"there already: {counted(len(tasks) - len(started), 'file')}")
+    for failure in failures:
+        Failure(failure).show()
+    if failures:
+        raise SystemExit(1)
+
+
+def _say(source: Place, done: Done, chatter: Chatter) -> None:
     for note in done.notes:
         chatter.say(f"{name_of(source)}: {note}")
     if done.details:
@@ -96,40 +124,9 @@ def convert_one(files: Files, suffix: str, work: Work, chatter: Chatter) -> None
     chatter.say(done.report)
 
 
-def convert_many(action: str, files: Files, suffix: str, accepted: set[str], work: Work, jobs: int,
-                 chatter: Chatter) -> None:
-    """Make a file from each of many, say how each went, and exit with 1 if one failed."""
-    tasks = files.plan(suffix, accepted)
-    started = [task for task in tasks if not (files.skip_existing and os.path.exists(task.target))]
-    table: list[tuple[many_files.Task, Done]] = []
-    with chatter.progress(action, len(started)) as on_task:
-        for number, (task, done) in enumerate(many_files.run(started, partial(_attempt, work, suffix, files.force),
-                                                             jobs), 1):
-            killed = f"cannot work on {task.source}: its process was killed, perhaps for want of memory"
-            table.append((task, done or Done(failure=killed)))
-            on_task(number)
-    failed = [done for _, done in table if done.failure]
-    table = [(task, done) for task, done in table if not done.failure]
-    for task, done in sorted(table, key=lambda row: row[0].target):
-        for note in done.notes:
-            chatter.say(f"{task.source}: {note}")
-        if done.details:
-            chatter.say(done.details, level=1)
-        chatter.say(done.report)
-    if len(table) > 1:
-        total = Done(*(sum(getattr(done, name) for _, done in table) for name in ("coded", "picture", "pixels")))
-        chatter.say(summary_line(counted(len(table), "file"), total))
-    if len(started) < len(tasks):
-        chatter.say(f"there already: {counted(len(tasks) - len(started), 'file')}")
-    for done in failed:
-        click.echo(f"cdraw: error: {done.failure}", err=True)
-    if failed:
-        raise SystemExit(1)
-
-
-def _attempt(work: Work, suffix: str, force: bool, task: many_files.Task) -> Done:
-    """Turn a Failure into a Done, so that a batch continues."""
+def _attempt(work: Work, suffix: str, force: bool, task: many_files.Task) -> Done | str:
+    """What became of a file, or the words of its Failure, so that a batch continues."""
     try:
         return work(task.source, choose_output(task.source, task.target, suffix, force), QUIET)
     except Failure as failure:
-        return Done(failure=failure.message)
+        return failure.message

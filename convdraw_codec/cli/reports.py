@@ -15,17 +15,15 @@ class Done:
     """What became of one file.
 
     coded, picture: bytes of the .cdr file and of the other one. pixels: of the .cdr file. report: one line on the
-    result. notes: what was lost or went wrong on the way. details: more, for those who ask. failure: why there is no
-    result.
+    result. notes: what was lost or went wrong on the way. details: more, for those who ask.
     """
 
-    coded: int = 0
-    picture: int = 0
-    pixels: int = 0
-    report: str = ""
+    coded: int
+    picture: int
+    pixels: int
+    report: str
     notes: tuple[str, ...] = ()
     details: str = ""
-    failure: str = ""
 
 
 def steps_of(header: bitstream.Header) -> str:
@@ -64,6 +62,7 @@ def made(source: Place, before: str, target: Place, after: str) -> str:
     return f"{name_of(source)}: {before} -> {name_of(target, 'output')}: {after}"
 
 
-def summary_line(name: str, done: Done) -> str:
-    """Bytes of the .cdr file, its bits per pixel, and how many times smaller it is than the other one."""
-    return f"{name}: {done.coded:,} bytes, {8 * done.coded / done.pixels:.3f} bpp, 1:{done.picture / done.coded:.1f}"
+def summary_line(files: list[Done]) -> str:
+    """Bytes of all .cdr files, their bits per pixel, and how many times smaller they are than the other ones."""
+    coded, picture, pixels = (sum(getattr(done, name) for done in files) for name in ("coded", "picture", "pixels"))
+    return f"{counted(len(files), 'file')}: {coded:,} bytes, {8 * coded / pixels:.3f} bpp, 1:{picture / coded:.1f}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from convdraw_codec.cli.param_types import Bytes
+from convdraw_codec.cli.param_types import size_in_bytes
 
 from .runner import MODEL, assert_fails, run
 
@@ -54,7 +54,7 @@ def test_folders_without_anything_to_do(folder: Path) -> None:
                                             ("20KB", 20_000), ("2Ki", 2048), ("2KiB", 2048), ("1M", 10**6),
                                             ("300B", 300)])
 def test_sizes_as_people_write_them(text: str, size: int) -> None:
-    assert Bytes().convert(text, None, None) == size
+    assert size_in_bytes(text) == size
 
 
 @pytest.mark.parametrize("steps", ["0", "20", "300", "-1"])

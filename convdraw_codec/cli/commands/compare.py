@@ -18,8 +18,8 @@ from ...format import constants
 from ..console import Chatter, failing, name_of, print_out
 from ..files import Place, read_input
 from ..loading import load_codec
-from ..options import INPUTS, MODEL, THREADS
-from ..param_types import Source
+from ..options import INPUTS, JSON, MODEL, THREADS
+from ..param_types import source as input_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -79,9 +79,9 @@ def as_object(source: Place, values: dict[str, float | str]) -> str:
 
 
 @click.command()
-@click.argument("original", metavar="ORIGINAL", type=Source())
+@click.argument("original", metavar="ORIGINAL", type=input_file)
 @INPUTS
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each file.")
+@JSON
 @MODEL
 @THREADS
 def compare(original: Place, inputs: tuple[Place, ...], as_json: bool, model: str | None, threads: int | None) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,76 +18,64 @@ from ...atomic_write import STANDARD
 from ...errors import counted
 from ...format import bitstream
 from ..console import Chatter, failing
-from ..conversions import Files, convert_many, convert_one
+from ..conversions import Files, convert
 from ..files import Place, read_input, save
-from ..loading import load_codec
-from ..options import BPP, JOBS, MAX_PIXELS, MODEL, SIZE, THREADS, chatter_options, file_options, only_one
-from ..param_types import Amount
-from ..picture_output import picture_suffixes
-from ..process import threads_each
+from ..options import BPP, DROP_ALPHA, SIZE, chatter_options, codec_options, file_options, only_one
+from ..param_types import amount
 from ..reports import Done, made, size_summary, step_sizes
 
 if TYPE_CHECKING:
     from ...codec import Codec
 
 
-@dataclass(frozen=True)
-class Compressing:
-    """The options that matter to each picture."""
+def compress_one(load: Callable[[], Codec], options: dict[str, Any], source: Place, target: Place, chatter: Chatter
+                 ) -> Done:
+    """Compress one picture. options: arguments of ``Codec.compress``."""
+    codec = load()
+    steps = steps_to_come(codec, options)
+    file: Path | BinaryIO
+    with failing("read", source):
+        if source != STANDARD and os.path.isfile(source):
+            with open(source, "rb"):
+                size, file = os.path.getsize(source), source  # read later: it may be large
+        else:
+            content = read_input(source, chatter)
+            size, file = len(content), io.BytesIO(content)
+    with (failing("compress", source), warnings.catch_warnings(record=True) as caught,
+          chatter.progress("Compressing", steps) as on_step):
+        warnings.simplefilter("always", UserWarning)
+        data, quality = compressed(codec, file, {**options, "on_step": on_step})
+    save(target, data)
+    notes = [str(warning.message) for warning in caught]
+    if len(data) > size:
+        notes.append("the result is larger than the input")
+    contents = bitstream.read(data)
+    header = contents.header
+    report = made(source, counted(size, "byte"), target, size_summary(data, header, quality))
+    return Done(len(data), size, header.width * header.height, report, tuple(notes), step_sizes(contents))
 
-    model: str | None
-    threads: int | None
-    budget: dict[str, Any]
-    handling: dict[str, Any]
-    max_pixels: int
 
-    def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
-        """Compress one picture."""
-        codec = load_codec(self.model, self.threads, self.max_pixels)
-        steps = self._steps(codec)
-        file: Path | BinaryIO
-        with failing("read", source):
-            if source != STANDARD and os.path.isfile(source):
-                with open(source, "rb"):
-                    size, file = os.path.getsize(source), source  # read later: it may be large
-            else:
-                content = read_input(source, chatter)
-                size, file = len(content), io.BytesIO(content)
-        with (failing("compress", source), warnings.catch_warnings(record=True) as caught,
-              chatter.progress("Compressing", steps) as on_step):
-            warnings.simplefilter("always", UserWarning)
-            data, quality = self._compress(codec, file, on_step)
-        save(target, data)
-        notes = [str(warning.message) for warning in caught]
-        if len(data) > size:
-            notes.append("the result is larger than the input")
-        contents = bitstream.read(data)
-        header = contents.header
-        report = made(source, counted(size, "byte"), target, size_summary(data, header, quality))
-        return Done(len(data), size, header.width * header.height, report, tuple(notes), step_sizes(contents))
+def steps_to_come(codec: Codec, options: dict[str, Any]) -> int:
+    """How many steps there will be. Beyond the model is wrong usage."""
+    steps = codec.lossless_steps if options["lossless"] else options["steps"]
+    if steps is None:
+        return codec.total_steps
+    if not 1 <= steps <= codec.lossless_steps:
+        raise click.UsageError(f"--steps: this model takes 1 to {codec.total_steps}, or up to {codec.lossless_steps} "
+                               f"with residual steps, not {steps}.")
+    return int(steps)
 
-    def _steps(self, codec: Codec) -> int:
-        """How many steps there will be. Beyond the model is wrong usage."""
-        steps = codec.lossless_steps if self.budget["lossless"] else self.budget["steps"]
-        if steps is None:
-            return codec.total_steps
-        if not 1 <= steps <= codec.lossless_steps:
-            raise click.UsageError(f"--steps: this model takes 1 to {codec.total_steps}, or up to "
-                                   f"{codec.lossless_steps} with residual steps, not {steps}.")
-        return int(steps)
 
-    def _compress(self, codec: Codec, file: Path | BinaryIO, on_step: Callable[[int], None]
-                  ) -> tuple[bytes, float | None]:
-        """The .cdr file, and its decibels if some were asked for."""
-        from ...pictures.conversion import read_picture
-        from ...pictures.metrics import psnr
+def compressed(codec: Codec, file: Path | BinaryIO, options: dict[str, Any]) -> tuple[bytes, float | None]:
+    """The .cdr file, and its decibels if some were asked for."""
+    from ...pictures.conversion import read_picture
+    from ...pictures.metrics import psnr
 
-        options = {**self.budget, **self.handling}
-        if self.budget["psnr"] is None:
-            return codec.compress(file, **options, on_step=on_step), None
-        picture = read_picture(file, **{name: self.handling[name] for name in ("keep_orientation", "page", "strip")})
-        data = codec.compress(picture, **options, on_step=on_step)
-        return data, psnr(picture.pixels, codec.decompress(data).convert(picture.pixels.mode))
+    if options["psnr"] is None:
+        return codec.compress(file, **options), None
+    picture = read_picture(file, **{name: options[name] for name in ("keep_orientation", "page", "strip")})
+    data = codec.compress(picture, **options)
+    return data, psnr(picture.pixels, codec.decompress(data).convert(picture.pixels.mode))
 
 
 class Compress(click.Command):
@@ -108,34 +96,18 @@ class Compress(click.Command):
 @click.option("--steps", type=int, help="Steps to store; fewer is smaller. Default: all of the model.")
 @SIZE
 @BPP
-@click.option("--psnr", type=Amount(), help="As few bytes as give so many decibels.")
-@click.option("--lossless", is_flag=True, default=None,
-              help="Every pixel exactly; photographs still cut to any size later.")
-@click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
+@click.option("--psnr", type=amount, metavar="NUMBER", help="As few bytes as give so many decibels.")
+@click.option("--lossless", is_flag=True, help="Every pixel exactly; photographs still cut to any size later.")
+@DROP_ALPHA
 @click.option("--strip", is_flag=True, help="Leave out ICC profile, EXIF, XMP and resolution.")
 @click.option("--keep-orientation", is_flag=True, help="Do not turn the picture as its EXIF orientation says.")
 @click.option("--page", type=click.IntRange(1), help="The page of a TIFF file with several. Default: the main picture.")
-@MAX_PIXELS
-@MODEL
-@THREADS
-@JOBS
+@codec_options
 @chatter_options
-def compress(files: Files, steps: int | None, size: int | None, bpp: float | None, psnr: float | None,
-             lossless: bool | None, drop_alpha: bool, strip: bool, keep_orientation: bool, page: int | None,
-             max_pixels: int,
-             model: str | None, threads: int | None, jobs: int, chatter: Chatter) -> None:
+def compress(files: Files, load: Callable[[], Codec], jobs: int, chatter: Chatter, **options: Any) -> None:
     """Compress the pictures INPUT (- is standard input) to .cdr files.
 
     Several pictures, or those below a folder with --recursive, go to the folder OUTPUT, or beside their sources.
     """
-    only_one(steps=steps, size=size, bpp=bpp, psnr=psnr, lossless=lossless)
-    if files.many:
-        threads = threads or threads_each(jobs)
-    work = Compressing(model, threads, {"steps": steps, "size": size, "bpp": bpp, "psnr": psnr,
-                                        "lossless": bool(lossless)},
-                       {"drop_alpha": drop_alpha, "strip": strip, "keep_orientation": keep_orientation, "page": page},
-                       max_pixels)
-    if files.many:
-        convert_many("Compressing", files, ".cdr", picture_suffixes(), work, jobs, chatter)
-    else:
-        convert_one(files, ".cdr", work, chatter)
+    only_one(**{name: options[name] for name in ("steps", "size", "bpp", "psnr", "lossless")})
+    convert("Compressing", files, ".cdr", partial(compress_one, load, options), chatter, jobs, pictures=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,31 +14,25 @@ from ...errors import TruncatedError, counted
 from ...format import bitstream
 from ...options import FILLS, REDUCTIONS
 from ..console import Chatter, failing, name_of
-from ..conversions import Files, convert_many, convert_one
+from ..conversions import Files, convert
 from ..files import Place, read_input, save, standard_input
-from ..loading import load_codec
-from ..options import JOBS, MAX_PIXELS, MODEL, THREADS, chatter_options, file_options
-from ..param_types import Colour
+from ..options import DROP_ALPHA, chatter_options, codec_options, file_options
+from ..param_types import colour
 from ..picture_output import check_output, encode
-from ..process import threads_each
 from ..reports import Done, made, size_summary
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from ...codec import Codec
 
 
 @dataclass(frozen=True)
 class Decompressing:
     """The options that matter to each file."""
 
-    model: str | None
-    threads: int | None
-    steps: int | None
-    fill: Any
-    seed: int
-    reduce: int
-    allow_truncated: bool
-    max_pixels: int
+    load: Callable[[], Codec]
+    options: dict[str, Any]  # of Codec.decompress
     quality: int | None
     background: str | None
     drop_alpha: bool
@@ -47,11 +42,9 @@ class Decompressing:
         with failing("read", source):
             data = read_input(source, chatter)
         header, notes = self._check(data, source)
-        codec = load_codec(self.model, self.threads, self.max_pixels)
-        with (failing("decode", source),
-              chatter.progress("Decompressing", header.segments) as on_step):
-            picture = codec.decompress(data, self.steps, self.fill, self.seed, reduce=self.reduce,
-                                       allow_truncated=self.allow_truncated, on_step=on_step)
+        codec = self.load()
+        with failing("decode", source), chatter.progress("Decompressing", header.segments) as on_step:
+            picture = codec.decompress(data, **self.options, on_step=on_step)
         encoded, lost = self._encode(picture, target)
         save(target, encoded)
         return Done(len(data), len(encoded), header.width * header.height,
@@ -63,11 +56,11 @@ class Decompressing:
         """What will be decoded, before a model is loaded; and what is missing."""
         with failing("decode", source):
             try:
-                return bitstream.read(data, steps=self.steps).header, ()
+                return bitstream.read(data, steps=self.options["steps"]).header, ()
             except TruncatedError as error:
-                if not self.allow_truncated:
+                if not self.options["allow_truncated"]:
                     raise advised(error) from error
-                header = bitstream.read(data, allow_truncated=True, steps=self.steps).header
+                header = bitstream.read(data, allow_truncated=True, steps=self.options["steps"]).header
                 whole = f"its {counted(header.steps, 'whole step')}" if header.steps else "what there is of step 1"
                 return header, (f"{error}; decoding {whole}",)
 
@@ -81,7 +74,7 @@ class Decompressing:
 
     def follow(self, source: Place, target: Place, chatter: Chatter) -> None:
         """Write the picture anew for each step, as it arrives."""
-        codec = load_codec(self.model, self.threads, self.max_pixels)
+        codec = self.load()
         with failing("decode", source), contextlib.ExitStack() as stack:
             file = standard_input(chatter) if source == STANDARD else stack.enter_context(open(source, "rb"))
             step, lost = 0, tuple[str, ...]()
@@ -91,7 +84,7 @@ class Decompressing:
                     save(target, encoded)
                     chatter.say(f"{target}: step {step}")
             except TruncatedError as error:
-                if not (self.allow_truncated and step):
+                if not (self.options["allow_truncated"] and step):
                     raise advised(error) from error
                 chatter.say(f"{name_of(source)}: {error}; {target} shows what came before")
             for note in lost:
@@ -117,17 +110,13 @@ def advised(error: TruncatedError) -> TruncatedError:
               help="Divide width and height, and take less time.")
 @click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
 @click.option("--quality", type=click.IntRange(1, 100), help="Of .jpg, .webp and .avif. Default: 95.")
-@click.option("--background", type=Colour(), help="Lay a picture with alpha over a colour: white, #ffcc00.")
-@click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel.")
+@click.option("--background", type=colour, help="Lay a picture with alpha over a colour: white, #ffcc00.")
+@DROP_ALPHA
 @click.option("--follow", is_flag=True, help="Write a better OUTPUT for each step, as INPUT arrives.")
-@MAX_PIXELS
-@MODEL
-@THREADS
-@JOBS
+@codec_options
 @chatter_options
-def decompress(files: Files, steps: int | None, fill: Any, seed: int, reduce: int, allow_truncated: bool,
-               quality: int | None, background: str | None, drop_alpha: bool, follow: bool, max_pixels: int,
-               model: str | None, threads: int | None, jobs: int, chatter: Chatter) -> None:
+def decompress(files: Files, load: Callable[[], Codec], jobs: int, quality: int | None, background: str | None,
+               drop_alpha: bool, follow: bool, chatter: Chatter, **options: Any) -> None:
     """Decompress the .cdr files INPUT (- is standard input) to pictures.
 
     The suffix of OUTPUT chooses the format; standard output gets PNG. Several files, or those below a folder with
@@ -135,20 +124,15 @@ def decompress(files: Files, steps: int | None, fill: Any, seed: int, reduce: in
     """
     if background and drop_alpha:
         raise click.UsageError("--background and --drop-alpha exclude each other.")
-    if files.many:
-        if follow or quality:
-            raise click.UsageError("--follow and --quality take one file.")
-        threads = threads or threads_each(jobs)
-    work = Decompressing(model, threads, steps, fill, seed, reduce, allow_truncated, max_pixels, quality, background,
-                         drop_alpha)
-    if files.many:
-        convert_many("Decompressing", files, ".png", {".cdr"}, work, jobs, chatter)
-        return
-    target = files.target(".png")
-    check_output(target, quality)
+    if files.many and (follow or quality):
+        raise click.UsageError("--follow and --quality take one file.")
+    work = Decompressing(load, options, quality, background, drop_alpha)
+    if not files.many:
+        check_output(files.target(".png"), quality)
     if not follow:
-        convert_one(files, ".png", work, chatter)
+        convert("Decompressing", files, ".png", work, chatter, jobs)
         return
-    if target == STANDARD or steps is not None or fill != FILLS[0] or reduce > 1:
+    target, plain = files.target(".png"), {"steps": None, "fill": FILLS[0], "reduce": 1}
+    if target == STANDARD or plain.items() - options.items():
         raise click.UsageError("--follow needs a file as OUTPUT, and goes without --steps, --fill and --reduce.")
     work.follow(files.inputs[0], target, chatter)

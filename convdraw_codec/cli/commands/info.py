@@ -11,7 +11,7 @@ from ...format import bitstream
 from ...format.bitstream import Contents, Header
 from ..console import Chatter, Failure, failing, name_of, print_out
 from ..files import Place, read_input
-from ..options import INPUTS, chatter_options
+from ..options import INPUTS, JSON, chatter_options
 from ..reports import size_summary, step_sizes
 
 CHUNKS = {"ALPH": "alpha channel", "ICCP": "ICC profile", "XMP ": "XMP"}  # the names of others speak for themselves
@@ -66,7 +66,7 @@ def as_object(source: Place, data: bytes, header: Header, contents: Contents | N
 
 @click.command()
 @INPUTS
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each file.")
+@JSON
 @chatter_options
 def info(inputs: tuple[Place, ...], as_json: bool, chatter: Chatter) -> None:
     """Say what the .cdr files INPUT hold; with -v, the bytes of each step.

@@ -14,7 +14,7 @@ from ..console import Chatter, Failure, failing, name_of
 from ..files import Place, check_input, choose_output, place, read_input, save
 from ..loading import load_codec
 from ..options import FORCE, INPUT, MODEL, THREADS, chatter_options
-from ..param_types import Numbers
+from ..param_types import box, numbers
 from ..picture_output import encode, format_of
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def rate_and_quality(size: int, picture: Image, original: Image | None) -> str:
 @click.command()
 @INPUT
 @click.option("-o", "--output", metavar="OUTPUT", required=True, help="Picture to write; - is standard output.")
-@click.option("--steps", type=Numbers(), metavar="N,N,...", help="The cuts to show. Default: five.")
+@click.option("--steps", type=numbers, metavar="N,N,...", help="The cuts to show. Default: five.")
 @click.option("--width", type=click.IntRange(16, 4096), default=220, show_default=True, help="Pixels of each panel.")
-@click.option("--crop", type=Numbers(4), metavar="LEFT,TOP,RIGHT,BOTTOM", help="The part to show, in pixels.")
+@click.option("--crop", type=box, metavar="LEFT,TOP,RIGHT,BOTTOM", help="The part to show, in pixels.")
 @FORCE
 @MODEL
 @THREADS

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import click
 
 from ...errors import counted
 from ...format import bitstream
 from ..console import Chatter, failing
-from ..conversions import Files, convert_many, convert_one
+from ..conversions import Files, convert
 from ..files import Place, read_input, save
 from ..options import BPP, SIZE, chatter_options, file_options, only_one
 from ..reports import Done, made, size_summary, step_sizes
 
 
-@dataclass(frozen=True)
-class Truncating:
-    """How much to keep of each file; one of these is not None."""
-
-    steps: int | None
-    size: int | None
-    bpp: float | None
-
-    def __call__(self, source: Place, target: Place, chatter: Chatter) -> Done:
-        """Cut one file."""
-        with failing("cut", source):
-            data = read_input(source, chatter)
-            cut = bitstream.truncate(data, self.steps, size=self.size, bpp=self.bpp)
-        save(target, cut)
-        contents = bitstream.read(cut)
-        header = contents.header
-        report = made(source, counted(len(data), "byte"), target, size_summary(cut, header))
-        return Done(len(cut), len(data), header.width * header.height, report, details=step_sizes(contents))
+def cut_one(steps: int | None, size: int | None, bpp: float | None, source: Place, target: Place, chatter: Chatter
+            ) -> Done:
+    """Cut one file as ``bitstream.truncate`` does."""
+    with failing("cut", source):
+        data = read_input(source, chatter)
+        cut = bitstream.truncate(data, steps, size=size, bpp=bpp)
+    save(target, cut)
+    contents = bitstream.read(cut)
+    header = contents.header
+    report = made(source, counted(len(data), "byte"), target, size_summary(cut, header))
+    return Done(len(cut), len(data), header.width * header.height, report, details=step_sizes(contents))
 
 
 def needs_the_picture(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
@@ -57,8 +50,4 @@ def truncate(files: Files, steps: int | None, size: int | None, bpp: float | Non
         raise click.UsageError("give one of --steps, --size and --bpp.")
     if files.output is None:
         raise click.UsageError("give -o OUTPUT: the input itself stays as it is.")
-    work = Truncating(steps, size, bpp)
-    if files.many:
-        convert_many("Cutting", files, ".cdr", {".cdr"}, work, 1, chatter)
-    else:
-        convert_one(files, ".cdr", work, chatter)
+    convert("Cutting", files, ".cdr", partial(cut_one, steps, size, bpp), chatter)

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from .errors import CdrError, ModelError
 from .format import bitstream, constants
+from .format.source import pieces
 from .options import REDUCTIONS
 from .pictures.conversion import open_picture
 from .pictures.metadata import METADATA, to_chunks, to_info
@@ -86,11 +87,12 @@ class CdrImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         try:
-            header, chunks = bitstream.read_head(self.fp)
+            incoming = bitstream.Incoming(pieces(self.fp))  # header and chunks; no segment is read
         except CdrError as error:
             raise SyntaxError(f"{error}") from error  # Pillow's word for "not mine"
+        header = incoming.header
         self._size, self._mode = (header.width, header.height), header.mode
-        self.info.update(to_info(chunks))
+        self.info.update(to_info(incoming.chunks))
         self.info["steps"] = (header.steps, header.total_steps)
         self._pending = True
 

@@ -11,18 +11,9 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import IO
 
 from ..errors import CdrError, TruncatedError, counted
-from .constants import (
-    CHECKSUM_BYTES,
-    CHUNK_NAME_BYTES,
-    FINGERPRINT_BYTES,
-    MAGIC,
-    MODES,
-    RESIDUAL_STEPS,
-    VERSION,
-)
+from .constants import CHECKSUM_BYTES, CHUNK_NAME_BYTES, FINGERPRINT_BYTES, MAGIC, MODES, RESIDUAL_STEPS, VERSION
 from .rotation import Colours
 from .source import Source, content, pieces
 
@@ -143,11 +134,7 @@ def parse_header(data: bytes) -> Header:
 
 def _pack_length(length: int) -> bytes:
     """Seven bits a byte, least significant first; the high bit says that more follow."""
-    result = bytearray()
-    while length >= 0x80:
-        result.append(length & 0x7F | 0x80)
-        length >>= 7
-    return bytes([*result, length])
+    return bytes([length]) if length < 0x80 else bytes([length & 0x7F | 0x80]) + _pack_length(length >> 7)
 
 
 def parse_length(data: bytes | bytearray, offset: int, largest: int) -> tuple[int, int] | None:
@@ -171,7 +158,7 @@ def checksum(chain: int) -> bytes:
 
 
 def _pack_part(name: bytes, payload: bytes, chain: int) -> tuple[bytes, int]:
-    """A chunk, or a segment, which has no name: its bytes, and the running checksum after it."""
+    """The bytes of a chunk, or of a segment, which has no name; and the running checksum after it."""
     part = name + _pack_length(len(payload)) + payload
     chain = zlib.crc32(part, chain)
     return part + checksum(chain), chain
@@ -181,59 +168,13 @@ def write(contents: Contents) -> bytes:
     """A whole file. The header's count of chunks follows from the chunks. Raises CdrError for one that is too large."""
     header = replace(contents.header, chunks=len(contents.chunks))
     parts, chain = [header.pack()], header.chain()
-    named: Iterable[tuple[bytes, bytes]] = ((name.encode("ascii"), data) for name, data in contents.chunks.items())
-    for name, payload in [*named, *((b"", segment) for segment in contents.segments)]:
+    for name, payload in [*contents.chunks.items(), *(("", segment) for segment in contents.segments)]:
         if len(payload) > header.largest:
-            raise CdrError(f"its {name.decode().strip() or 'step'} takes {len(payload):,} bytes, and "
-                           f"{header.largest:,} are the most")
-        part, chain = _pack_part(name, payload, chain)
+            raise CdrError(f"its {name.strip() or 'step'} takes {len(payload):,} bytes, and {header.largest:,} are the "
+                           "most")
+        part, chain = _pack_part(name.encode("ascii"), payload, chain)
         parts.append(part)
     return b"".join(parts)
-
-
-class _Reader:
-    """Walks over the parts behind the header, each checked. ``more`` adds to the end of the data, if it can."""
-
-    def __init__(self, data: bytes | bytearray, header: Header, more: Callable[[], bool] = lambda: False):
-        self.data, self.header, self.more = data, header, more
-        self.offset, self.chain = HEADER_BYTES, header.chain()
-
-    def chunks(self) -> dict[str, bytes]:
-        """The chunks, by name. Raises CdrError."""
-        chunks: dict[str, bytes] = {}
-        for number in range(1, self.header.chunks + 1):
-            code, payload = self._part(CHUNK_NAME_BYTES, f"chunk {number} of {self.header.chunks}", 0)
-            name = code.decode("latin-1")
-            if not name.isascii() or not name.isprintable() or name in chunks:
-                raise CdrError("its chunks make no sense")
-            chunks[name] = payload
-        return chunks
-
-    def segments(self, count: int) -> Iterator[bytes]:
-        """The payloads of the first so many, whole or in part. Raises TruncatedError where they end or are damaged."""
-        for number in range(count):
-            picture = number == self.header.steps and self.header.webp
-            name = "its lossless picture" if picture else f"step {number + 1} of {self.header.steps + self.header.cut}"
-            yield self._part(0, name, number)[1]
-
-    def _part(self, name_bytes: int, what: str, steps: int) -> tuple[bytes, bytes]:
-        """Name and payload of the next part. Raises TruncatedError, with what it is, and how many steps precede it."""
-        nothing = "" if steps else ", so nothing can be decoded"
-        try:
-            while (found := parse_length(self.data, self.offset + name_bytes, self.header.largest)) is None or (
-                    sum(found) + CHECKSUM_BYTES > len(self.data)):
-                if not self.more():
-                    raise TruncatedError(f"it ends inside {what}{nothing}", steps)
-        except OverflowError as error:
-            raise TruncatedError(f"it is damaged ({error}) in {what}{nothing}", steps) from error
-        length, start = found
-        name, end = bytes(self.data[self.offset:self.offset + name_bytes]), start + length + CHECKSUM_BYTES
-        with memoryview(self.data) as view:
-            chain = zlib.crc32(view[self.offset:start + length], self.chain)
-        if self.data[start + length:end] != checksum(chain):
-            raise TruncatedError(f"it is damaged (checksum mismatch) in {what}{nothing}", steps)
-        self.offset, self.chain = end, chain
-        return name, bytes(self.data[start:start + length])
 
 
 class Incoming:
@@ -243,14 +184,20 @@ class Incoming:
     it. Raises CdrError, here if the file ends inside its header or chunks.
     """
 
-    def __init__(self, pieces: Iterable[bytes], check: Callable[[Header], None] = lambda header: None):
+    def __init__(self, pieces: Iterable[bytes], check: Callable[[Header], object] = lambda header: None):
         self._pieces, self._data = iter(pieces), bytearray()
         while len(self._data) < HEADER_BYTES and self._more():
             pass
         self.header = parse_header(bytes(self._data[:HEADER_BYTES]))
         check(self.header)
-        self._reader = _Reader(self._data, self.header, self._more)
-        self.chunks = self._reader.chunks()
+        self._offset, self._chain = HEADER_BYTES, self.header.chain()
+        self.chunks: dict[str, bytes] = {}
+        for number in range(1, self.header.chunks + 1):
+            code, payload = self._part(CHUNK_NAME_BYTES, f"chunk {number} of {self.header.chunks}", 0)
+            name = code.decode("latin-1")
+            if not name.isascii() or not name.isprintable() or name in self.chunks:
+                raise CdrError("its chunks make no sense")
+            self.chunks[name] = payload
 
     def _more(self) -> bool:
         """Take another piece; whether there was one."""
@@ -258,13 +205,43 @@ class Incoming:
         self._data += piece or b""
         return piece is not None
 
+    @property
+    def behind(self) -> int:
+        """Bytes that have arrived behind the last part."""
+        return len(self._data) - self._offset
+
+    def first(self, count: int) -> Iterator[bytes]:
+        """The payloads of the first so many segments. Raises TruncatedError where they end or are damaged."""
+        for number in range(count):
+            picture = number == self.header.steps and self.header.webp
+            name = "its lossless picture" if picture else f"step {number + 1} of {self.header.steps + self.header.cut}"
+            yield self._part(0, name, number)[1]
+
     def segments(self) -> Iterator[bytes]:
-        """The payloads. Raises TruncatedError where the file ends or is damaged."""
-        yield from self._reader.segments(self.header.segments)
-        while self._reader.offset == len(self._data):
+        """The payloads of all, behind which the file ends. Raises TruncatedError."""
+        yield from self.first(self.header.segments)
+        while not self.behind:
             if not self._more():
                 return
         raise TruncatedError("it has more bytes behind its last step", self.header.steps)
+
+    def _part(self, name_bytes: int, what: str, steps: int) -> tuple[bytes, bytes]:
+        """Name and payload of the next part. Raises TruncatedError, with what it is, and how many steps precede it."""
+        nothing = "" if steps else ", so nothing can be decoded"
+        try:
+            while (found := parse_length(self._data, self._offset + name_bytes, self.header.largest)) is None or (
+                    sum(found) + CHECKSUM_BYTES > len(self._data)):
+                if not self._more():
+                    raise TruncatedError(f"it ends inside {what}{nothing}", steps)
+        except OverflowError as error:
+            raise TruncatedError(f"it is damaged ({error}) in {what}{nothing}", steps) from error
+        start, end = found[1], sum(found)
+        part = bytes(self._data[self._offset:end])
+        self._chain = zlib.crc32(part, self._chain)
+        if self._data[end:end + CHECKSUM_BYTES] != checksum(self._chain):
+            raise TruncatedError(f"it is damaged (checksum mismatch) in {what}{nothing}", steps)
+        payload, self._offset = part[start - self._offset:], end + CHECKSUM_BYTES
+        return part[:name_bytes], payload
 
 
 def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None) -> Contents:
@@ -273,21 +250,23 @@ def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None
     With ``steps``, only the first so many are read. With ``allow_truncated``, a file that ends early or is
     damaged gives the whole steps before that place. Raises CdrError.
     """
-    header = parse_header(data)
     steps = None if steps is None else operator.index(steps)
-    if steps is not None and not 1 <= steps <= header.steps:
-        raise CdrError(f"it stores {counted(header.steps, 'whole step')}, so {steps} cannot be taken from it")
-    reader, segments = _Reader(data, header), list[bytes]()
-    chunks, wanted = reader.chunks(), header.segments if steps is None else steps
+
+    def check(header: Header) -> None:
+        if steps is not None and not 1 <= steps <= header.steps:
+            raise CdrError(f"it stores {counted(header.steps, 'whole step')}, so {steps} cannot be taken from it")
+
+    incoming, segments = Incoming([data], check), list[bytes]()
+    header = incoming.header
     try:
-        for segment in reader.segments(wanted):
+        for segment in incoming.first(header.segments if steps is None else steps):
             segments.append(segment)
-        if wanted == header.segments and (behind := len(data) - reader.offset):
-            raise TruncatedError(f"it has {counted(behind, 'byte')} behind its last step", header.steps)
+        if len(segments) == header.segments and incoming.behind:
+            raise TruncatedError(f"it has {counted(incoming.behind, 'byte')} behind its last step", header.steps)
     except TruncatedError:
         if not allow_truncated or not segments:
             raise
-    contents = Contents(header, segments, chunks)
+    contents = Contents(header, segments, incoming.chunks)
     return contents if len(segments) == header.segments else contents.first(len(segments))
 
 
@@ -302,12 +281,6 @@ def inspect(data: Source) -> Header:
         if len(head) >= HEADER_BYTES:
             break
     return parse_header(head[:HEADER_BYTES])
-
-
-def read_head(file: IO[bytes]) -> tuple[Header, dict[str, bytes]]:
-    """Header and chunks from the beginning of an open file; its segments are not read. Raises CdrError, OSError."""
-    incoming = Incoming(pieces(file))
-    return incoming.header, incoming.chunks
 
 
 def truncate(data: Source, steps: int | None = None, *, size: int | None = None, bpp: float | None = None) -> bytes:
@@ -344,9 +317,8 @@ def _cut(contents: Contents, size: int) -> Contents:
         length = room - CHECKSUM_BYTES
         while length > 0 and len(_pack_length(length)) + length + CHECKSUM_BYTES > room:
             length -= 1
-        if length > 0:
+        if cut := length > 0:
             segments.append(segment[:length])
-            cut = True
         break
     if not segments:
         least = empty + CHECKSUM_BYTES + 2 if contents.header.segments > contents.header.webp else whole

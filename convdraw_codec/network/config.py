@@ -8,29 +8,32 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..configuration import from_table
 from ..errors import ConfigError
 from ..format.constants import RESIDUAL_STEPS
 from .quantiser import REFINEMENT
 from .transform.nested_dct import coefficient_counts
 
 MAX_STEPS = 255 - RESIDUAL_STEPS  # a file counts all of them in a byte
-MAX_STRIDE, MAX_CHANNELS, MAX_KERNEL, MAX_DEPTH = 256, 2**16, 63, 64  # pixels, channels, pixels, convolutions in a row
 SQUARE = 2  # pixels on a side of the squares that the residual steps code in turn
+BOUNDS = {"stride": (1, 256), "kernel": (1, 63), "layers": (2, 64)}  # of sizes: pixels, pixels, convolutions in a row
+CHANNELS = 1, 2**16  # the bounds of any other size
 
 
-def check_size(what: str, value: object, least: int, most: int) -> None:
-    """Raise ConfigError unless the value is a whole number between two others."""
-    if type(value) is not int or not least <= value <= most:
-        raise ConfigError(f"{what} is a whole number from {least} to {most}, not {value!r}")
+class Sizes:
+    """Base of dataclasses of sizes. Raises ConfigError for one that is out of bounds."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            least, most = BOUNDS.get(name, CHANNELS)
+            if type(value) is not int or not least <= value <= most:
+                raise ConfigError(f"{name} is a whole number from {least} to {most}, not {value!r}")
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(Sizes):
     """One resolution of the model.
 
     stride: pixels per position, a multiple of the stride of the next layer.
@@ -47,9 +50,7 @@ class Layer:
     kernel: int = 3
 
     def __post_init__(self) -> None:
-        most = {"stride": MAX_STRIDE, "kernel": MAX_KERNEL}
-        for name, value in vars(self).items():
-            check_size(f"the {name} of a layer", value, 1, most.get(name, MAX_CHANNELS))
+        super().__post_init__()
         if self.kernel % 2 == 0:
             raise ConfigError(f"the kernel of a layer has an odd size, not {self.kernel}")
 
@@ -76,29 +77,20 @@ class Step:
 
 
 @dataclass(frozen=True)
-class RetouchSize:
+class RetouchSize(Sizes):
     """stride: pixels per position. channels: of every hidden layer. layers: convolutions, 3x3, at least 2."""
 
     stride: int
     channels: int
     layers: int
 
-    def __post_init__(self) -> None:
-        check_size("the stride of the retouch", self.stride, 1, MAX_STRIDE)
-        check_size("the number of channels of the retouch", self.channels, 1, MAX_CHANNELS)
-        check_size("the number of layers of the retouch", self.layers, 2, MAX_DEPTH)
-
 
 @dataclass(frozen=True)
-class ResidualSize:
+class ResidualSize(Sizes):
     """channels: of every hidden layer. layers: 3x3 convolutions of each residual step, at least 2."""
 
     channels: int
     layers: int
-
-    def __post_init__(self) -> None:
-        check_size("the number of channels of the residual steps", self.channels, 1, MAX_CHANNELS)
-        check_size("the number of layers of the residual steps", self.layers, 2, MAX_DEPTH)
 
 
 @dataclass(frozen=True)
@@ -114,19 +106,14 @@ class Config:
 
     def __post_init__(self) -> None:
         strides = self.strides
-        if not strides or any(a <= b or a % b for a, b in itertools.pairwise(strides)):
-            raise ConfigError(f"the strides {strides} are not multiples of one another, from coarse to fine")
+        if not strides or any(a <= b or a % b for a, b in itertools.pairwise(strides)) or strides[0] % SQUARE:
+            raise ConfigError(f"the strides {strides} are not even multiples of one another, from coarse to fine")
         if strides[-1] % 2 and strides[-1] > 1:
             raise ConfigError(f"the finest stride is 1 or even, not {strides[-1]}")
-        if not 1 <= len(self.steps) <= MAX_STEPS:
-            raise ConfigError(f"a model has 1 to {MAX_STEPS} steps, not {len(self.steps)}")
         if strides[0] % self.retouch.stride:
             raise ConfigError(f"the retouch's stride, {self.retouch.stride}, does not divide {strides[0]}")
-        if strides[0] % SQUARE:
-            raise ConfigError(f"the coarsest stride is even, not {strides[0]}")
-        self._check_steps()
-
-    def _check_steps(self) -> None:
+        if not 1 <= len(self.steps) <= MAX_STEPS:
+            raise ConfigError(f"a model has 1 to {MAX_STEPS} steps, not {len(self.steps)}")
         quantisers = [np.zeros(n) for n in self.coefficients]  # the last one of each coefficient; 0 if never sent
         for step in self.steps:
             if not 0 <= step.layer < len(quantisers):
@@ -153,8 +140,3 @@ class Config:
         step = self.steps[t]
         return any(step.layer == earlier.layer and step.first < earlier.last and earlier.first < step.last
                    for earlier in self.steps[:t])
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Config:
-        """From TOML or JSON. Raises ConfigError."""
-        return from_table(cls, data, "[model]")

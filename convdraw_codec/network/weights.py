@@ -21,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ..atomic_write import write_output
+from ..configuration import from_table
 from ..errors import ModelError
 from ..format.constants import FINGERPRINT_BYTES, MODEL_FORMAT, PRECISION, SYMBOLS
 from . import lossless
@@ -135,7 +136,7 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loade
         metadata, tensors = read_tensors(path)
         if metadata.get("format") != MODEL_FORMAT:
             raise ValueError(f"its format is not {MODEL_FORMAT!r}")
-        config = Config.from_dict(json.loads(metadata["config"]))
+        config = from_table(Config, json.loads(metadata["config"]), "[model]")
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not a cdraw model: {error}") from error
     try:

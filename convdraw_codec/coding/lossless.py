@@ -43,11 +43,11 @@ class ExactPixels:
         """Index into the frequency table for each residual of the step i, (H/2, W/2) uint8."""
         _, height, width = self._shown.shape
         tiling, network = Tiling(height, width, SQUARE, self._model.residual.reach), self._model.residual.step(i)
-        shown, pixels = torch.from_numpy(self._shown), torch.from_numpy(self._pixels)
+        planes = {"shown": (torch.from_numpy(self._shown), 1), "pixels": (torch.from_numpy(self._pixels), 1)}
         indices = np.empty((1, height // SQUARE, width // SQUARE), np.uint8)
         centres = np.empty(indices.shape, np.int16)
-        for tile, strip in tiling.strips({"shown": (shown, 1), "pixels": (pixels, 1)}):
-            seen, known = (squares(strip.batch(name, tile).float()) for name in ("shown", "pixels"))
+        for tile in tiling.tiles(planes):
+            seen, known = (squares(tile.batch(name).float()) for name in planes)
             centre, index = network(seen - MIDDLE, (known - seen)[:, :i])
             level, left = split_centre(centre)
             put(indices, (left * SCALES + index)[0], tile, SQUARE)

@@ -8,7 +8,6 @@ tile's needs.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,9 +18,7 @@ from ..network.conv_draw import SHOWN_UNIT, ConvDRAW, EncoderLayer, LayerState, 
 from ..network.post_filter import RETOUCH_UNIT, STORED_UNIT
 from ..network.priors import table_index
 from ..network.quantiser import LATENT_LIMIT, half_cells, target
-from .tiling import Strip, Tile, TileCache, Tiling, exactly, floats, put
-
-Tensors: TypeAlias = "dict[str, tuple[Tensor, int]]"  # of a whole picture, with their strides, by name
+from .tiling import Tensors, Tile, TileCache, Tiling, exactly, floats, put
 
 
 class Decoder:
@@ -52,8 +49,7 @@ class Decoder:
         """Tiles for step t; ``further``: pixels to see beyond what the step itself does."""
         layers, layer = self.model.config.layers, self.model.config.steps[t].layer
         here, multiple = layers[layer], layers[max(layer - 1, 0)].stride
-        overlap = here.stride if layer < len(layers) - 1 else 0
-        reach = here.stride * (here.kernel // 2) + overlap + further
+        reach = here.stride * (here.kernel // 2 + (here is not layers[-1])) + further  # blocks overlap, but the finest
         return Tiling(self.height, self.width, multiple, -(-reach // multiple) * multiple)
 
     def tensors(self, t: int) -> Tensors:
@@ -66,13 +62,13 @@ class Decoder:
             tensors["coarser"] = self._layers[layer - 1].h, self.model.config.layers[layer - 1].stride
         return tensors
 
-    def look(self, t: int, strip: Strip, tile: Tile) -> tuple[StepInput, Tensor]:
+    def look(self, t: int, tile: Tile) -> tuple[StepInput, Tensor]:
         """What step t is given in a tile, and its embedding of the canvas."""
 
         def compute() -> tuple[StepInput, Tensor]:
-            layer = LayerState(strip.batch("h", tile), floats(strip.batch("c", tile)), strip.batch("history", tile))
-            coarser = strip.batch("coarser", tile) if self.model.config.steps[t].layer else None
-            given = StepInput(strip.batch("canvas", tile).float(), layer, coarser)
+            layer = LayerState(tile.batch("h"), floats(tile.batch("c")), tile.batch("history"))
+            coarser = tile.batch("coarser") if self.model.config.steps[t].layer else None
+            given = StepInput(tile.batch("canvas").float(), layer, coarser)
             return given, self.model.look(t, given.canvas)
 
         return self._looks.get(tile, t, compute)
@@ -86,8 +82,8 @@ class Decoder:
     def predict(self, t: int) -> np.ndarray:
         """Index into the frequency table for each latent of step t, uint8."""
         indices = np.empty(self.shape(t), np.uint8)
-        for tile, strip in self.tiling(t).strips(self.tensors(t)):
-            given, seen = self.look(t, strip, tile)
+        for tile in self.tiling(t).tiles(self.tensors(t)):
+            given, seen = self.look(t, tile)
             found = table_index(self.model.prior(t, given, seen), self.model.sign(t, given.layer))
             put(indices, found[0], tile, self.model.stride(t))
         return indices
@@ -98,8 +94,8 @@ class Decoder:
         ``share`` is how much of the step they are, see ``post_filter.share_known``."""
         model, stride = self.model, self.model.stride(t)
         whole = self._layers[model.config.steps[t].layer]
-        for tile, strip in self.tiling(t).strips(self.tensors(t), overwritten=True):
-            given, seen = self.look(t, strip, tile)
+        for tile in self.tiling(t).tiles(self.tensors(t), overwritten=True):
+            given, seen = self.look(t, tile)
             if latents is None:
                 added = seen.new_zeros(1, model.heads(t).latents, *seen.shape[2:])
             else:
@@ -122,14 +118,14 @@ class Decoder:
         shown = np.empty((3, self.height, self.width), np.uint8)
         tiling = Tiling(self.height, self.width, multiple, -(-filtered // multiple) * multiple)
         cache = TileCache()
-        for tile in tiling.tiles():
+        for tile in tiling.tiles({}):
             put(shown, _rounded(self._levels(tile, cache)), tile, 1)
         if not retouched:
             return shown
         tiling = replace(tiling, margin=-(-max(self.model.retouch.reach, filtered) // multiple) * multiple)
         stored, planes = torch.tensor([self._stored], device="cpu"), torch.from_numpy(shown)
-        for tile, strip in tiling.strips({"shown": (planes, 1)}, overwritten=True):
-            added = self.model.retouch(floats(strip.batch("shown", tile)), stored)[0]
+        for tile in tiling.tiles({"shown": (planes, 1)}, overwritten=True):
+            added = self.model.retouch(floats(tile.batch("shown")), stored)[0]
             put(shown, _rounded(self._levels(tile, cache).add(added, alpha=SHOWN_UNIT // RETOUCH_UNIT)), tile, 1)
         return shown
 
@@ -162,17 +158,16 @@ class Encoder:
 
     @exactly
     def choose(self, t: int, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Latents of step t, int8, 0 but in those maps; and the index into the frequency table for each."""
+        """Latents of step t, int8, 0 but in those maps; and their indices as ``Decoder.predict`` gives them."""
         decoder, model = self._decoder, self._decoder.model
         layer, stride = model.config.steps[t].layer, model.stride(t)
         memory = {"encoder h": (self._h[layer], stride), "encoder c": (self._c[layer], stride)}
         latents, indices = np.empty(decoder.shape(t), np.int8), np.empty(decoder.shape(t), np.uint8)
         tiling = decoder.tiling(t, len(model.lapping))
-        now, last = tiling.strips(decoder.tensors(t)), tiling.strips(memory, overwritten=True)
-        for (tile, strip), (_, own) in zip(now, last, strict=True):
-            given, seen = decoder.look(t, strip, tile)
+        for tile, own in zip(tiling.tiles(decoder.tensors(t)), tiling.tiles(memory, overwritten=True), strict=True):
+            given, seen = decoder.look(t, tile)
             image, embedded = self.see(layer, tile)
-            encoder = EncoderLayer(embedded, *(floats(own.batch(name, tile)) for name in memory))
+            encoder = EncoderLayer(embedded, *(floats(own.batch(name)) for name in memory))
             error = model.error(t, image, given.canvas)
             encoder = model.encode(t, error, encoder, given.layer.h)
             sign = model.sign(t, given.layer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 TILE_PIXELS = 2**19  # of a tile without its margins; smaller pictures are one tile ...
 TILE_WIDTH = 1024  # ... if they are no wider
+Tensors: TypeAlias = dict[str, tuple[Tensor, int]]  # of a whole picture, (..., H/s, W/s), with their strides, by name
 Method = TypeVar("Method", bound=Callable[..., Any])
 Value = TypeVar("Value")
 
@@ -30,8 +31,7 @@ def exactly(method: Method) -> Method:
 
 @dataclass(frozen=True)
 class Span:
-    """Pixels along one axis: those that a result is wanted for, from ``first`` to ``last``, and ``before`` and
-    ``after``, the margins that are looked at besides."""
+    """Pixels along one axis: those that are wanted, from ``first`` to ``last``, and the margins before and after."""
 
     first: int
     last: int
@@ -73,19 +73,14 @@ class Tiling:
         """Whether one tile is the whole picture."""
         return len(list(self.rows())) == len(list(self.columns())) == 1
 
-    def strips(self, tensors: dict[str, tuple[Tensor, int]], *, overwritten: bool = False
-               ) -> Iterator[tuple[Tile, Strip]]:
-        """Every tile, and what it may see of tensors, as ``Strip`` takes them: as they were before any tile of the
-        picture was overwritten, if they are overwritten."""
+    def tiles(self, tensors: Tensors, *, overwritten: bool = False) -> Iterator[Tile]:
+        """Every tile, strip by strip, and what it may see of tensors: if tiles will be overwritten, as all was before.
+        """
         strip = None
         for rows in self.rows():
             strip = Strip(tensors, rows, strip if overwritten else None, copy=overwritten and not self.single)
             for columns in self.columns():
-                yield Tile(rows, columns), strip
-
-    def tiles(self) -> Iterator[Tile]:
-        """Every tile, strip by strip."""
-        return (tile for tile, _ in self.strips({}))
+                yield Tile(rows, columns, strip)
 
     def rows(self) -> Iterator[Span]:
         """The strips, from top to bottom."""
@@ -99,29 +94,17 @@ class Tiling:
 class Strip:
     """Snapshot of a strip and its margins, taken before tiles are overwritten.
 
-    tensors: of the whole picture, (..., H/s, W/s), and their strides, by name. above: the strip before this one, if
-    its tiles were overwritten. copy: tiles of this one will be.
+    above: the strip before this one, if its tiles were overwritten. copy: tiles of this one will be.
     """
 
-    def __init__(self, tensors: dict[str, tuple[Tensor, int]], rows: Span, above: Strip | None = None, *,
-                 copy: bool = False):
-        self._rows, self._tensors = rows, {}
+    def __init__(self, tensors: Tensors, rows: Span, above: Strip | None, *, copy: bool):
+        self.rows, self.tensors = rows, Tensors()
         for name, (whole, stride) in tensors.items():
             seen = whole[:, rows.seen(stride)]
             if above and rows.before:
-                old = above.own(name)[:, -(rows.before // stride):]
-                seen = torch.cat([old, seen[:, rows.before // stride:]], dim=1)
-            self._tensors[name] = (seen.clone() if copy else seen), stride
-
-    def own(self, name: str) -> Tensor:
-        """A tensor's rows without margins."""
-        tensor, stride = self._tensors[name]
-        return tensor[:, self._rows.inside(stride)]
-
-    def batch(self, name: str, tile: Tile) -> Tensor:
-        """A tensor in a tile with its margins, as a batch of one."""
-        tensor, stride = self._tensors[name]
-        return tensor[None, :, :, tile.columns.seen(stride)]
+                own, margin = above.tensors[name][0][:, above.rows.inside(stride)], rows.before // stride
+                seen = torch.cat([own[:, -margin:], seen[:, margin:]], dim=1)
+            self.tensors[name] = (seen.clone() if copy else seen), stride
 
 
 @dataclass(frozen=True)
@@ -130,6 +113,12 @@ class Tile:
 
     rows: Span
     columns: Span
+    strip: Strip
+
+    def batch(self, name: str) -> Tensor:
+        """A tensor with margins, as a batch of one."""
+        tensor, stride = self.strip.tensors[name]
+        return tensor[None, :, :, self.columns.seen(stride)]
 
     def seen(self, stride: int) -> tuple[slice, slice]:
         """Of a layer, with margins."""
@@ -137,17 +126,16 @@ class Tile:
 
 
 class TileCache:
-    """What was computed for one tile, by name: kept until another tile is looked at, so that a picture of one tile is
-    looked at once."""
+    """What was computed for one tile, by name, until another is looked at: a picture of one tile is looked at once."""
 
     def __init__(self) -> None:
-        self._tile: Tile | None = None
+        self._place: tuple[Span, Span] | None = None  # no tile, which would hold its strip's memory
         self._values: dict[object, Any] = {}
 
     def get(self, tile: Tile, name: object, compute: Callable[[], Value]) -> Value:
         """The value of that name."""
-        if tile != self._tile:
-            self._tile, self._values = tile, {}
+        if (place := (tile.rows, tile.columns)) != self._place:
+            self._place, self._values = place, {}
         if name not in self._values:
             self._values[name] = compute()
         return self._values[name]

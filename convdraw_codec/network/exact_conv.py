@@ -1,13 +1,12 @@
 """Exact integer arithmetic for the decoder, trainable with straight-through gradients.
 
-Everything between a file and its pixels is a whole number held in a float32 tensor. A convolution
-multiplies int8 weights with small integer activations; its sums stay below 2**24, where float32 is
-exact in any order of summation, so every kernel, thread count and device returns the same integer.
-Between convolutions there are only operations whose result IEEE 754 fixes (one add, one multiply,
-round half to even, clamp, compare) and look-ups in stored tables.
+Everything between a file and its pixels is a whole number. A convolution multiplies int8 weights with small integer
+activations; its sums stay below 2**24, where float32 is exact in any order of summation, so every kernel, thread count
+and device returns the same integer. Between convolutions there are only operations whose result IEEE 754 fixes (one
+add, one multiply, round half to even, clamp, compare) and look-ups in stored tables.
 
-``IntegerConv`` trains: rounding passes gradients straight through, and weights are quantised on the
-fly from float parameters. ``FrozenConv`` holds the integers alone; a model of them is what a file refers to.
+``IntegerConv`` trains: rounding passes gradients straight through, and weights are quantised on the fly from float
+parameters. ``FrozenConv`` holds the integers alone; a model of them is what a file refers to.
 """
 
 from __future__ import annotations
@@ -74,10 +73,10 @@ Prepare = Callable[[Tensor, "Tensor | None", bool], Convolution]
 
 def _byte_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
     """By oneDNN's kernels for bytes."""
-    outputs, kernel, zero = len(weight), weight.shape[-1], 128 if signed else 0
-    place = [1, 1], [kernel // 2] * 2, [1, 1], 1  # stride, padding, dilation, groups
-    ones = torch.ones(outputs, dtype=torch.float32, device="cpu")
-    zeros = torch.zeros(outputs, dtype=torch.int32, device="cpu")
+    zero = 128 if signed else 0
+    place = [1, 1], [weight.shape[-1] // 2] * 2, [1, 1], 1  # stride, padding, dilation, groups
+    ones = torch.ones(len(weight), dtype=torch.float32, device="cpu")
+    zeros = torch.zeros(len(weight), dtype=torch.int32, device="cpu")
     packed = torch.ops.onednn.qconv_prepack(weight.to(torch.int8), ones, 1.0, zero, *place)
 
     def convolve(x: Tensor) -> Tensor:
@@ -122,7 +121,6 @@ def float64_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Co
 CONVOLUTIONS: dict[str, Prepare] = {"int8": int8_convolution, "int16": int16_convolution,
                                     "float32": float32_convolution, "float64": float64_convolution}
 
-
 # inputs, outputs, kernel and size of the convolutions that are tried: kernels are chosen by shape
 PROBES = [(64, 48, 1, 12), (64, 48, 1, 56), (64, 48, 3, 12), (64, 48, 3, 56), (1, 32, 3, 24), (12, 32, 3, 24),
           (32, 2, 3, 24), (16, 24, 5, 24), (96, 180, 1, 1), (7, 3, 3, 1)]
@@ -144,9 +142,8 @@ def is_exact(name: str) -> bool:
 
 def fastest_exact() -> str:
     """The first of ``CONVOLUTIONS`` that is exact on this machine. Raises MachineError if there is none."""
-    for name in CONVOLUTIONS:
-        if is_exact(name):
-            return name
+    if name := next(filter(is_exact, CONVOLUTIONS), None):
+        return name
     raise MachineError("no convolution of this machine adds whole numbers exactly")
 
 
@@ -179,11 +176,10 @@ class Integers(NamedTuple):
 class IntegerConv(nn.Module):
     """A convolution of integer activations with int8 weights, to train.
 
-    ``forward`` takes integers of magnitude at most ``input_limit`` (of any type, shape (B, C, H, W)),
-    each worth ``input_unit``, and returns real numbers: the exact integer sum times one float32
-    multiplier per output channel, in ``output_unit``, a power of two, so that it changes no rounding.
-    signed: whether there are activations below 0. weight_limit: of the magnitude of weights when they are quantised; if
-    it is not given, the largest that ``int16_convolution`` takes.
+    ``forward`` takes integers of magnitude at most ``input_limit``, each worth ``input_unit``, and returns the exact
+    sums times one float32 multiplier per output channel, in ``output_unit``, a power of two, so that it changes no
+    rounding. signed: whether there are activations below 0. weight_limit: of the magnitude of quantised weights; by
+    default, the largest that ``int16_convolution`` takes.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, input_unit: float, input_limit: int,
@@ -200,28 +196,19 @@ class IntegerConv(nn.Module):
         self.held: Integers | None = None  # see ``ConvDRAW.quantised_once``
 
     def quantised(self) -> Integers:
-        """The integers that now stand for the weights.
-
-        The scale is the smallest for which the weights fit and no sum can reach 2**24.
-        """
+        """The integers that now stand for the weights, at the smallest scale for which the weights fit and no sum can
+        reach 2**24."""
         weight = self.weight.float()
-        terms = weight[0].numel()
         magnitude = weight.detach().abs().flatten(1)
-        room = (0.9 * SUM_LIMIT) / self.input_limit - 0.5 * terms
+        room = (0.9 * SUM_LIMIT) / self.input_limit - 0.5 * magnitude.shape[1]
         scale = torch.maximum(magnitude.amax(1) / self.weight_limit, magnitude.sum(1) / room).clamp_min(1e-8)
-        integers = round_through(weight / scale[:, None, None, None])
-        multiplier = scale * self.input_unit
-        bias = None
-        if self.bias is not None:
-            limit = 0.09 * SUM_LIMIT
-            bias = round_through((self.bias.float() / multiplier).clamp(-limit, limit))
-        return Integers(integers, multiplier, bias)
+        multiplier, limit = scale * self.input_unit, 0.09 * SUM_LIMIT
+        return Integers(round_through(weight / scale[:, None, None, None]), multiplier, None if self.bias is None else
+                        round_through((self.bias.float() / multiplier).clamp(-limit, limit)))
 
     def forward(self, x: Tensor, first: int = 0) -> Tensor:
-        """(B, inputs, H, W) whole numbers -> (B, outputs, H, W) real numbers: integer sum times multiplier.
-
-        ``x`` may hold some of the inputs, from ``first`` on, if the others are all 0.
-        """
+        """(B, inputs, H, W) whole numbers of any type -> (B, outputs, H, W) real ones. ``x`` may hold some of the
+        inputs, from ``first`` on, if the others are all 0."""
         weight, multiplier, bias = self.held or self.quantised()
         weight = weight[:, first:first + x.shape[1]]
         total = F.conv2d(x.to(weight.dtype), weight, padding=weight.shape[-1] // 2).float()
@@ -244,7 +231,7 @@ class FrozenConv(nn.Module):
         self._convolution(0, self._weight.shape[1])
 
     def _convolution(self, first: int, last: int) -> Convolution:
-        """That of some of the inputs."""
+        """Of some of the inputs."""
         if (first, last) not in self._prepared:
             self._prepared[first, last] = self._prepare(self._weight[:, first:last], self._bias, self.signed)
         return self._prepared[first, last]
@@ -262,10 +249,7 @@ def rectified_conv(inputs: int, outputs: int, kernel: int, *, output_unit: float
 
 
 def residual_layers(convolutions: Iterable[nn.Module], seen: Tensor) -> Tensor:
-    """What ``rectify`` gives, (B, C, H, W), after every ``rectified_conv`` has added to it, and all is rectified again.
-    """
+    """What ``rectify`` gives, (B, C, H, W), after each ``rectified_conv`` added to it and the sum was rectified."""
     for convolution in convolutions:
-        total = convolution(seen)
-        total += seen
-        seen = rectify(total)
+        seen = rectify(convolution(seen).add_(seen))
     return seen

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -23,19 +25,14 @@ def _look_up(table: Tensor, index: Tensor) -> Tensor:
     return table.index_select(0, places.flatten()).view(places.shape).permute(0, 3, 1, 2)  # several times table[places]
 
 
-def sigmoid_units(index: Tensor, table: Tensor | None) -> Tensor:
-    """Logistic function of index/128, in units of 1/128 (0..128). table: as ``gate_tables`` gives it, if it is stored.
-    """
-    if table is not None:
-        return _look_up(table, index)
+def sigmoid_units(index: Tensor) -> Tensor:
+    """Logistic function of index/128, in units of 1/128 (0..128)."""
     return round_through(UNIT * torch.sigmoid(index / UNIT))
 
 
-def tanh_units(index: Tensor, table: Tensor | None) -> Tensor:
-    """Hyperbolic tangent of index/128, in units of 1/128 (-127..127); table as for ``sigmoid_units``."""
-    if table is not None:
-        return _look_up(table, index)
-    return round_through((UNIT * torch.tanh(index / UNIT)).clamp(-(UNIT - 1), UNIT - 1))
+def tanh_units(index: Tensor) -> Tensor:
+    """Hyperbolic tangent of index/128, in units of 1/128 (-127..127)."""
+    return round_through((UNIT * torch.tanh(index / UNIT)).clamp(1 - UNIT, UNIT - 1))
 
 
 def gate_tables() -> tuple[Tensor, Tensor]:
@@ -57,23 +54,17 @@ class IntegerConvLSTM(nn.Module):
                                             output_unit=1 / UNIT, bias=False)
         with torch.no_grad():
             self.gates_from_input.get_parameter("bias")[state:2 * state] = 1.0  # remember by default
-        self.tables: tuple[Tensor | None, Tensor | None] = (None, None)
+        self.functions: tuple[Callable[[Tensor], Tensor], ...] = sigmoid_units, tanh_units
 
-    def look_up(self, logistic: Tensor, tanh: Tensor) -> None:
-        """Use stored tables from now on, as ``gate_tables`` gives them."""
-        self.tables = logistic, tanh
+    def look_up(self, *tables: Tensor) -> None:
+        """Use stored tables of the logistic function and of tanh from now on, as ``gate_tables`` gives them."""
+        self.functions = tuple(partial(_look_up, table) for table in tables)
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """x: (B, inputs, H, W) integers 0..127; h, c: (B, state, H, W). Returns the new h and c."""
-        logistic, tanh = self.tables
-        gates = self.gates_from_input(x)
-        gates += self.gates_from_state(h)
-        index = whole(gates, -GATE_LIMIT, GATE_LIMIT)
-        candidate = tanh_units(index[:, 3 * self.state:], tanh)
-        admit, keep, emit = sigmoid_units(index[:, :3 * self.state], logistic).chunk(3, dim=1)
-        c = torch.addcmul(keep * c, admit, candidate)
-        c /= UNIT
-        c = whole(c, -GATE_LIMIT, GATE_LIMIT)
-        h = emit * tanh_units(c, tanh)
-        h /= UNIT
-        return whole(h, 1 - UNIT, UNIT - 1), c
+        logistic, tanh = self.functions
+        index = whole(self.gates_from_input(x).add_(self.gates_from_state(h)), -GATE_LIMIT, GATE_LIMIT)
+        candidate = tanh(index[:, 3 * self.state:])
+        admit, keep, emit = logistic(index[:, :3 * self.state]).chunk(3, dim=1)
+        c = whole(torch.addcmul(keep * c, admit, candidate).div_(UNIT), -GATE_LIMIT, GATE_LIMIT)
+        return whole((emit * tanh(c)).div_(UNIT), 1 - UNIT, UNIT - 1), c

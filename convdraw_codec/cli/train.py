@@ -38,7 +38,7 @@ def load_config(path: Path) -> CodecRecipe | GenerativeRecipe:
         raise ConfigError(f"it is no TOML file: {error}") from error
     file = from_table(_File, data, "the configuration")
     if file.kind == "codec":
-        return from_table(CodecRecipe, file.training, "[training]", model=Config.from_dict(file.model))
+        return from_table(CodecRecipe, file.training, "[training]", model=from_table(Config, file.model, "[model]"))
     if file.kind == "generative":
         return from_table(GenerativeRecipe, file.training, "[training]", model=model_config(file.model))
     raise ConfigError(f"kind is codec or generative, not {file.kind!r}")

@@ -1,9 +1,8 @@
 """Convolutional DRAW as an embedded image codec: the whole model. ``ConvDRAW.step`` shows the recurrence.
 
-Equation numbers are those of Gregor et al., "Towards Conceptual Compression" (2016). (1) error, (2) encoder,
-(3) posterior, (4) prior, (6) decoder and (7) write are methods here. The rate (5) is ``priors.bits``, the loss (8) is
-``training.objective.Objective``. The decoder's side (canvas, prior, recurrence, write) computes in exact integers, see
-``exact_conv``; the encoder's side is floating point, since it only chooses which integers to send.
+Equation numbers are those of Gregor et al., "Towards Conceptual Compression" (2016). The decoder's side (canvas, prior,
+recurrence, write) computes in exact integers, see ``exact_conv``; the encoder's side is floating point, since it only
+chooses which integers to send.
 """
 
 from __future__ import annotations
@@ -21,18 +20,7 @@ from torch import Tensor, nn
 
 from ..format.rotation import TURN_UNIT, Colours
 from .config import Config, Layer, Step
-from .exact_conv import (
-    EMBEDDING_UNIT,
-    UNIT,
-    WEIGHT_LIMIT,
-    IntegerConv,
-    Integers,
-    in_bytes,
-    rectified_conv,
-    rectify,
-    round_through,
-    whole,
-)
+from .exact_conv import EMBEDDING_UNIT, UNIT, IntegerConv, in_bytes, rectified_conv, rectify, round_through, whole
 from .lossless import Residual
 from .lstm import IntegerConvLSTM, lstm
 from .post_filter import Retouch
@@ -68,8 +56,8 @@ class LayerState:
 
 @dataclass(frozen=True)
 class StepInput:
-    """All that a step depends on: the canvas r_{t-1}, (B, 3, H, W), in whole 1/16 of a level; the state of the step's
-    layer; and h^d of the next coarser layer, or None at the coarsest."""
+    """What a step depends on: the canvas r_{t-1}, (B, 3, H, W), in whole 1/16 of a level; the state of the step's layer;
+    and h^d of the next coarser one, if there is one."""
 
     canvas: Tensor
     layer: LayerState
@@ -131,7 +119,6 @@ class Taken:
 # mean of the posterior in cells, index of the prior's scale, and sign so far -> what is sent
 Choose = Callable[[Tensor, Tensor, "Tensor | None"], Choice]
 
-
 real_conv = partial(nn.Conv2d, dtype=torch.float32)  # whatever torch's default type is
 
 
@@ -152,7 +139,7 @@ class LayerCores(nn.Module):
         # kept near unit size, so that one learning rate suits all weights
         self.analysis = real_conv(patch, coefficients, 1, bias=False)
         self.synthesis = IntegerConv(coefficients, patch, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT,
-                                     weight_limit=WEIGHT_LIMIT, bias=False)  # smaller ones cost 3 % at high rates
+                                     weight_limit=127, bias=False)  # smaller ones cost 3 % at high rates
         self.write = IntegerConv(layer.state, patch, 1, input_unit=WRITE_CELLS / UNIT, input_limit=UNIT - 1, zero=True)
 
 
@@ -161,17 +148,17 @@ class StepHeads(nn.Module):
 
     def __init__(self, layer: Layer, coarser_state: int, coefficients: int, step: Step, refines: bool):
         super().__init__()
-        latents, kernel = step.last - step.first, layer.kernel
-        self.latents, self.refines = latents, refines
+        self.refines, self.latents = refines, (latents := step.last - step.first)
         self.cell = step.quantiser / math.sqrt(3 * layer.stride**2)  # in levels a pixel
         # posterior (3): a correction from h^e to the linear map of the error
         self.posterior = real_conv(layer.encoder_state, latents, 1)
         # prior (4): from the decoder's state, its canvas, and what was sent of these coefficients before
         self.history_embedding = IntegerConv(coefficients, layer.embedding, 1, input_unit=1 / 8,
                                              input_limit=HISTORY_LIMIT, output_unit=1 / EMBEDDING_UNIT, signed=False)
-        self.prior_state = IntegerConv(layer.state + coarser_state, layer.context, kernel, input_unit=1 / UNIT,
+        self.prior_state = IntegerConv(layer.state + coarser_state, layer.context, layer.kernel, input_unit=1 / UNIT,
                                        input_limit=UNIT - 1, output_unit=1 / EMBEDDING_UNIT, bias=False)
-        self.prior_context = rectified_conv(2 * layer.embedding, layer.context, kernel, output_unit=1 / EMBEDDING_UNIT)
+        self.prior_context = rectified_conv(2 * layer.embedding, layer.context, layer.kernel,
+                                            output_unit=1 / EMBEDDING_UNIT)
         self.prior_index = rectified_conv(layer.context, latents * (2 if refines else 1), 1, output_unit=1 / INDEX_UNIT)
         # decoder input (6)
         self.latent_embedding = IntegerConv(latents, layer.embedding, 1, input_unit=0.5, input_limit=HALF_CELLS_LIMIT,
@@ -233,15 +220,14 @@ class ConvDRAW(nn.Module):
     @contextlib.contextmanager
     def quantised_once(self) -> Iterator[None]:
         """Quantise each weight once for all steps inside, in training, rather than at every use."""
-        modules = [module for _, module in self.integer_convolutions()]
         low = torch.is_autocast_enabled(self.initial_canvas.device.type)
-        for module in modules:
-            weight, multiplier, bias = module.quantised()
-            module.held = Integers(weight.to(torch.bfloat16) if low else weight, multiplier, bias)  # exact: -127..127
+        for _, module in self.integer_convolutions():
+            integers = module.quantised()
+            module.held = integers._replace(weight=integers.weight.bfloat16()) if low else integers  # exact: -127..127
         try:
             yield
         finally:
-            for module in modules:
+            for _, module in self.integer_convolutions():
                 module.held = None
 
     # -- between pictures and canvases ----------------------------------------------------------------------
@@ -254,10 +240,7 @@ class ConvDRAW(nn.Module):
             return lap(turned.float() + self.initial_canvas.detach()[:, None, None], self.lapping)
 
     def shown(self, canvas: Tensor, colours: Sequence[Colours]) -> Tensor:
-        """What canvases (B, 3, H, W) show, in whole 1/``SHOWN_UNIT`` of a level; canvas: in whole 1/16 of one.
-
-        In float64, in which all of it is exact, whatever the order of sums.
-        """
+        """What canvases (B, 3, H, W), in whole 1/16 of a level, show: whole 1/``SHOWN_UNIT`` of one, float64, exact."""
         mean, turns = self._colours(colours, canvas.device)
         first = self.first_canvas().detach().double()[:, None, None]
         turned = (turns @ (canvas.double() - first).flatten(2)).unflatten(2, canvas.shape[2:])
@@ -312,10 +295,8 @@ class ConvDRAW(nn.Module):
 
     def look(self, t: int, canvas: Tensor) -> Tensor:
         """Embedding of the canvas r_{t-1} at the layer of step t, (B, embedding, H/s, W/s), 0..127."""
-        levels = canvas / CANVAS_UNIT
-        levels -= 128
-        patches = to_patches(in_bytes(whole(levels, -127, 127)), self.stride(t))
-        return rectify(self.core(t).canvas_embedding(patches))
+        levels = in_bytes(whole((canvas / CANVAS_UNIT).sub_(128), -127, 127))
+        return rectify(self.core(t).canvas_embedding(to_patches(levels, self.stride(t))))
 
     def prior(self, t: int, given: StepInput, seen: Tensor) -> Tensor:
         """p_t = p(z_t | h^d_{t-1}) (4): index of each latent's scale, (B, latents, H/s, W/s), 0..63.
@@ -326,8 +307,7 @@ class ConvDRAW(nn.Module):
         known = rectify(heads.history_embedding(history.abs().clamp_max(HISTORY_LIMIT)))
         if given.coarser is not None:
             memory = torch.cat([memory, enlarged(given.coarser, memory.shape[3] // given.coarser.shape[3])], dim=1)
-        hidden = heads.prior_context(torch.cat([seen, known], dim=1))
-        hidden += heads.prior_state(memory)
+        hidden = heads.prior_context(torch.cat([seen, known], dim=1)).add_(heads.prior_state(memory))
         index = heads.prior_index(rectify(hidden))
         if heads.refines:
             if_zero, if_significant = index.chunk(2, dim=1)
@@ -352,12 +332,9 @@ class ConvDRAW(nn.Module):
     def write(self, t: int, canvas: Tensor, h: Tensor, added: Tensor) -> Tensor:
         """The canvas r_t (7), from r_{t-1}, h^d_t, and the linear path of what the latents add."""
         step = self.config.steps[t]
-        cells = self.core(t).write(h)
-        cells += self.core(t).synthesis(added, step.first)
-        cells *= self.heads(t).cell * CANVAS_UNIT
-        patches = whole(cells, -SPREAD_LIMIT, SPREAD_LIMIT)
-        written = self.overlap.spread(from_patches(patches, self.stride(t)), step.layer)
-        written += canvas
+        cells = self.core(t).write(h).add_(self.core(t).synthesis(added, step.first))
+        patches = whole(cells.mul_(self.heads(t).cell * CANVAS_UNIT), -SPREAD_LIMIT, SPREAD_LIMIT)
+        written = self.overlap.spread(from_patches(patches, self.stride(t)), step.layer).add_(canvas)
         return whole(written, -CANVAS_MARGIN * CANVAS_UNIT, (255 + CANVAS_MARGIN) * CANVAS_UNIT)
 
     # -- encoder: floating point, it only chooses integers --------------------------------------------------
@@ -366,10 +343,9 @@ class ConvDRAW(nn.Module):
         """The encoder before the first step, at each layer; image: (B, 3, H, W) float32, lapped."""
         result = []
         for number, layer in enumerate(self.config.layers):
-            height, width = (size // layer.stride for size in image.shape[2:])
-            empty = torch.zeros(len(image), layer.encoder_state, height, width, dtype=torch.float32,
-                                device=image.device)
-            result.append(EncoderLayer(self.embed(number, image), empty, empty))
+            embedded = self.embed(number, image)
+            empty = embedded.new_zeros(len(image), layer.encoder_state, *embedded.shape[2:], dtype=torch.float32)
+            result.append(EncoderLayer(embedded, empty, empty))
         return result
 
     def embed(self, layer: int, image: Tensor) -> Tensor:

@@ -20,10 +20,7 @@ STORED_UNIT = 64  # what is stored counts in 1/64 of a step
 
 
 class Retouch(nn.Module):
-    """A residual network of 3x3 convolutions that knows how much is stored.
-
-    quantisers: of each step of the codec.
-    """
+    """A residual network of 3x3 convolutions that knows how much is stored. quantisers: of each step of the codec."""
 
     def __init__(self, size: RetouchSize, quantisers: list[float]):
         super().__init__()

@@ -45,11 +45,8 @@ def untrained(config: Config) -> ConvDRAW:
 
 @torch.no_grad()
 def widen_cells(model: ConvDRAW, ratios: Sequence[float]) -> None:
-    """Rescale the weights of each step for a new quantiser, so that predictions in pixel levels stay the same.
-
-    ratios: new quantiser over old one, of each step. The retouch stays, and what writes onto the canvas, which steps of
-    a layer share.
-    """
+    """Rescale the weights of each step for a new quantiser, so that predictions in pixel levels stay the same. ratios:
+    new quantiser over old one, of each step. The retouch stays, and what writes onto the canvas, which steps share."""
     known = [torch.ones(n, device=model.initial_canvas.device) for n in model.coefficients]
     for t, ratio in enumerate(ratios):
         step, heads = model.config.steps[t], model.heads(t)

@@ -1,8 +1,7 @@
 """Model files: a trained ConvDRAW <-> safetensors.
 
-The decoder is stored as the integers with which it computes (int8 weights, float32 multipliers, int32 biases)
-together with its look-up tables; the encoder as float16. The fingerprint that a .cdr file carries is a hash of
-everything that decides what a file decodes to.
+The decoder is stored as the integers with which it computes (int8 weights, float32 multipliers, int32 biases) and its
+look-up tables; the encoder as float16. The fingerprint in a .cdr file is a hash of all that decides what it decodes to.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
 
 
 def check_sums(name: str, integers: Integers, input_limit: int) -> None:
-    """Raise ModelError if a convolution's sums could leave the range in which they are exact, whatever the input."""
+    """Raise ModelError if some input could take a convolution's sums out of the range in which they are exact."""
     largest = integers.largest_sum(input_limit)
     if not largest < SUM_LIMIT:
         raise ModelError(f"the sums of {name} can reach {largest:.0f}, and 2**24 is where exactness ends")
@@ -64,7 +63,7 @@ def fingerprint(config: Config, tensors: dict[str, Tensor]) -> str:
 
 
 def _tables(model: ConvDRAW) -> Iterator[tuple[str, str, torch.dtype]]:
-    """Name and type in a file of each buffer of a model."""
+    """Of each buffer of a model: name in a file, name in the model, type in a file."""
     for layer in range(len(model.cores)):
         yield f"{TABLES}luma.{layer}", f"luma_{layer}", torch.uint8
     for level in range(model.overlap.levels):
@@ -127,11 +126,8 @@ def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, T
 
 
 def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loaded:
-    """Read a model file.
-
-    Raises ModelError if the file is no model of this format or could leave the exact range, OSError if it
-    cannot be read.
-    """
+    """Read a model file. Raises ModelError if it is no model of this format or could leave the exact range, OSError if
+    it cannot be read."""
     try:
         metadata, tensors = read_tensors(path)
         if metadata.get("format") != MODEL_FORMAT:
@@ -151,11 +147,9 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loade
 
 
 def thaw(path: str | PathLike[str], model: ConvDRAW) -> None:
-    """Give the weights of a file to a model that is to be trained; they are quantised to the same integers again,
-    unless steps have other quantisers than in the file: then what the weights say in cells moves along.
-
-    Raises ModelError if the file holds a model of another configuration; the rest as ``load_model``.
-    """
+    """Give the weights of a file to a model that is to be trained. They are quantised to the same integers again, unless
+    steps have other quantisers than in the file: then what they say in cells moves along. Raises ModelError if the file
+    holds a model of another configuration; the rest as ``load_model``."""
     frozen = load_model(path).model
     if _but_quantisers(frozen.config) != _but_quantisers(model.config):
         raise ModelError(f"{path} is a model of another configuration")
@@ -176,10 +170,8 @@ def _but_quantisers(config: Config) -> dict[str, object]:
 
 
 def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str) -> None:
-    """Give a model that is laid out on the meta device the stored integers and tables.
-
-    Raises ValueError or KeyError where they do not fit, ModelError where they could leave the exact range.
-    """
+    """Give a model on the meta device the stored integers and tables. Raises ValueError or KeyError where they do not
+    fit, ModelError where they could leave the exact range."""
     unknown = set(tensors)
 
     def take(name: str, dtype: torch.dtype, shape: torch.Size | tuple[int, ...]) -> Tensor:

@@ -64,11 +64,8 @@ class Codec:
             raise ValueError(f"convolution must be one of {', '.join(CONVOLUTIONS)}, not {convolution!r}")
         if not is_exact(convolution):
             raise MachineError(f"{convolution} convolutions do not add exactly on this machine")
-        if model is None:
-            with as_file(files(__package__) / "models" / "photo.safetensors") as path:
-                loaded = load_model(path, convolution)
-        else:
-            loaded = load_model(model, convolution)
+        with as_file(files(__package__) / "models" / "photo.safetensors") as photo:
+            loaded = load_model(photo if model is None else model, convolution)
         self.model = loaded.model
         self._network = Network(loaded.model, LatentCoder(loaded.latents.numpy(), SHIFT_GROUPS),
                                 LatentCoder(loaded.residuals.numpy(), [[0] * CENTRES]))
@@ -113,24 +110,26 @@ class Codec:
             raise ValueError("give only one of steps, size, bpp, psnr and lossless")
         if not all(0 <= budget < math.inf for budget in (size, bpp, psnr) if budget is not None):
             raise ValueError("size, bpp and psnr are numbers from 0 on")
+        picture, stream = open_picture(image, keep_orientation, page=page, strip=strip).without(alpha=drop_alpha), None
         if lossless:
-            steps = self.lossless_steps
-        contents, planes, drawing = self._begun(
-            open_picture(image, keep_orientation, page=page, strip=strip).without(alpha=drop_alpha), lossless)
+            if picture.lost:
+                raise ImageError(f"it cannot be kept without loss: {picture.lost} would be lost")
+            steps, stream = self.lossless_steps, webp.encode(picture, webp.FASTEST)
+        contents, planes = self._begun(picture)
         header = contents.header
         if bpp is not None:
             size = header.bytes_at(bpp)
 
         def enough(contents: Contents, encoding: Encoding) -> bool:
-            if drawing:
-                return webp.pays(contents, drawing[1])
+            if stream:
+                return webp.pays(contents, stream)
             if size is not None:
                 return len(bitstream.write(contents)) > size
             return psnr is not None and self._quality(header, planes, encoding.pixels(contents.header)) >= psnr
 
         contents, stopped = self._encode(contents, planes, self._count(steps), enough, on_step)
-        if drawing and stopped:
-            return bitstream.write(webp.in_place_of_steps(contents, drawing[0]))
+        if stream and stopped:
+            return bitstream.write(webp.in_place_of_steps(contents, picture))
         data = bitstream.write(contents)
         if psnr is not None and stopped:
             return self._least(planes, data, psnr)
@@ -139,15 +138,13 @@ class Codec:
                           UserWarning, stacklevel=2)
         return bitstream.truncate(data, size=size) if stopped else data
 
-    def _begun(self, picture: Picture, lossless: bool = False
-               ) -> tuple[Contents, np.ndarray, tuple[Picture, bytes] | None]:
-        """A file without steps, the planes of its picture, and, for a lossless one, what WebP makes of it, if it may
-        be smaller."""
-        if lossless and picture.lost:
-            raise ImageError(f"it cannot be kept without loss: {picture.lost} would be lost")
-        stream = webp.encode(picture, webp.FASTEST) if lossless else None
-        return (Contents(self._header(picture), [], picture.chunks()), to_planes(picture.pixels, self.model.padding),
-                (picture, stream) if stream else None)
+    def _begun(self, picture: Picture) -> tuple[Contents, np.ndarray]:
+        """A file without steps, and the planes of its picture. Raises ImageError for one that is too large."""
+        if picture.pixels.width * picture.pixels.height > self.max_pixels:
+            raise ImageError(f"it has more than the {self.max_pixels:,} pixels allowed (max_pixels)")
+        header = Header(*picture.pixels.size, picture.mode, self.total_steps, self.total_steps, self.fingerprint,
+                        colours=colours_of(np.asarray(picture.pixels)))
+        return Contents(header, [], picture.chunks()), to_planes(picture.pixels, self.model.padding)
 
     def _encode(self, contents: Contents, planes: np.ndarray, steps: int, enough: Callable[[Contents, Encoding], bool],
                 on_step: Callable[[int], None] | None) -> tuple[Contents, bool]:
@@ -163,7 +160,7 @@ class Codec:
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
         """What decoding will show after 1, 2, ... ``steps`` stored steps, from the encoder's run."""
-        contents, planes, _ = self._begun(open_picture(image))
+        contents, planes = self._begun(open_picture(image))
         encoding = Encoding(self._network, contents.header, planes)
         for segment in encoding.segments(self._count(steps)):
             contents = contents.with_step(segment)
@@ -176,13 +173,6 @@ class Codec:
             raise ValueError(f"steps must be 1 to {self.total_steps}, or up to {self.lossless_steps} with residual "
                              f"steps, not {steps}")
         return steps
-
-    def _header(self, picture: Picture) -> Header:
-        """With all steps of the model. Raises ImageError for a picture that is too large."""
-        if picture.pixels.width * picture.pixels.height > self.max_pixels:
-            raise ImageError(f"it has more than the {self.max_pixels:,} pixels allowed (max_pixels)")
-        return Header(*picture.pixels.size, picture.mode, self.total_steps, self.total_steps, self.fingerprint,
-                      colours=colours_of(np.asarray(picture.pixels)))
 
     @staticmethod
     def _quality(header: Header, original: np.ndarray, shown: np.ndarray) -> float:
@@ -200,8 +190,7 @@ class Codec:
         while high - low > 64:
             middle = (low + high) // 2
             try:
-                shorter = bitstream.truncate(data, size=middle)
-                contents = bitstream.read(shorter)
+                contents = bitstream.read(shorter := bitstream.truncate(data, size=middle))
                 shown = self._decode(contents).pixels(contents.header)
                 enough = self._quality(contents.header, planes, shown) >= psnr
             except CdrError:  # too short for anything
@@ -253,10 +242,9 @@ class Codec:
             contents = self._read(data, None, allow_truncated)
             return self._show(contents.header, contents.chunks, contents.segments)
         in_pieces = isinstance(data, Iterable) and not hasattr(data, "read")
-        arriving = map(checked, data) if in_pieces else pieces(cast(Source, data))
-        incoming = bitstream.Incoming(arriving, self._check)
-        segments = incoming.segments()
-        return self._show(incoming.header, incoming.chunks, _until_damage(segments) if allow_truncated else segments)
+        incoming = bitstream.Incoming(map(checked, data) if in_pieces else pieces(cast(Source, data)), self._check)
+        segments = _until_damage(incoming.segments()) if allow_truncated else incoming.segments()
+        return self._show(incoming.header, incoming.chunks, segments)
 
     def _show(self, header: Header, chunks: Mapping[str, bytes], segments: Iterable[bytes]) -> Iterator[Image.Image]:
         segments = iter(segments)
@@ -297,5 +285,4 @@ class Codec:
 
 
 def _assemble(header: Header, chunks: Mapping[str, bytes], planes: np.ndarray) -> Image.Image:
-    pixels = from_planes(planes, header.width, header.height, header.grey)
-    return assemble(pixels, header.mode, chunks)
+    return assemble(from_planes(planes, header.width, header.height, header.grey), header.mode, chunks)

@@ -45,11 +45,8 @@ def _symbols(latents: np.ndarray) -> np.ndarray:
 
 
 def _shortest(words: np.ndarray, position: int, state: tuple[int, int]) -> bytes:
-    """Flush with the fewest bytes: a decoder reads zeros behind them.
-
-    Any number in [lower, lower + span) decodes the same; take the one with most trailing zero bytes. ``state`` is lower
-    and span, in the two words from ``position`` on.
-    """
+    """Flush with the fewest bytes: a decoder reads zeros behind them. Any number in [lower, lower + span) decodes the
+    same; take the one with most trailing zero bytes. state: lower and span, in the two words from ``position`` on."""
     lower, span = state
     point = int.from_bytes(words.astype(">u4").tobytes().ljust(4 * (position + 2), b"\0"), "big")
     lowest = point - (point - lower) % 2**64  # with the words before them
@@ -59,17 +56,13 @@ def _shortest(words: np.ndarray, position: int, state: tuple[int, int]) -> bytes
 
 
 class LatentCoder:
-    """Codes whole latents under a table of frequencies.
-
-    frequencies: (distributions, 32) whole numbers >= 1, each distribution summing to 2**24; at most 256. groups: which
-    of them share a scale offset in which kinds of map, see ``scale_offsets.Shifts``.
-    """
+    """Codes whole latents under a table of frequencies: (at most 256, 32) whole numbers >= 1, each distribution summing
+    to 2**24. groups: which of them share a scale offset in which kinds of map, see ``scale_offsets.Shifts``."""
 
     def __init__(self, frequencies: np.ndarray, groups: Sequence[Sequence[int]]):
         import constriction  # here, since training needs the constants above but no coder
 
-        frequencies = np.asarray(frequencies, dtype=np.int64)
-        self.frequencies = frequencies
+        self.frequencies = frequencies = np.asarray(frequencies, dtype=np.int64)
         # constriction gives every symbol 1 and shares out the rest: with frequency - 1 nothing is left to round
         *self._models, self._shift = [constriction.stream.model.Categorical((one - 1).astype(np.float64), perfect=False)
                                       for one in [*frequencies, scale_offsets.shift_frequencies(PRECISION)]]
@@ -107,11 +100,8 @@ class LatentCoder:
 
     def decode(self, data: bytes, indexes: Maps, kinds: Sequence[int], cut: bool = False
                ) -> Iterator[np.ndarray]:
-        """The inverse of ``encode``: the latent maps, int8, in order.
-
-        cut: the data is only the beginning of what ``encode`` gave. Then those maps come that are the same however
-        it goes on. Raises CdrError for invalid data.
-        """
+        """The inverse of ``encode``: the latent maps, int8, in order. cut: the data is only the beginning; then those
+        maps come that are the same however it goes on. Raises CdrError for invalid data."""
         decoder, models = self._decoder(data, b"\0", 0), self._models
         decode = partial(_agreed, [decoder, self._decoder(data, b"\xff", WORDS_BEHIND)]) if cut else decoder.decode
         try:

@@ -23,11 +23,8 @@ def shift_frequencies(precision: int) -> np.ndarray:
 
 
 class Shifts:
-    """Which latents share an offset.
-
-    groups: the group of the latents in each kind of map, under each family of indexes; whole numbers from 0 on, (kinds,
-    families). scales: distributions of a family.
-    """
+    """Which latents share an offset. groups: that of the latents in each kind of map, under each family of indexes,
+    from 0 on, (kinds, families). scales: distributions of a family."""
 
     def __init__(self, groups: Sequence[Sequence[int]], scales: int):
         self._largest = scales - 1
@@ -51,10 +48,8 @@ class Shifts:
 
     def best(self, symbols: Iterable[np.ndarray], indexes: Maps, kinds: Sequence[int],
              groups: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-        """The offset of each of the groups that are there, with which maps of symbols take the fewest bits.
-
-        frequencies: of the symbols in each distribution, positive, each with the same sum, a power of two.
-        """
+        """The offset of each of those groups with which maps of symbols take the fewest bits. frequencies: of the
+        symbols in each distribution, positive, each with the same sum, a power of two."""
         counts = np.zeros((*self._groups.shape, frequencies.shape[1]))
         for symbol_map, index_map, kind in zip(symbols, indexes, kinds, strict=True):
             pairs = frequencies.shape[1] * index_map.reshape(-1).astype(np.int64) + symbol_map.reshape(-1)

@@ -103,11 +103,10 @@ class Encoding(Session):
         exact = self._exact()
         if not exact.sends(i):
             return b""
-        indices = exact.predict(i)
+        indices = bands(exact.predict(i))
         residuals = exact.choose(i, self._planes, self.header.width, self.header.height)
-        coded = bands(residuals)
         exact.draw(i, residuals)
-        return self.network.residuals.encode(coded, bands(indices), [0] * len(coded))
+        return self.network.residuals.encode(bands(residuals), indices, [0] * len(indices))
 
 
 class Decoding(Session):
@@ -120,9 +119,8 @@ class Decoding(Session):
             self._step(t, segment, cut=t == self.header.steps)
             yield t + 1
         for i, segment in enumerate(segments):
-            number = self.network.steps + i
-            self._residual_step(i, segment, cut=number == self.header.steps)
-            yield number + 1
+            self._residual_step(i, segment, cut=self.network.steps + i == self.header.steps)
+            yield self.network.steps + i + 1
 
     def _step(self, t: int, segment: bytes, cut: bool) -> None:
         decoder, (maps, kinds) = self._lossy(), self.network.maps(t, self.grey)

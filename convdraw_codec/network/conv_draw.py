@@ -56,8 +56,8 @@ class LayerState:
 
 @dataclass(frozen=True)
 class StepInput:
-    """What a step depends on: the canvas r_{t-1}, (B, 3, H, W), in whole 1/16 of a level; the state of the step's layer;
-    and h^d of the next coarser one, if there is one."""
+    """What a step depends on: the canvas r_{t-1}, (B, 3, H, W), in whole 1/16 of a level; the state of the step's
+    layer; and h^d of the next coarser one, if there is one."""
 
     canvas: Tensor
     layer: LayerState

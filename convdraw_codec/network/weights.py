@@ -147,9 +147,9 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loade
 
 
 def thaw(path: str | PathLike[str], model: ConvDRAW) -> None:
-    """Give the weights of a file to a model that is to be trained. They are quantised to the same integers again, unless
-    steps have other quantisers than in the file: then what they say in cells moves along. Raises ModelError if the file
-    holds a model of another configuration; the rest as ``load_model``."""
+    """Give the weights of a file to a model that is to be trained. They are quantised to the same integers again,
+    unless steps have other quantisers than in the file: then what they say in cells moves along. Raises ModelError if
+    the file holds a model of another configuration; the rest as ``load_model``."""
     frozen = load_model(path).model
     if _but_quantisers(frozen.config) != _but_quantisers(model.config):
         raise ModelError(f"{path} is a model of another configuration")

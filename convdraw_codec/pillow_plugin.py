@@ -29,31 +29,33 @@ FORMAT, EXTENSION, MIME = "CDR", ".cdr", "image/x-cdr"
 BUDGETS = ("steps", "size", "bpp", "psnr", "lossless")
 
 _lock = threading.Lock()
-_model: str | None = None
+_options: dict[str, Any] = {}  # of the codec
 _codec: Codec | None = None
 
 
-def register_cdr_opener(model: str | PathLike[str] | None = None) -> None:
+def register_cdr_opener(model: str | PathLike[str] | None = None, *, max_pixels: int = constants.MAX_PIXELS
+                        ) -> None:
     """Make Pillow know the format "CDR", suffix .cdr.
 
     ``Image.open(...)`` gives a lazy image; ``info["steps"]`` is (stored, total of the model), with more stored than
     that where residual steps follow. ``ImageFile.LOAD_TRUNCATED_IMAGES`` is honoured. ``save(..., steps= | size= | bpp=
     | psnr= | lossless=True, exif=, icc_profile=, xmp=)`` as ``Codec.compress``.
-    model: a model file in place of the bundled one. Raises OSError for a file that cannot be read, ModelError for one
-    that is no model.
+    model: a model file in place of the bundled one. max_pixels: as of ``Codec``. Raises OSError for a file that cannot
+    be read, ModelError for one that is no model.
     """
-    global _model, _codec
+    global _options, _codec
     if model is not None:
+        model = os.path.abspath(model)
         _check_model(model)
     with _lock:
-        _model, _codec = None if model is None else os.path.abspath(model), None
+        _options, _codec = {"model": model, "max_pixels": max_pixels}, None
     Image.register_open(FORMAT, CdrImageFile, lambda prefix: prefix.startswith(constants.MAGIC))
     Image.register_save(FORMAT, _save)
     Image.register_extension(FORMAT, EXTENSION)
     Image.register_mime(FORMAT, MIME)
 
 
-def _check_model(path: str | PathLike[str]) -> None:
+def _check_model(path: str) -> None:
     """Whether a file looks like a model; torch is not needed for that."""
     with open(path, "rb"):
         pass
@@ -63,7 +65,7 @@ def _check_model(path: str | PathLike[str]) -> None:
     except SafetensorError:
         is_model = False
     if not is_model:
-        raise ModelError(f"{os.fspath(path)} is not a cdraw model")
+        raise ModelError(f"{path} is not a cdraw model")
 
 
 def _the_codec() -> Codec:
@@ -72,7 +74,7 @@ def _the_codec() -> Codec:
         if _codec is None:
             from .codec import Codec
 
-            _codec = Codec(_model)
+            _codec = Codec(**_options)
         return _codec
 
 

@@ -35,5 +35,5 @@ def content(source: Source) -> bytes:
 def checked(piece: object) -> bytes:
     """The piece, if it is bytes of any kind. Raises TypeError."""
     if not isinstance(piece, (bytes, bytearray, memoryview)):
-        raise TypeError(f"a .cdr file is bytes, a path or an open binary file, not {type(piece).__name__}")
+        raise TypeError(f"a file is bytes, a path or an open binary file, not {type(piece).__name__}")
     return bytes(piece)

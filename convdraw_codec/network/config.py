@@ -71,7 +71,7 @@ class Step:
 
     def __post_init__(self) -> None:
         if not (type(self.layer) is type(self.first) is type(self.last) is int and 0 <= self.first < self.last):
-            raise ConfigError(f"{self}: layer and coefficients are counted in whole numbers")
+            raise ConfigError(f"{self}: layer, first and last are whole numbers, first below last")
         if type(self.quantiser) not in (int, float) or not 1e-3 <= self.quantiser <= 1e5:
             raise ConfigError(f"{self}: a quantiser lies between 0.001 and 100000")
 

@@ -16,7 +16,7 @@ from PIL.ExifTags import Base
 
 from ..errors import CdrError, ImageError
 from ..format.constants import LARGEST_SIDE, MAGIC
-from ..format.source import Source
+from ..format.source import Source, checked, content
 from .levels import DEPTH, is_deep, to_levels, white_of
 from .metadata import DAMAGE, beside, cicp_of, metadata_in, orientation_of, to_info, turned
 
@@ -116,6 +116,8 @@ def open_picture(image: ImageLike, keep_orientation: bool = False, *, page: int 
 def read_picture(source: str | PathLike[str] | IO[bytes], keep_orientation: bool = False, *, page: int | None = None,
                  strip: bool = False) -> Picture:
     """A picture from a path or an open file; the rest as ``open_picture``."""
+    if not isinstance(source, (str, PathLike)):
+        source = _seekable(source)
     try:
         with Image.open(source) as opened:
             if opened.format == "CDR":  # whose opener may be registered
@@ -135,6 +137,12 @@ def read_picture(source: str | PathLike[str] | IO[bytes], keep_orientation: bool
         raise ImageError(f"its picture is damaged ({error})") from error
     except DAMAGE as error:
         raise ImageError(f"its picture is damaged ({error})") from error
+
+
+def _seekable(file: IO[bytes]) -> IO[bytes]:
+    """The file, or what a pipe holds: Pillow goes back and forth. Raises TypeError for text."""
+    checked(file.read(0))
+    return file if getattr(file, "seekable", bool)() else io.BytesIO(content(file))
 
 
 def _beginning(source: str | PathLike[str] | IO[bytes]) -> bytes:

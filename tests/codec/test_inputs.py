@@ -1,6 +1,7 @@
 """What ``compress`` takes: every kind of picture, its metadata, its alpha channel, and what it refuses."""
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -129,6 +130,30 @@ def test_levels_in_larger_numbers(tiny: Codec, mode: str) -> None:
 def test_what_is_no_kind_of_picture(tiny: Codec, no_picture: Any) -> None:
     with pytest.raises(TypeError, match=f"a picture is .*, not {type(no_picture).__name__}"):
         tiny.compress(no_picture)
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["whole", "not yet"])
+def test_pictures_from_pipes(tiny: Codec, closed: bool) -> None:
+    """Pillow goes back and forth, which they do not."""
+    encoded = io.BytesIO()
+    Image.fromarray(synthetic(6, 9)).save(encoded, "PNG")
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with open(reading, "rb") as pipe, open(writing, "wb", 0) as other:
+        other.write(encoded.getvalue())
+        if closed:
+            other.close()
+            assert tiny.compress(pipe) == tiny.compress(synthetic(6, 9))
+        else:
+            with pytest.raises(BlockingIOError, match="must be one that blocks"):
+                tiny.compress(pipe)
+
+
+def test_text_is_no_picture(tiny: Codec, example: Path) -> None:
+    with open(example, encoding="latin-1") as file, pytest.raises(TypeError, match="binary file, not str"):
+        tiny.compress(file)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="closed file"):
+        tiny.compress(file)  # type: ignore[arg-type]
 
 
 def test_what_is_compressed_already(tiny: Codec, tmp_path: Path) -> None:

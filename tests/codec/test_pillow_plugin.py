@@ -194,6 +194,22 @@ def test_a_model_is_checked_at_once_and_found_from_any_folder(path: Path, tmp_pa
         assert image.load()
 
 
+def test_a_model_is_a_path() -> None:
+    with pytest.raises(TypeError, match="not int"):
+        register_cdr_opener(5)  # type: ignore[arg-type]
+
+
+def test_larger_pictures_than_allowed_are_refused_both_ways(path: Path) -> None:
+    register_cdr_opener(TINY_MODEL, max_pixels=599)
+    with Image.open(path) as image, pytest.raises(OSError, match="more than the 599 allowed"):
+        image.load()
+    with pytest.raises(ImageError, match="more than the 599 pixels"):
+        Image.fromarray(synthetic(20, 30)).save(io.BytesIO(), "CDR")
+    register_cdr_opener(TINY_MODEL, max_pixels=600)
+    with Image.open(path) as image:
+        assert image.load()
+
+
 def test_checking_a_model_needs_no_torch() -> None:
     program = ("import sys; from convdraw_codec import register_cdr_opener; register_cdr_opener(sys.argv[1]); "
                "sys.exit('torch' in sys.modules)")

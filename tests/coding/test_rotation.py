@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convdraw_codec.coding.rotation_fit import colours_of
@@ -20,6 +20,7 @@ bytes_, signed = st.integers(0, 255), st.integers(-128, 127)
 colours = st.builds(Colours, st.tuples(bytes_, bytes_, bytes_), st.tuples(signed, signed, signed))
 
 
+@settings(deadline=None)
 @given(colours)
 def test_every_turn_is_a_rotation(one: Any) -> None:
     matrix = np.array(one.matrix()) / TURN_UNIT
@@ -63,6 +64,7 @@ def test_it_looks_at_all_of_a_large_picture() -> None:
     assert np.abs(correlation - np.eye(3)).max() < 0.2
 
 
+@settings(deadline=None)
 @given(st.lists(colours, min_size=1, max_size=3))
 def test_what_goes_to_the_canvas_comes_back(batch: Any) -> None:
     model = tiny_model()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
 from ..atomic_write import STANDARD, write_output
-from .console import QUIET, Chatter, Failure, failing, name_of
+from .console import Chatter, Failure, failing, name_of
 
 Place: TypeAlias = "Path | Literal['-']"  # a file, also one whose name is "-"; or the string "-", a standard stream
 STREAMS = {STANDARD, "/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1"}
@@ -43,7 +43,7 @@ def check_input(source: Place) -> None:
             os.stat(source)
 
 
-def read_input(source: Place, chatter: Chatter = QUIET) -> bytes:
+def read_input(source: Place, chatter: Chatter) -> bytes:
     """All of a file, or of standard input."""
     return standard_input(chatter).read() if source == STANDARD else Path(source).read_bytes()
 

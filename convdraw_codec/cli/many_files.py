@@ -144,7 +144,13 @@ def _serve(parent: Connection, work: Callable[[Task], Any]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, ConnectionError, SystemExit):
         while True:
-            parent.send(_answer(work, parent.recv()))
+            task = parent.recv()
+            try:
+                answer: tuple[Any, Exception | None] = work(task), None
+            except Exception as error:
+                error.add_note(traceback.format_exc())  # which a copy in another process does not have
+                answer = None, error
+            parent.send(answer)
     os._exit(0)  # torch takes seconds to end in good order
 
 
@@ -152,14 +158,6 @@ def _stop(number: int, frame: FrameType | None) -> None:
     """Unwind the work, so that nothing half-written is left."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit()
-
-
-def _answer(work: Callable[[Task], Any], task: Task) -> tuple[Any, Exception | None]:
-    try:
-        return work(task), None
-    except Exception as error:
-        error.add_note(traceback.format_exc())  # which a copy in another process does not have
-        return None, error
 
 
 def _end_with_parent() -> None:

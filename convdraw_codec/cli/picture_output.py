@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ImageError
-from .console import Failure
+from .console import failing
 from .files import Place, is_special
 
 if TYPE_CHECKING:
@@ -51,8 +50,6 @@ def encode(picture: Image, output: Place, quality: int | None = None) -> tuple[b
     from ..pictures import saving
 
     picture_format = format_of(output)
-    try:
+    with failing("write", f"{output} as {picture_format}"):
         data, lost = saving.encode(picture, picture_format, quality or saving.QUALITY)
-    except ImageError as error:
-        raise Failure(f"cannot write {output} as {picture_format}: {error}") from error
     return data, (lost,) if lost else ()

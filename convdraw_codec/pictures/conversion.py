@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base
 
-from ..errors import CdrError, ImageError
+from ..errors import CdrawError, CdrError, ImageError
 from ..format.constants import LARGEST_SIDE, MAGIC
 from ..format.source import Source, checked, content
 from .levels import DEPTH, is_deep, to_levels, white_of
@@ -104,7 +104,7 @@ def open_picture(image: ImageLike, keep_orientation: bool = False, *, page: int 
         grey = image.ndim == 3 and image.shape[2] == 1
         image = Image.fromarray(np.ascontiguousarray(image[..., 0] if grey else image))
     if isinstance(image, Image.Image):
-        return _checked(_convert(image, keep_orientation, page, strip))
+        return _convert(image, keep_orientation, page, strip)
     if isinstance(image, (bytes, bytearray, memoryview)):
         image = io.BytesIO(image)
     if not (isinstance(image, (str, PathLike)) or hasattr(image, "read")):
@@ -122,20 +122,18 @@ def read_picture(source: str | PathLike[str] | IO[bytes], keep_orientation: bool
         with Image.open(source) as opened:
             if opened.format == "CDR":  # whose opener may be registered
                 raise ImageError(_ALREADY)
-            return _checked(_convert(opened, keep_orientation, page, strip))
+            return _convert(opened, keep_orientation, page, strip)
     except UnidentifiedImageError as error:
         if _beginning(source) == MAGIC:
             raise ImageError(_ALREADY) from error
         raise ImageError("it is no picture that Pillow can read") from error
     except Image.DecompressionBombError as error:
         raise ImageError("it has more pixels than Pillow takes; PIL.Image.MAX_IMAGE_PIXELS says how many") from error
-    except (CdrError, ImageError):
+    except CdrawError:
         raise
-    except OSError as error:
-        if error.errno is not None:  # the file could not be read; without a number, it is damaged
+    except (OSError, *DAMAGE) as error:
+        if getattr(error, "errno", None) is not None:  # the file could not be read; without a number, it is damaged
             raise
-        raise ImageError(f"its picture is damaged ({error})") from error
-    except DAMAGE as error:
         raise ImageError(f"its picture is damaged ({error})") from error
 
 
@@ -182,6 +180,10 @@ def _convert(image: Image.Image, keep_orientation: bool, page: int | None, strip
     _go_to_page(image, page)
     if image.mode not in _GREY + _COLOUR:
         raise ImageError(f"pictures of Pillow mode {image.mode} are not supported")
+    if not min(image.size):
+        raise ImageError("a picture needs at least one pixel")
+    if max(image.size) > LARGEST_SIDE:
+        raise ImageError(f"a picture may have at most {LARGEST_SIDE} pixels on a side")
     lost, white, cicp = _before_loading(image)
     image.load()
     metadata = metadata_in(image)
@@ -229,14 +231,6 @@ def _lost_pixels(image: Image.Image) -> str:
 def upright(image: Image.Image) -> Image.Image:
     """Turned as its metadata says, in RGB or grey."""
     return turned(image, metadata_in(image))[0].convert("L" if image.mode[0] == "L" else "RGB")
-
-
-def _checked(picture: Picture) -> Picture:
-    if not picture.pixels.width or not picture.pixels.height:
-        raise ImageError("a picture needs at least one pixel")
-    if max(picture.pixels.size) > LARGEST_SIDE:
-        raise ImageError(f"a picture may have at most {LARGEST_SIDE} pixels on a side")
-    return picture
 
 
 def to_planes(image: Image.Image, multiple: int) -> np.ndarray:

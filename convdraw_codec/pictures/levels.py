@@ -22,13 +22,9 @@ def _bits(image: Image.Image) -> int:
 
 def is_deep(image: Image.Image) -> bool:
     """Whether a file that Pillow has opened, and not loaded, has more than 8 bits a channel, of which it drops some."""
-    if _bits(image) > 8:
-        return True
-    for tile in getattr(image, "tile", ()):
-        ppm = tile[0].startswith("ppm") and isinstance(tile[3], tuple)
-        if _DEEP.search(str(tile[3])) or (ppm and tile[3][1] > 255):
-            return True
-    return False
+    return _bits(image) > 8 or any(
+        _DEEP.search(str(mode)) or (codec.startswith("ppm") and isinstance(mode, tuple) and mode[1] > 255)
+        for codec, _, _, mode in getattr(image, "tile", ()))
 
 
 def white_of(image: Image.Image) -> int:
@@ -46,7 +42,7 @@ def to_levels(image: Image.Image, white: int) -> tuple[Image.Image, str]:
     beyond, up to 65535, levels of 16 bits. Raises ImageError for other values.
     """
     values, lost = np.asarray(image), DEPTH
-    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    low, high = values.min(), values.max()
     if not (low >= 0 and high <= (255 if image.mode == "F" else 2**16 - 1)):
         raise ImageError(f"its values, in Pillow mode {image.mode}, are no levels: they go from {low:g} to {high:g}")
     if image.mode != "F":

@@ -20,18 +20,6 @@ from ..picture_output import encode, format_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ...codec import Codec
-
-
-def original_and_file(content: bytes, source: Place, codec: Codec) -> tuple[Image, bytes]:
-    """A picture as it is compressed, without its alpha channel, and its .cdr file."""
-    from ...pictures.conversion import read_picture
-
-    with failing("compress", source), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        picture = read_picture(io.BytesIO(content))
-        return picture.pixels, codec.compress(picture)
-
 
 def rate_and_quality(size: int, picture: Image, original: Image | None) -> str:
     """Bits per pixel of a file of ``size`` bytes, and PSNR of its picture if the original is known."""
@@ -58,7 +46,7 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
 
     INPUT is a .cdr file, or a picture, which then is shown last and compared.
     """
-    from ...pictures.conversion import upright
+    from ...pictures.conversion import read_picture, upright
     from ...pictures.montage import Montage
 
     check_input(input)
@@ -68,7 +56,10 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
         content = read_input(input, chatter)
     codec, original, data = load_codec(model, threads), None, content
     if not content.startswith(constants.MAGIC):
-        original, data = original_and_file(content, input, codec)
+        with failing("compress", input), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            read = read_picture(io.BytesIO(content))
+            original, data = read.pixels, codec.compress(read)
     with failing("decode", input):
         header = bitstream.read(data).header
     if not header.steps:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import click
 
 from ..atomic_write import STANDARD
-from ..errors import CdrawError, counted
+from ..errors import counted
 from . import many_files
 from .console import QUIET, Chatter, Failure, failing, name_of
 from .files import Place, check_input, choose_output, identity, place
@@ -70,10 +70,7 @@ class Files:
         if folder and not self.into_folder and (folder.suffix or os.path.lexists(folder)):
             raise click.UsageError("many files go to a folder: -o FOLDER/.")
         with failing("read", "the folders"):
-            try:
-                tasks = many_files.plan(list(map(Path, self.inputs)), folder, suffix, accepted, self.recursive)
-            except CdrawError as error:
-                raise click.UsageError(f"{error}.") from error
+            tasks = many_files.plan(list(map(Path, self.inputs)), folder, suffix, accepted, self.recursive)
         inputs = {identity(task.source, 0) for task in tasks} - {None}
         for task in tasks:
             if identity(task.target, 1) in inputs:

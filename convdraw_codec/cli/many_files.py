@@ -18,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar, cast
 
-from ..errors import CdrawError
+import click
+
 from .process import cores
 
 Result = TypeVar("Result")
@@ -38,7 +39,7 @@ def plan(inputs: list[Path], folder: Path | None, suffix: str, accepted: set[str
 
     Targets lie in ``folder``, where what comes from below an input folder keeps its place below it; without
     ``folder`` each lies beside its source. They have ``suffix`` in place of their own, or behind it where two would
-    have the same name. accepted: suffixes, lower case. Raises CdrawError for a folder without ``recursive``, for two
+    have the same name. accepted: suffixes, lower case. Raises UsageError for a folder without ``recursive``, for two
     inputs that would become the same file, and if nothing is left; OSError for a folder that cannot be read.
     """
     places = []  # each source, with its target that still has the source's suffix
@@ -49,10 +50,10 @@ def plan(inputs: list[Path], folder: Path | None, suffix: str, accepted: set[str
             found = sorted(_below(given, accepted, (folder,) if folder and folder.exists() else ()))
             places += [(path, folder / path.relative_to(given) if folder else path) for path in found]
         else:
-            raise CdrawError(f"{given} is a folder; --recursive takes the files below it")
+            raise click.UsageError(f"{given} is a folder; --recursive takes the files below it.")
     if not places:
         what = ".cdr files" if ".cdr" in accepted else "pictures"
-        raise CdrawError(f"there are no {what} below {', '.join(map(str, inputs))}")
+        raise click.UsageError(f"there are no {what} below {', '.join(map(str, inputs))}.")
     shared = Counter(place.with_suffix(suffix) for _, place in places)
     tasks: dict[Path, Task] = {}
     for source, place in places:
@@ -60,7 +61,7 @@ def plan(inputs: list[Path], folder: Path | None, suffix: str, accepted: set[str
         if shared[target] > 1:
             target = place.with_name(place.name + suffix)
         if target in tasks:
-            raise CdrawError(f"{tasks[target].source} and {source} would both become {target}")
+            raise click.UsageError(f"{tasks[target].source} and {source} would both become {target}.")
         tasks[target] = Task(source, target)
     return list(tasks.values())
 

@@ -57,6 +57,15 @@ def step_sizes(contents: bitstream.Contents) -> str:
     return "\n".join(lines)
 
 
+def shrunk(source: Place, before: int, target: Place, data: bytes, quality: float | None = None,
+           notes: tuple[str, ...] = ()) -> Done:
+    """What became of a file of ``before`` bytes, which is now the .cdr file ``data``."""
+    contents = bitstream.read(data)
+    header = contents.header
+    report = made(source, counted(before, "byte"), target, size_summary(data, header, quality))
+    return Done(len(data), before, header.width * header.height, report, notes, step_sizes(contents))
+
+
 def made(source: Place, before: str, target: Place, after: str) -> str:
     """What became of which file."""
     return f"{name_of(source)}: {before} -> {name_of(target, 'output')}: {after}"

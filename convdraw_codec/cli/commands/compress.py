@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from ...atomic_write import STANDARD
-from ...errors import counted
-from ...format import bitstream
 from ..console import Chatter, failing
 from ..conversions import Files, convert
 from ..files import Place, read_input, save
 from ..options import BPP, DROP_ALPHA, SIZE, chatter_options, codec_options, file_options, only_one
 from ..param_types import amount
-from ..reports import Done, made, size_summary, step_sizes
+from ..reports import Done, shrunk
 
 if TYPE_CHECKING:
     from ...codec import Codec
@@ -49,10 +47,7 @@ def compress_one(load: Callable[[], Codec], options: dict[str, Any], source: Pla
     notes = [str(warning.message) for warning in caught]
     if len(data) > size:
         notes.append("the result is larger than the input")
-    contents = bitstream.read(data)
-    header = contents.header
-    report = made(source, counted(size, "byte"), target, size_summary(data, header, quality))
-    return Done(len(data), size, header.width * header.height, report, tuple(notes), step_sizes(contents))
+    return shrunk(source, size, target, data, quality, tuple(notes))
 
 
 def steps_to_come(codec: Codec, options: dict[str, Any]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,17 +15,6 @@ from ..loading import load_codec
 from ..options import FORCE, INPUT, MODEL, THREADS, chatter_options
 from ..param_types import box, numbers
 from ..picture_output import encode, format_of
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-
-def rate_and_quality(size: int, picture: Image, original: Image | None) -> str:
-    """Bits per pixel of a file of ``size`` bytes, and PSNR of its picture if the original is known."""
-    from ...pictures.metrics import psnr
-
-    rate = f"{8 * size / (picture.width * picture.height):.3f} bpp"
-    return f"{rate}, {psnr(original, picture.convert(original.mode)):.2f} dB" if original else rate
 
 
 @click.command()
@@ -47,6 +35,7 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
     INPUT is a .cdr file, or a picture, which then is shown last and compared.
     """
     from ...pictures.conversion import read_picture, upright
+    from ...pictures.metrics import psnr
     from ...pictures.montage import Montage
 
     check_input(input)
@@ -72,8 +61,10 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
             picture, size = upright(codec.decompress(data, step)), len(bitstream.truncate(data, step))
             if crop and not (crop[0] < crop[2] <= picture.width and crop[1] < crop[3] <= picture.height):
                 raise click.UsageError(f"--crop: that is no part of {picture.width}x{picture.height} pixels.")
-            strip.add(picture, f"{counted(step, 'step')}: {counted(size, 'byte')}",
-                      rate_and_quality(size, picture, original))
+            rate = f"{8 * size / (picture.width * picture.height):.3f} bpp"
+            if original:
+                rate += f", {psnr(original, picture.convert(original.mode)):.2f} dB"
+            strip.add(picture, f"{counted(step, 'step')}: {counted(size, 'byte')}", rate)
         if original:
             strip.add(upright(original), "original", f"{header.width}x{header.height}")
         picture = strip.draw()

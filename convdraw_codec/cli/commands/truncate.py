@@ -6,13 +6,12 @@ from functools import partial
 
 import click
 
-from ...errors import counted
 from ...format import bitstream
 from ..console import Chatter, failing
 from ..conversions import Files, convert
 from ..files import Place, read_input, save
 from ..options import BPP, SIZE, chatter_options, file_options, only_one
-from ..reports import Done, made, size_summary, step_sizes
+from ..reports import Done, shrunk
 
 
 def cut_one(steps: int | None, size: int | None, bpp: float | None, source: Place, target: Place, chatter: Chatter
@@ -22,10 +21,7 @@ def cut_one(steps: int | None, size: int | None, bpp: float | None, source: Plac
         data = read_input(source, chatter)
         cut = bitstream.truncate(data, steps, size=size, bpp=bpp)
     save(target, cut)
-    contents = bitstream.read(cut)
-    header = contents.header
-    report = made(source, counted(len(data), "byte"), target, size_summary(cut, header))
-    return Done(len(cut), len(data), header.width * header.height, report, details=step_sizes(contents))
+    return shrunk(source, len(data), target, cut)
 
 
 def needs_the_picture(ctx: click.Context, param: click.Parameter, value: str | None) -> None:

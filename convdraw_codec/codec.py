@@ -231,12 +231,12 @@ class Codec:
 
     def progressive(self, data: Source | Iterable[bytes], *, allow_truncated: bool = False
                     ) -> Iterator[Image.Image]:
-        """The picture after each stored step, as ``decompress`` gives it with that many steps; last, with what
-        may be stored of one more step. Each step is decoded once.
+        """The picture after each stored step, as ``decompress`` gives it with that many steps; last, with what may be
+        stored of one more step. Each step is decoded once.
 
-        data: bytes or a path; or an open file, or pieces of one, and then a picture comes as soon as its step has
-        arrived. Raises CdrError as ``decompress`` does: before the first picture for bytes or a path, else where
-        the damage is met; BlockingIOError for an open file that does not wait for its bytes.
+        data: bytes or a path; or an open file, or pieces of one: then a picture comes as soon as its step has arrived.
+        Raises CdrError as ``decompress`` does: before the first picture for bytes or a path, else where the damage is
+        met; BlockingIOError for an open file that does not wait for its bytes.
         """
         if isinstance(data, (bytes, bytearray, memoryview, str, PathLike)):
             contents = self._read(data, None, allow_truncated)

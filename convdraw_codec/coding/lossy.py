@@ -1,8 +1,7 @@
 """The model at work on one picture of any size: tile by tile, the same numbers as all at once.
 
-A step looks no further than its kernels and the overlap of blocks, so a tile with a margin around it gives its own
-pixels exactly. What lasts from step to step is stored as int8 and int16; memory is about 20 bytes a pixel, and one
-tile's needs.
+A step looks no further than its kernels and the overlap of blocks, so a tile with a margin gives its pixels exactly.
+What lasts from step to step is stored as int8 and int16: about 20 bytes a pixel, besides one tile's needs.
 """
 
 from __future__ import annotations
@@ -22,11 +21,8 @@ from .tiling import Tensors, Tile, TileCache, Tiling, exactly, floats, put
 
 
 class Decoder:
-    """The decoder's state over one picture, and the steps that change it.
-
-    height, width: multiples of ``model.padding``. colours: of the picture. Latents are numpy int arrays (maps, H/s,
-    W/s).
-    """
+    """The decoder's state over one picture, and the steps that change it. Height and width are multiples of
+    ``model.padding``, colours those of the picture. Latents are numpy int arrays (maps, H/s, W/s)."""
 
     def __init__(self, model: ConvDRAW, height: int, width: int, colours: Colours):
         self.model, self.height, self.width, self.colours = model, height, width, colours
@@ -55,9 +51,8 @@ class Decoder:
     def tensors(self, t: int) -> Tensors:
         """All that step t may see."""
         layer, stride = self.model.config.steps[t].layer, self.model.stride(t)
-        state = self._layers[layer]
-        tensors = {"canvas": (self._canvas, 1), "h": (state.h, stride), "c": (state.c, stride),
-                   "history": (state.history, stride)}
+        tensors = {"canvas": (self._canvas, 1)}
+        tensors |= {name: (tensor, stride) for name, tensor in vars(self._layers[layer]).items()}
         if layer:
             tensors["coarser"] = self._layers[layer - 1].h, self.model.config.layers[layer - 1].stride
         return tensors

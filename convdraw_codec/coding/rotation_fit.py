@@ -1,8 +1,7 @@
 """Which colours suit a picture: its mean, and the axes along which neighbours differ most, least and in between.
 
-Where those are the model's axes (the sum of the colours, red against blue, green against both), a picture of few hues
-has little chroma.
-"""
+With those as the model's axes (sum of colours, red against blue, green against both), a picture of few hues has little
+chroma."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""The .cdr container: a header, chunks that go with the picture, then one segment a step, all checksummed.
-
-``docs/format.md`` is its specification. This module needs neither torch nor a model.
-"""
+"""The .cdr container: a header, chunks that go with the picture, then one segment a step, all checksummed; specified in
+``docs/format.md``."""
 
 from __future__ import annotations
 
@@ -29,10 +27,9 @@ METADATA_BYTES, PIXEL_BYTES = 2**24, 16  # that a chunk or segment may have, and
 class Header:
     """What a file says before its chunks and segments.
 
-    width, height: pixels. mode: of the picture, as Pillow calls it. steps: stored whole; total_steps: of the
-    model, not counting residual steps, which may follow them. cut: whether a part of one more step follows. webp:
-    whether the whole picture follows, as lossless WebP. model: the fingerprint of the decoder, 16 hexadecimal digits.
-    chunks: how many. colours: those in which the picture is coded.
+    width, height: pixels. mode: Pillow's. steps: stored whole; total_steps: of the model, without residual steps, which
+    may follow. cut: whether a part of one more step follows; webp: whether the whole picture does, as lossless WebP.
+    model: the decoder's fingerprint, 16 hexadecimal digits. chunks: how many. colours: those the picture is coded in.
     """
 
     width: int
@@ -245,11 +242,8 @@ class Incoming:
 
 
 def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None) -> Contents:
-    """Everything in a file, every checksum verified.
-
-    With ``steps``, only the first so many are read. With ``allow_truncated``, a file that ends early or is
-    damaged gives the whole steps before that place. Raises CdrError.
-    """
+    """Everything in a file, or its first ``steps`` steps, every checksum verified. With ``allow_truncated``, a file
+    that ends early or is damaged gives the whole steps before that place. Raises CdrError."""
     steps = None if steps is None else operator.index(steps)
 
     def check(header: Header) -> None:
@@ -271,10 +265,8 @@ def read(data: bytes, *, allow_truncated: bool = False, steps: int | None = None
 
 
 def inspect(data: Source) -> Header:
-    """The header of a .cdr file: bytes, a path or an open file, of which no more is read.
-
-    Raises CdrError; OSError for a path that is not there or cannot be read; TypeError for anything else.
-    """
+    """The header of a .cdr file: bytes, a path or an open file, of which no more is read. Raises CdrError; OSError for
+    a path that is not there or cannot be read; TypeError for anything else."""
     head = b""
     for piece in pieces(data, HEADER_BYTES):
         head += piece

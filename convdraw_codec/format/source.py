@@ -12,8 +12,7 @@ READ_BYTES = 2**16
 
 
 def pieces(source: Source, largest: int = READ_BYTES) -> Iterator[bytes]:
-    """What the source holds, as it comes; of files, at most ``largest`` bytes at a time. Raises TypeError for anything
-    else, OSError for a file that cannot be read."""
+    """What the source holds, as it comes, of files at most ``largest`` bytes at a time. Raises TypeError, OSError."""
     if isinstance(source, (str, PathLike)):
         with open(source, "rb") as file:
             yield from pieces(file, largest)

@@ -66,7 +66,7 @@ class StepInput:
 
 @dataclass(frozen=True)
 class DecoderState:
-    """The decoder after some steps: the canvas r_t as in ``StepInput``, and the state of each layer."""
+    """The decoder after some steps: the canvas r_t as in ``StepInput``, and each layer."""
 
     canvas: Tensor
     layers: tuple[LayerState, ...]
@@ -93,8 +93,7 @@ class EncoderLayer:
 
 @dataclass(frozen=True)
 class Choice:
-    """Latents z_t of a step, (B, latents, H/s, W/s); what they add to the coefficients, in half cells; and their
-    rate (5), in bits."""
+    """Latents z_t of a step, (B, latents, H/s, W/s); what they add to coefficients, in half cells; rate (5) in bits."""
 
     latents: Tensor
     added: Tensor
@@ -258,11 +257,8 @@ class ConvDRAW(nn.Module):
 
     def step(self, t: int, image: Tensor, encoder: EncoderLayer, given: StepInput, choose: Choose, *,
              train_encoder: bool = True) -> Taken:
-        """The whole recurrence once, with encoder and decoder; t from 0. image: what the canvas should be.
-
-        A codec takes the same lines apart, since it codes the latents of a step between (4) and (6): see
-        ``coding.lossy``. train_encoder: whether gradients reach (1)-(3).
-        """
+        """The recurrence once, with encoder and decoder; t from 0. image: what the canvas should be. train_encoder:
+        whether gradients reach (1)-(3). A codec codes the latents between (4) and (6), see ``coding.lossy``."""
         seen = self.look(t, given.canvas)
         with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
             error = self.error(t, image, given.canvas)                       # (1) e_t = x - r_{t-1}

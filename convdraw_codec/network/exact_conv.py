@@ -47,7 +47,7 @@ class _StraightThroughRound(torch.autograd.Function):
 
 
 def round_through(x: Tensor) -> Tensor:
-    """Round half to even; the gradient passes as if nothing had happened."""
+    """Round half to even; the gradient passes unchanged."""
     return _StraightThroughRound.apply(x) if x.requires_grad else torch.round(x)  # type: ignore[no-untyped-call]
 
 
@@ -95,8 +95,7 @@ def int8_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convo
 
 
 def int16_convolution(weight: Tensor, bias: Tensor | None, signed: bool) -> Convolution:
-    """By kernels for bytes that first add two products in 16 bits, where those have room: of inputs that begin at 0,
-    and so end at 127, or of small weights."""
+    """By kernels for bytes that add two products in 16 bits, where those have room: inputs 0..127, or small weights."""
     if signed and weight.float().abs().max() > PAIR_LIMIT:
         return float32_convolution(weight, bias, signed)
     return _byte_convolution(weight, bias, signed)

@@ -57,6 +57,5 @@ class Retouch(nn.Module):
 
 
 def share_known(information: Tensor, known: int) -> Tensor:
-    """How much of a step is there, in whole 1/64: of the information (..., maps), whole, that was expected of all maps,
-    that of the first ``known`` ones."""
+    """How much of a step is there, in 1/64: of the information expected of all maps, (..., maps), the first ones'."""
     return STORED_UNIT * information[..., :known].sum(-1) // information.sum(-1).clamp_min(1)

@@ -61,10 +61,7 @@ def lap(picture: Tensor, matrix: Tensor) -> Tensor:
 
 
 def unlap(lapped: Tensor, matrix: Tensor) -> Tensor:
-    """The inverse: whole numbers (..., H, W) up to 2^20 -> float64 whole numbers, 2^28 times as large.
-
-    Exact in float64, in whatever order the sums are taken.
-    """
+    """The inverse: whole numbers (..., H, W) up to 2^20 -> 2^28 times as large ones, float64, exact in any order."""
     lapped = lapped.double()
     matrix = matrix.to(lapped)
     for _ in range(2):

@@ -141,7 +141,8 @@ class Codec:
     def _begun(self, picture: Picture) -> tuple[Contents, np.ndarray]:
         """A file without steps, and the planes of its picture. Raises ImageError for one that is too large."""
         if picture.pixels.width * picture.pixels.height > self.max_pixels:
-            raise ImageError(f"it has more than the {self.max_pixels:,} pixels allowed (max_pixels)")
+            raise ImageError(f"it has more than the {self.max_pixels:,} pixels allowed: --max-pixels allows more "
+                             "(in Python, max_pixels=)")
         header = Header(*picture.pixels.size, picture.mode, self.total_steps, self.total_steps, self.fingerprint,
                         colours=colours_of(np.asarray(picture.pixels)))
         return Contents(header, [], picture.chunks()), to_planes(picture.pixels, self.model.padding)
@@ -272,8 +273,8 @@ class Codec:
             raise CdrError(f"it was made with model {header.model}, and this is model {self.fingerprint}: "
                            "decode it with the model that made it")
         if header.width * header.height > self.max_pixels:
-            raise CdrError(f"its {header.width}x{header.height} pixels are more than the {self.max_pixels:,} allowed "
-                           "(max_pixels)")
+            raise CdrError(f"its {header.width}x{header.height} pixels are more than the {self.max_pixels:,} allowed: "
+                           "--max-pixels allows more (in Python, max_pixels=)")
 
     def _decode(self, contents: Contents, on_step: Callable[[int], None] | None = None) -> Decoding:
         """The picture after everything that is stored."""

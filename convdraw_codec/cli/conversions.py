@@ -31,6 +31,7 @@ class Files:
     force: bool
     recursive: bool
     skip_existing: bool
+    model: str | None = None  # which is an input, too
 
     @property
     def many(self) -> bool:
@@ -54,7 +55,7 @@ class Files:
             named = output.suffix.lower()
             if named not in ("", suffix) and named in picture_suffixes():  # which take a while to collect
                 raise click.UsageError(f"--output: {output} would hold no picture; use {output.with_suffix(suffix)}.")
-        return choose_output(source, output, suffix, self.force)
+        return choose_output(source, output, suffix, self.force, self.model)
 
     def plan(self, suffix: str, accepted: set[str]) -> list[many_files.Task]:
         """The tasks, with folders for their results made. Wrong plans are wrong usage."""
@@ -71,11 +72,12 @@ class Files:
             raise click.UsageError("many files go to a folder: -o FOLDER/.")
         with failing("read", "the folders"):
             tasks = many_files.plan(list(map(Path, self.inputs)), folder, suffix, accepted, self.recursive)
-        inputs = {identity(task.source, 0) for task in tasks} - {None}
+        read = [task.source for task in tasks] + ([Path(self.model)] if self.model else [])
+        inputs = {identity(source, 0) for source in read} - {None}
         for task in tasks:
             if identity(task.target, 1) in inputs:
                 raise click.UsageError(f"{task.target} would be overwritten, and is an input.")
-        if folder:
+        if folder and any(os.path.lexists(task.source) for task in tasks):
             with failing("write", folder):
                 for parent in {task.target.parent for task in tasks}:
                     parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +126,7 @@ def _say(source: Place, done: Done, chatter: Chatter) -> None:
 def _attempt(work: Work, suffix: str, force: bool, task: many_files.Task) -> Done | str:
     """What became of a file, or the words of its Failure, so that a batch continues."""
     try:
+        check_input(task.source)
         return work(task.source, choose_output(task.source, task.target, suffix, force), QUIET)
     except Failure as failure:
         return failure.message

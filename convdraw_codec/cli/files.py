@@ -57,16 +57,19 @@ def standard_input(chatter: Chatter) -> BinaryIO:
     return sys.stdin.buffer
 
 
-def choose_output(source: Place, output: Place | None, suffix: str, force: bool) -> Place:
+def choose_output(source: Place, output: Place | None, suffix: str, force: bool,
+                  model: str | Path | None = None) -> Place:
     """The output: as given, or the input with another suffix, or standard output for an input that is no file.
 
-    Refuses to overwrite the input, and without ``force`` any file, or to write to a terminal.
+    Refuses to overwrite the input or the model, and without ``force`` any file, or to write to a terminal.
     """
     if output is None:
         output = STANDARD if is_special(source) else Path(source).with_suffix(suffix)
     itself = identity(output, 1)
     if itself and itself == identity(source, 0):
         raise Failure(f"cannot write {name_of(output, 'output')}: it is the input")
+    if itself and model and itself == identity(Path(model), 0):
+        raise Failure(f"cannot write {name_of(output, 'output')}: it is the model")
     if output == STANDARD:
         if sys.stdout is not None and sys.stdout.isatty() and not force:
             raise Failure("standard output is a terminal; -o FILE writes to a file")

@@ -129,11 +129,13 @@ def _start(work: Callable[[Task], Any], processes: list[BaseProcess]) -> Connect
     """A new process that does the tasks that it is sent; added to ``processes``."""
     ours, theirs = SPAWN.Pipe()
     process = SPAWN.Process(target=_serve, args=(theirs, work), daemon=True)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: ^C is for the parent alone
-    try:
+    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()  # inherited, as ^C is for
+    try:  # the parent alone
         process.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     processes.append(process)
     theirs.close()
     return ours
@@ -141,6 +143,7 @@ def _start(work: Callable[[Task], Any], processes: list[BaseProcess]) -> Connect
 
 def _serve(parent: Connection, work: Callable[[Task], Any]) -> None:
     """Do each task that comes, until the parent ends, in whatever way, or has enough."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, ConnectionError, SystemExit):

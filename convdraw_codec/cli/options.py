@@ -61,7 +61,8 @@ def file_options(command: Command) -> Command:
     @wraps(command)
     def with_files(inputs: Any, output: Any, force: bool, recursive: bool, skip_existing: bool,
                    **arguments: Any) -> Any:
-        return command(files=Files(inputs, output, force, recursive, skip_existing), **arguments)
+        files = Files(inputs, output, force, recursive, skip_existing, arguments.get("model"))
+        return command(files=files, **arguments)
 
     return with_files
 

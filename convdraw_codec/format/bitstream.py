@@ -314,6 +314,6 @@ def _cut(contents: Contents, size: int) -> Contents:
         break
     if not segments:
         least = empty + CHECKSUM_BYTES + 2 if contents.header.segments > contents.header.webp else whole
-        raise CdrError(f"it cannot be cut to {size:,} bytes: {least:,} are the least")
+        raise CdrError(f"it cannot be cut to {counted(size, 'byte')}: {least:,} are the least")
     header = replace(contents.header, steps=len(segments) - cut, cut=cut, webp=False)
     return replace(contents, header=header, segments=segments)

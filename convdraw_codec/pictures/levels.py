@@ -44,7 +44,8 @@ def to_levels(image: Image.Image, white: int) -> tuple[Image.Image, str]:
     values, lost = np.asarray(image), DEPTH
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= (255 if image.mode == "F" else 2**16 - 1)):
-        raise ImageError(f"its values, in Pillow mode {image.mode}, are no levels: they go from {low:g} to {high:g}")
+        raise ImageError(f"its values, in Pillow mode {image.mode}, are no levels: they go from "
+                         f"{low:g} to {high:g}; scale them to 0 to 255")
     if image.mode != "F":
         white = white or (255 if high <= 255 else 2**16 - 1)
         levels = np.minimum(values.astype(np.uint32) * 255 // white, 255)

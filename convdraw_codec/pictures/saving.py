@@ -15,6 +15,8 @@ from .metrics import psnr
 
 QUALITY = 95  # of lossy formats, 1 to 100
 LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "PDF"}
+NO_ALPHA = ("it would lose its alpha channel; .png holds all of it, --background puts it on a colour, and --drop-alpha "
+            "leaves it out")
 _SAY_ORIENTATION = {"JPEG", "MPO", "PNG", "TIFF", "WEBP"}
 
 
@@ -46,7 +48,8 @@ def _save(picture: Image, format: str, metadata: Mapping[str, bytes], quality: i
     try:
         picture.save(encoded, format, **options, **save_options(metadata, format))
     except (OSError, *DAMAGE) as error:  # too large for the format, say
-        raise ImageError(f"{error}") from error
+        of_mode = picture.mode.endswith("A") and any(word in f"{error}" for word in ("mode", picture.mode))
+        raise ImageError(NO_ALPHA if of_mode else f"{error}") from error
     return encoded.getvalue()
 
 
@@ -58,8 +61,7 @@ def _lost(picture: Image, metadata: Mapping[str, bytes], back: Image) -> str:
         raise ImageError(f"it would have {back.width}x{back.height} pixels; .png holds all of it")
     opaque = not picture.mode.endswith("A") or picture.getchannel("A").getextrema()[0] == 255
     if not opaque and not back.has_transparency_data:
-        raise ImageError("it would lose its alpha channel; .png holds all of it, --background puts it on a colour, and "
-                         "--drop-alpha leaves it out")
+        raise ImageError(NO_ALPHA)
     words = []
     mode = "RGB" if opaque else "RGBa"  # premultiplied: what is hidden does not count
     quality = psnr(picture.convert("RGBA").convert(mode), back_as_shown.convert("RGBA").convert(mode))

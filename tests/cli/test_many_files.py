@@ -219,3 +219,10 @@ def test_a_killed_run_leaves_nothing_half_written_and_is_finished_by_another(fol
     assert len([name for name in files("out") if name.endswith(".cdr")]) == 35
     with Image.open("in/29.png") as image:
         assert np.asarray(image).shape == (64, 64, 3)
+
+
+def test_several_processes_where_signals_have_no_mask(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows."""
+    monkeypatch.delattr(signal, "pthread_sigmask")
+    result = run("compress", "in", "-o", "out", "-r", "--jobs", "2", *MODEL)
+    assert result.exit_code == 0, result.stderr

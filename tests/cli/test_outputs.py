@@ -8,6 +8,7 @@ import pytest
 
 from convdraw_codec import truncate
 
+from ..tiny import TINY_MODEL
 from .runner import CDRAW, MODEL, assert_fails, run
 
 
@@ -112,3 +113,30 @@ def test_devices_need_no_force_and_no_suffix(folder: Path) -> None:
     assert run("compress", "in.png", "-o", os.devnull, *MODEL).exit_code == 0
     assert run("montage", "in.cdr", "-o", os.devnull, "--steps", "1", *MODEL).exit_code == 0
     assert not Path(os.devnull).is_file()
+
+
+@pytest.mark.parametrize(("command", "output"), [("compress", "m.cdr"), ("montage", "m.png"), ("decompress", "m.png")])
+def test_no_output_is_the_model(folder: Path, command: str, output: str) -> None:
+    """Nor one of many outputs."""
+    Path(output).write_bytes(TINY_MODEL.read_bytes())
+    source = "in.png" if command == "compress" else "in.cdr"
+    assert_fails(run(command, source, "-o", output, "--force", "--model", output), output, "it is the model")
+    if command != "montage":
+        second = Path(source).rename(Path(output).with_suffix(Path(source).suffix))
+        Path("b" + second.suffix).write_bytes(second.read_bytes())
+        assert_fails(run(command, str(second), "b" + second.suffix, "-o", ".", "--force", "--model", output), output,
+                     "would be overwritten", code=2)
+    assert Path(output).read_bytes() == TINY_MODEL.read_bytes()
+
+
+def test_no_folder_is_made_for_inputs_that_are_missing(folder: Path) -> None:
+    assert_fails(run("decompress", "missing", "-r", "-o", "back"), "cannot read missing: no such file")
+    assert not Path("back").exists()
+
+
+def test_a_model_is_trained_over_no_other_file(folder: Path) -> None:
+    Path("notes.txt").write_text("mine")
+    assert_fails(run("train", ".", "-o", "notes.txt"), "notes.txt exists; --force overwrites it")
+    assert_fails(run("train", ".", "-o", "in.cdr", "--from", "in.cdr", "--force"), "in.cdr", "it is the model")
+    assert_fails(run("train", ".", "-o", f"{'x' * 300}/m.safetensors"), "there is no folder")
+    assert Path("notes.txt").read_text() == "mine"

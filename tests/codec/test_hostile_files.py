@@ -73,11 +73,11 @@ def test_how_many_pixels_a_codec_takes_is_its_own_choice(tiny: Codec) -> None:
     data = small.compress(picture)
     assert small.decompress(data).size == (10, 9)
     assert pickle.loads(pickle.dumps(small)).max_pixels == 90
-    with pytest.raises(ImageError, match=r"more than the 90 pixels allowed \(max_pixels\)"):
+    with pytest.raises(ImageError, match=r"more than the 90 pixels allowed: .*max_pixels="):
         small.compress(synthetic(10, 10))
     larger = tiny.compress(synthetic(10, 10))
     for refuses in (small.decompress, small.progressive, lambda data: small.progressive(iter([data]))):
-        with pytest.raises(CdrError, match=r"10x10 pixels are more than the 90 allowed \(max_pixels\)"):
+        with pytest.raises(CdrError, match=r"10x10 pixels are more than the 90 allowed: .*max_pixels="):
             refuses(larger)
 
 

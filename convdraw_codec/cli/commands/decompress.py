@@ -45,11 +45,12 @@ class Decompressing:
         codec = self.load()
         with failing("decode", source), chatter.progress("Decompressing", header.segments) as on_step:
             picture = codec.decompress(data, **self.options, on_step=on_step)
-        encoded, lost = self._encode(picture, target)
+        picture = self._shown(picture)
+        encoded, lost = encode(picture, target, self.quality)
         save(target, encoded)
         return Done(len(data), len(encoded), header.width * header.height,
                     made(source, size_summary(data, header), target,
-                         f"{picture.width}x{picture.height} {header.mode}, {counted(len(encoded), 'byte')}"),
+                         f"{picture.width}x{picture.height} {picture.mode}, {counted(len(encoded), 'byte')}"),
                     (*notes, *lost), f"{name_of(source)}: model {header.model}")
 
     def _check(self, data: bytes, source: Place) -> tuple[bitstream.Header, tuple[str, ...]]:
@@ -64,13 +65,11 @@ class Decompressing:
                 whole = f"its {counted(header.steps, 'whole step')}" if header.steps else "what there is of step 1"
                 return header, (f"{error}; decoding {whole}",)
 
-    def _encode(self, picture: Image, target: Place) -> tuple[bytes, tuple[str, ...]]:
-        """The picture's file, and what is lost, in words."""
+    def _shown(self, picture: Image) -> Image:
+        """With its alpha channel, or as the options say."""
         from ...pictures.saving import without_alpha
 
-        if self.drop_alpha or self.background:
-            picture = without_alpha(picture, self.background)
-        return encode(picture, target, self.quality)
+        return without_alpha(picture, self.background) if self.drop_alpha or self.background else picture
 
     def follow(self, source: Place, target: Place, chatter: Chatter) -> None:
         """Write the picture anew for each step, as it arrives."""
@@ -80,7 +79,7 @@ class Decompressing:
             step, lost = 0, tuple[str, ...]()
             try:
                 for step, picture in enumerate(codec.progressive(file), 1):
-                    encoded, lost = self._encode(picture, target)
+                    encoded, lost = encode(self._shown(picture), target, self.quality)
                     save(target, encoded)
                     chatter.say(f"{target}: step {step}")
             except TruncatedError as error:

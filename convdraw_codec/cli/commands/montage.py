@@ -39,7 +39,7 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
     from ...pictures.montage import Montage
 
     check_input(input)
-    target = choose_output(input, place(output), ".png", force)
+    target = choose_output(input, place(output), ".png", force, model)
     format_of(target)
     with failing("read", input):
         content = read_input(input, chatter)

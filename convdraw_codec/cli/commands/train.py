@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from ..console import Chatter, Failure, failing
+from ..console import Chatter, failing
+from ..files import choose_output
 from ..loading import use_threads
-from ..options import THREADS, chatter_options
+from ..options import FORCE, THREADS, chatter_options
 
 
 @click.command()
@@ -21,10 +23,11 @@ from ..options import THREADS, chatter_options
               help="Model file of the same configuration (quantisers may differ), to begin with its weights.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
               help="Time between checkpoints.")
+@FORCE
 @THREADS
 @chatter_options
-def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None, minutes: float, threads: int | None,
-          chatter: Chatter) -> None:
+def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None, minutes: float, force: bool,
+          threads: int | None, chatter: Chatter) -> None:
     """Train a model on DATA: on the photographs below each folder, or, with a configuration of a generative model
     (paper/...), on files of small pictures.
 
@@ -35,8 +38,7 @@ def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None
     from ..train import train as run
 
     use_threads(threads)
-    if not output.parent.is_dir():
-        raise Failure(f"cannot write {output}: there is no folder {output.parent}")
+    choose_output(data[0], output, ".safetensors", force or os.path.exists(f"{output}.ckpt"), origin)
     with failing("train on", config):
         run(load_config(find_config(config)), list(data), output, chatter.say, origin=origin,
             checkpoint_minutes=minutes)

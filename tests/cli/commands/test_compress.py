@@ -108,5 +108,17 @@ def test_how_many_pixels_are_allowed(folder: Path) -> None:
     allowed = ["--max-pixels", "50", *MODEL]
     Image.fromarray(synthetic(8, 6)).save("small.png")
     assert run("compress", "small.png", "-o", "small.cdr", *allowed[:1], "48", *MODEL).exit_code == 0
-    assert_fails(run("compress", "in.png", "-o", "out.cdr", *allowed), "more than the 50 pixels allowed (max_pixels)")
-    assert_fails(run("decompress", "in.cdr", "-o", "out.png", *allowed), "more than the 50 allowed (max_pixels)")
+    assert_fails(run("compress", "in.png", "-o", "out.cdr", *allowed), "more than the 50 pixels allowed: --max-pixels")
+    assert_fails(run("decompress", "in.cdr", "-o", "out.png", *allowed), "more than the 50 allowed: --max-pixels")
+
+
+def test_a_page(folder: Path) -> None:
+    pages = [Image.fromarray(synthetic(24, 32, seed)) for seed in range(2)]
+    pages[0].save("pages.tif", save_all=True, append_images=pages[1:])
+    pages[1].save("second.png")
+    assert_fails(run("compress", "pages.tif", *MODEL), "pages.tif", "2 pages", "--page")
+    assert_fails(run("compress", "pages.tif", "--page", "3", *MODEL), "no page 3")
+    assert run("compress", "pages.tif", "--page", "2", *MODEL).exit_code == 0
+    assert run("compress", "second.png", *MODEL).exit_code == 0
+    assert Path("pages.cdr").read_bytes() == Path("second.cdr").read_bytes()
+    assert_fails(run("compress", "in.png", "--max-pixels", "9", "-o", "x.cdr", *MODEL), "in.png", "--max-pixels allows")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from convdraw_codec.format import bitstream
 
-from ...conftest import synthetic
+from ...conftest import synthetic, with_alpha
 from ..runner import MODEL, assert_fails, opened, run
 
 
@@ -106,3 +106,23 @@ def test_metadata_that_make_no_sense_are_a_failure_or_go_along(folder: Path, suf
     if result.exit_code:
         assert_fails(result, f"out{suffix}")
     assert Path(f"out{suffix}").exists() == (result.exit_code == 0)
+
+
+@pytest.mark.parametrize("follow", [(), ("--follow",)])
+def test_alpha_and_quality(folder: Path, follow: tuple[str, ...]) -> None:
+    with_alpha(24, 32).save("alpha.png")
+    assert run("compress", "alpha.png", *MODEL).exit_code == 0
+    for name in ("a.jpg", "a.bmp"):
+        assert_fails(run("decompress", "alpha.cdr", "-o", name, *follow, *MODEL), name, "--background", "--drop-alpha")
+        assert not Path(name).exists()
+    sizes = []
+    for number, options in enumerate((("--drop-alpha",), ("--background", "white"),
+                                      ("--background", "white", "--quality", "20"))):
+        result = run("decompress", "alpha.cdr", "-o", f"{number}.jpg", *options, *follow, *MODEL)
+        assert result.exit_code == 0, result.stderr
+        assert "JPEG is lossy" in result.stderr
+        assert follow or "32x24 RGB, " in result.stderr
+        sizes.append(Path(f"{number}.jpg").stat().st_size)
+    assert np.asarray(opened("1.jpg")).mean() > np.asarray(opened("0.jpg")).mean() + 20  # the light shines through
+    assert sizes[2] < sizes[1] / 2
+    assert_fails(run("decompress", "alpha.cdr", "-o", "a.png", "--quality", "20", *follow, *MODEL), ".jpg", code=2)

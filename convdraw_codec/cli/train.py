@@ -68,4 +68,4 @@ def train(recipe: CodecRecipe | GenerativeRecipe, data: list[Path], output: Path
                             generative_trainer.prepare(recipe, data, said))
         if origin:
             trainer.start_from(origin)
-        run(trainer, batches, output, said, checkpoint_minutes=checkpoint_minutes)
+        run(trainer, batches, output, said, checkpoint_minutes)

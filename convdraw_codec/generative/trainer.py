@@ -37,17 +37,14 @@ class BoundLoss(nn.Module):
 
 
 class GenerativeTrainer(Trainer):
-    """Trains a ``Generative`` on levels (B, channels, H, W) uint8. validation: such pictures that it does not see."""
+    """Trains a ``Generative`` on levels (B, channels, H, W) uint8."""
 
     betas = 0.9, 0.999
     jump = 1.5  # one batch costs much what another does
     recipe: GenerativeRecipe
+    validation: Tensor
     model: Generative
     average: Generative
-
-    def __init__(self, recipe: GenerativeRecipe, device: torch.device, validation: Tensor):
-        super().__init__(recipe, device)
-        self.validation = validation
 
     def new_model(self) -> Generative:
         return new_model(self.recipe.model)
@@ -75,8 +72,6 @@ class GenerativeTrainer(Trainer):
 
     def validate(self) -> tuple[dict[str, Any], str]:
         """The bound in nats a picture, and of it the divergence of each layer."""
-        if not len(self.validation):
-            return {}, ""
         model, generator = self.average, torch.Generator(self.device).manual_seed(0)
         nats, divergence = [], []
         with torch.no_grad():

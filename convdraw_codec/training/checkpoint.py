@@ -17,7 +17,15 @@ from ..network.weights import read_tensors
 from .trainer import Trainer
 
 POSITION = "stage", "stage_megapixels", "iteration", "megapixels", "running_loss"  # fields of a trainer
-ADAM = "step", "exp_avg", "exp_avg_sq"
+
+
+def _tensors(trainer: Trainer) -> dict[str, Tensor]:
+    """What an update changes, by name."""
+    tensors = {f"average.{name}": p for name, p in trainer.average.named_parameters()} | trainer.extra()
+    for name, parameter in trainer.model.named_parameters():
+        tensors[f"model.{name}"] = parameter.detach()
+        tensors |= {f"{key}.{name}": value for key, value in trainer.optimiser.state.get(parameter, {}).items()}
+    return tensors
 
 
 @dataclass(frozen=True)
@@ -30,31 +38,19 @@ class Checkpoint:
     @classmethod
     def of(cls, trainer: Trainer) -> Checkpoint:
         """A copy of where a trainer is."""
-        tensors = {f"model.{name}": p.detach() for name, p in trainer.model.named_parameters()}
-        tensors |= {f"average.{name}": p for name, p in trainer.average.named_parameters()}
-        for name, parameter in trainer.model.named_parameters():
-            state = trainer.optimiser.state.get(parameter, {})
-            tensors |= {f"{key}.{name}": value for key, value in state.items()}
-        tensors |= trainer.extra()
-        return cls({name: tensor.clone() for name, tensor in tensors.items()},
+        return cls({name: tensor.clone() for name, tensor in _tensors(trainer).items()},
                    {name: getattr(trainer, name) for name in POSITION})
 
     @torch.no_grad()
     def give(self, trainer: Trainer) -> None:
         """Let a trainer of the same recipe go on from here; without state of the optimiser, with a new one."""
-        for name, tensor in trainer.extra().items():
-            tensor.copy_(self.tensors[name])
-        averages = dict(trainer.average.named_parameters())
-        for name, parameter in trainer.model.named_parameters():
-            parameter.copy_(self.tensors[f"model.{name}"])
-            averages[name].copy_(self.tensors[f"average.{name}"])
+        trainer.optimiser.state.clear()
+        for name, p in trainer.model.named_parameters():
             if f"step.{name}" in self.tensors:
-                step, *moments = (self.tensors[f"{key}.{name}"] for key in ADAM)
-                laid_out = [torch.empty_like(parameter).copy_(moment) for moment in moments]
-                trainer.optimiser.state[parameter] = dict(zip(ADAM, [step.to(trainer.device, copy=True), *laid_out],
-                                                              strict=True))
-            else:
-                trainer.optimiser.state.pop(parameter, None)
+                trainer.optimiser.state[p] = {"step": torch.zeros((), dtype=torch.float32, device=trainer.device),
+                                              "exp_avg": torch.empty_like(p), "exp_avg_sq": torch.empty_like(p)}
+        for name, tensor in _tensors(trainer).items():
+            tensor.copy_(self.tensors[name])
         vars(trainer).update(self.position)
 
     def write(self, path: Path) -> None:

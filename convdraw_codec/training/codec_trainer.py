@@ -35,17 +35,13 @@ class Losses(nn.ModuleDict):
 
 class CodecTrainer(Trainer):
     """Trains a ``ConvDRAW``: the codec with "noisy" or "rounded" latents (see ``objective.take_steps``), the "retouch"
-    of its pictures, or the "residual" steps that make them exact. validation: crops (B, 3, H, W) that it does not see.
+    of its pictures, or the "residual" steps that make them exact. validation: crops (B, 3, H, W).
     """
 
     slow = "analysis", "synthesis", "posterior"
     recipe: CodecRecipe
     model: ConvDRAW
     average: ConvDRAW
-
-    def __init__(self, recipe: CodecRecipe, device: torch.device, validation: list[Tensor] | None = None):
-        super().__init__(recipe, device)
-        self.validation = validation or []
 
     def new_model(self) -> ConvDRAW:
         return untrained(self.recipe.model)
@@ -92,8 +88,6 @@ class CodecTrainer(Trainer):
 
     def validate(self) -> tuple[dict[str, Any], str]:
         """Rounded latents: mean bpp and PSNR at each prefix, mean log cost."""
-        if not self.validation:
-            return {}, ""
         model, rates, qualities, costs = self.average, [], [], []
         with torch.no_grad(), self.autocast():
             for crop in self.validation:

@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from torch import Tensor
-
 from . import distributed
 from .checkpoint import Checkpoint
-from .trainer import Trainer
+from .trainer import Batches, Trainer
 
 LOG_SECONDS = 30.0  # between two lines
 GOOD_EVERY = 250  # iterations between copies to return to after a jump
@@ -37,9 +35,9 @@ def keep_memory() -> None:
 def held_back() -> Iterator[list[int]]:
     """Hold back the first of ``STOPS``: it goes into the list, and takes effect at the end. A second one is obeyed."""
     held: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in STOPS}
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main one
-        handlers = {}
+    ours = STOPS if threading.current_thread() is threading.main_thread() else []  # the one that signals reach
+    handlers = {number: handler for number in ours
+                if (handler := signal.getsignal(number)) != signal.SIG_IGN}  # as under nohup
 
     def let_go() -> None:
         for number, handler in handlers.items():
@@ -49,9 +47,8 @@ def held_back() -> Iterator[list[int]]:
         held.append(number)
         let_go()
 
-    for number, handler in handlers.items():
-        if handler != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, hold)
+    for number in handlers:
+        signal.signal(number, hold)
     try:
         yield held
     finally:
@@ -62,20 +59,19 @@ def held_back() -> Iterator[list[int]]:
 
 class Run:
     """A trainer with the files that it writes, and with someone to report to: ``output``, the model; beside it .ckpt,
-    to go on from, and .jsonl, validations. Of several processes, the first one writes and reports."""
+    to go on from, and .jsonl, validations. Of several processes, the first one writes.
+
+    Goes on from the checkpoint if there is one. Raises ConfigError if it does not fit.
+    """
 
     def __init__(self, trainer: Trainer, output: Path, report: Callable[[str], None]):
-        self.trainer, self.output, self.first = trainer, output, distributed.rank() == 0
+        self.trainer, self.output, self.report, self.first = trainer, output, report, distributed.rank() == 0
         self.checkpoint, self.validations = (output.with_name(output.name + suffix) for suffix in (".ckpt", ".jsonl"))
-        self.report = report if self.first else lambda line: None
-
-    def start(self) -> None:
-        """Go on from the checkpoint if there is one. Raises ConfigError if it does not fit."""
-        self.report(f"Writing {self.output}, {self.checkpoint} to go on from, and validations to {self.validations}")
+        report(f"Writing {output}, {self.checkpoint} to go on from, and validations to {self.validations}")
         if self.checkpoint.exists():
-            Checkpoint.restore(self.checkpoint, self.trainer)
-            self.report(f"Going on at {self.trainer.megapixels:.1f} Mpx, stage {self.trainer.stage + 1}")
-        self.since, self.seconds, self.next_line = self.trainer.megapixels, time.monotonic(), 0.0
+            Checkpoint.restore(self.checkpoint, trainer)
+            report(f"Going on at {trainer.megapixels:.1f} Mpx, stage {trainer.stage + 1}")
+        self.since, self.seconds, self.next_line = trainer.megapixels, time.monotonic(), 0.0
 
     def save(self) -> None:
         """Write the checkpoint and the model so far."""
@@ -85,12 +81,13 @@ class Run:
 
     def validate(self) -> None:
         """Measure, and add a line to the validations."""
-        record, words = self.trainer.validate() if self.first else ({}, "")
-        if record:
-            record = {"megapixels": round(self.trainer.megapixels, 3), "stage": self.trainer.stage + 1} | record
+        trainer = self.trainer
+        if self.first and len(trainer.validation):
+            record, words = trainer.validate()
+            record = {"megapixels": round(trainer.megapixels, 3), "stage": trainer.stage + 1} | record
             with self.validations.open("a") as file:
                 file.write(json.dumps(record) + "\n")
-            self.report(f"Validation at {self.trainer.megapixels:.1f} Mpx: {words}")
+            self.report(f"Validation at {trainer.megapixels:.1f} Mpx: {words}")
 
     def log(self) -> None:
         """A line after the first update, and every ``LOG_SECONDS``."""
@@ -111,17 +108,11 @@ class Run:
         trainer.megapixels, trainer.iteration = seen, iteration
 
 
-def run(trainer: Trainer, batches: Callable[[int], Iterator[Tensor]], output: Path, report: Callable[[str], None], *,
-        checkpoint_minutes: float = 5.0) -> None:
-    """Train on ``batches``, from an iteration on, until all stages are done, and write the model to ``output``.
-
-    Goes on from the checkpoint ``output`` + ".ckpt" if there is one. Signals that end it wait until it is written.
-    Progress goes to ``report``, a line at a time, and validations to ``output`` + ".jsonl". Under ``torchrun``, every
-    process trains on its share of each batch. Raises ConfigError for a checkpoint that does not fit.
-    """
+def run(trainer: Trainer, batches: Batches, output: Path, report: Callable[[str], None], checkpoint_minutes: float
+        ) -> None:
+    """Train until all stages are done, or until a signal ends it, which waits until ``output`` is written."""
     keep_memory()
     this, stages = Run(trainer, output, report), trainer.recipe.stages
-    this.start()
     endless, good, saved = batches(trainer.iteration), Checkpoint.of(trainer), time.monotonic()
     with held_back() as signals:
         while trainer.stage < len(stages) and not distributed.anywhere(bool(signals)):
@@ -141,8 +132,6 @@ def run(trainer: Trainer, batches: Callable[[int], Iterator[Tensor]], output: Pa
                 this.validate()
                 saved = time.monotonic()
         this.save()
-        if trainer.stage < len(stages):
-            this.report(f"Interrupted at {trainer.megapixels:.2f} Mpx: the same command goes on from {this.checkpoint}")
-        else:
-            this.report(f"Wrote {output}")
-        distributed.wait()
+        report(f"Wrote {output}" if trainer.stage == len(stages) else
+               f"Interrupted at {trainer.megapixels:.2f} Mpx: the same command goes on from {this.checkpoint}")
+        distributed.wait()  # before a signal ends any of them

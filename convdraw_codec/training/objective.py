@@ -46,10 +46,6 @@ def _towards(target: Tensor) -> tuple[Tensor, Tensor]:
     return below, ((target - below - 0.5) / TIE_WIDTH + 0.5).clamp(0, 1)
 
 
-def _expected_bits(below: Tensor, index: Tensor, odds: Tensor, sign: Tensor | None) -> Tensor:
-    return odds * bits(below + 1, index, sign) + (1 - odds) * bits(below, index, sign)
-
-
 def colours_of_each(image: Tensor) -> list[Colours]:
     """The colours that suit pictures (B, 3, H, W) in 0..255."""
     return [colours_of(pixels) for pixels in image.round().byte().permute(0, 2, 3, 1).cpu().numpy()]
@@ -91,8 +87,9 @@ def _choose(mean: Tensor, index: Tensor, sign: Tensor | None, *, live: Tensor, n
     latents = below + (drawn < odds)
     rate = bits(latents, index, sign)
     tie = (odds > 0) & (odds < 1)
-    few = below[tie], index[tie], odds[tie], None if sign is None else sign[tie]
-    rate = rate.masked_scatter(tie, _expected_bits(*few))
+    few = index[tie], None if sign is None else sign[tie]
+    expected = odds[tie] * bits(below[tie] + 1, *few) + (1 - odds[tie]) * bits(below[tie], *few)
+    rate = rate.masked_scatter(tie, expected)
     jump = half_cells(below + 1, sign) - half_cells(below, sign)
     return Choice(latents, (half_cells(latents, sign) + (odds - odds.detach()) * jump) * live, rate * live)
 

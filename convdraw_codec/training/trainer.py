@@ -9,7 +9,7 @@ import contextlib
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -45,18 +45,19 @@ class Trainer(ABC):
 
     slow: parts of names of the parameters that learn at ``SLOW_FACTOR`` times the rate. betas: of Adam. jump: a loss
     that is so many times its running mean changes nothing (the paper's section 4).
-    A subclass says what the model and its losses are. Raises ConfigError for a batch that processes cannot share.
+    validation: pictures that it does not see. A subclass says what the model and its losses are.
+    Raises ConfigError for a batch that processes cannot share.
     """
 
     slow: tuple[str, ...] = ()
     betas = 0.9, 0.99
     jump = 5.0
 
-    def __init__(self, recipe: Recipe, device: torch.device):
+    def __init__(self, recipe: Recipe, device: torch.device, validation: Sequence[Tensor] | Tensor = ()):
         if recipe.batch % distributed.count():
             raise ConfigError(f"a batch of {recipe.batch} cannot be shared among {distributed.count()} processes")
         torch.manual_seed(recipe.seed)
-        self.recipe, self.device = recipe, device
+        self.recipe, self.device, self.validation = recipe, device, validation
         self.model = self.new_model().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.losses = self.new_losses()
         if distributed.count() > 1:  # no loss has a gradient for all parameters
@@ -85,7 +86,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def validate(self) -> tuple[dict[str, Any], str]:
-        """What the averaged weights are worth, as a record and in words; an empty record if there is no way to tell."""
+        """What the averaged weights are worth, as a record and in words."""
 
     @abstractmethod
     def write(self, path: Path) -> None:

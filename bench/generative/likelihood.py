@@ -26,7 +26,7 @@ from convdraw_codec.generative import bits_back
 from convdraw_codec.generative.base import Generative, bound, draw_from, importance_weighted, sample
 from convdraw_codec.generative.datasets import load_pictures, pixels
 from convdraw_codec.generative.draw import DRAW, Window
-from convdraw_codec.generative.semi_amortized import Refined
+from convdraw_codec.generative.semi_amortized import refine
 from convdraw_codec.generative.weights import load_generative
 
 from ..shared.frame import OUT
@@ -156,7 +156,7 @@ def main(model: Path, data: tuple[Path, ...], part: str, count: int | None, draw
     """Measure MODEL on DATA."""
     loaded, generator = load_generative(model), torch.Generator().manual_seed(0)
     x = pixels(load_pictures(list(data), loaded.picture, part), loaded.picture, generator)
-    name, measured = (f"{model.stem}-refined", Refined(loaded, updates)) if updates else (model.stem, loaded)
+    name, measured = (f"{model.stem}-refined", refine(loaded, updates)) if updates else (model.stem, loaded)
     report, divergence = measure(measured, x[:count], draws, jobs)
     report = {"model": model.stem, "parameters": sum(p.numel() for p in loaded.parameters()),
               "steps": loaded.steps, "updates of posteriors": updates} | report

@@ -43,11 +43,22 @@ def draw_from(distribution: Normal, generator: torch.Generator | None = None) ->
     return mean + distribution.stddev * noise
 
 
+@dataclass(frozen=True)
+class EncoderState:
+    """x: pictures in units, (B, channels, H, W). gates: what they give to the encoder's gates in every step. h, c: h^e
+    and its cell, of the layer or of each layer."""
+
+    x: Tensor
+    gates: Tensor
+    h: Any
+    c: Any
+
+
 class Generative(nn.Module):
     """A model of pictures with latents in ``layers`` layers, drawn from the first to the last, in each of ``steps``.
 
-    What decoder and encoder remember is made anew by every method, and never changed in place. first_canvas: r_0,
-    (canvas channels, H, W). causal: the output, where pixels are not independent of each other given r_T.
+    States of encoder and decoder are never changed in place. That of a decoder has the canvas r_t, (B, canvas channels,
+    H, W), as ``canvas``. first_canvas: r_0. causal: the output, where pixels depend on each other given r_T.
     """
 
     picture: Output
@@ -61,12 +72,11 @@ class Generative(nn.Module):
         """What the decoder knows before the first step, of ``batch`` pictures."""
 
     @abstractmethod
-    def start_encoder(self, x: Tensor) -> Any:
-        """What the encoder knows before the first step of pictures in units, (B, channels, H, W): those, as ``x``, and
-        what they give to its gates in every step, as ``gates``, among others."""
+    def start_encoder(self, x: Tensor) -> EncoderState:
+        """What the encoder knows before the first step of pictures in units."""
 
     @abstractmethod
-    def look(self, encoder: Any, decoder: Any) -> Any:
+    def look(self, encoder: EncoderState, decoder: Any) -> EncoderState:
         """The error of the canvas so far, equation (1), and what the encoder makes of it, h^e_t, equation (2)."""
 
     @abstractmethod
@@ -74,18 +84,14 @@ class Generative(nn.Module):
         """Prior p(z_t | h^d_{t-1}), equation (4)."""
 
     @abstractmethod
-    def posterior(self, layer: int, encoder: Any, decoder: Any, prior: Normal) -> Normal:
+    def posterior(self, layer: int, encoder: EncoderState, decoder: Any, prior: Normal) -> Normal:
         """Posterior q(z_t | h^e_t), equation (3), given in terms of the prior."""
 
     @abstractmethod
     def absorb(self, layer: int, z: Tensor, decoder: Any) -> Any:
         """The decoder h^d_t from the latents of a layer, equation (6); after the last layer, the canvas r_t, (7)."""
 
-    @abstractmethod
-    def canvas(self, decoder: Any) -> Tensor:
-        """The canvas r_t, (B, canvas channels, H, W)."""
-
-    def explain(self, encoder: Any, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
+    def explain(self, encoder: EncoderState, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
         """The last canvas for pictures with which an encoder has started, and latents that ``choose`` takes from
         posterior and prior."""
         decoder = self.start(len(encoder.x))
@@ -94,7 +100,7 @@ class Generative(nn.Module):
             for layer in range(self.layers):
                 p = self.prior(layer, decoder)
                 decoder = self.absorb(layer, choose(self.posterior(layer, encoder, decoder, p), p), decoder)
-        return self.canvas(decoder)
+        return decoder.canvas
 
     def generate(self, count: int, choose: Callable[[Normal], Tensor]) -> Iterator[Any]:
         """The decoder of ``count`` pictures after each step, with the latents that ``choose`` takes from the prior."""
@@ -141,7 +147,7 @@ def bound(model: Generative, x: Tensor, generator: torch.Generator | None = None
     return bound_of_started(model, model.start_encoder(model.picture.units(x)), generator)
 
 
-def bound_of_started(model: Generative, encoder: Any, generator: torch.Generator | None = None) -> Bound:
+def bound_of_started(model: Generative, encoder: EncoderState, generator: torch.Generator | None = None) -> Bound:
     """The same for pictures with which an encoder has started."""
     divergence, log_ratio = [], []
 
@@ -167,7 +173,7 @@ def sample(model: Generative, count: int, generator: torch.Generator | None = No
 
     With a causal output, the last are what it draws.
     """
-    canvases = [model.canvas(decoder).float() for decoder in model.generate(count, lambda p: draw_from(p, generator))]
+    canvases = [decoder.canvas.float() for decoder in model.generate(count, lambda p: draw_from(p, generator))]
     pictures = torch.stack([model.picture.mean(canvas) for canvas in canvases])
     if model.picture.output == "gaussian":
         pictures = pictures * LEVELS_A_UNIT / LEVELS + 0.5

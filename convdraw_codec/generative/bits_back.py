@@ -98,7 +98,7 @@ def decode(model: Generative, words: np.ndarray, count: int) -> tuple[Tensor, np
             return _latents(p, cells)
 
         *_, decoder = model.generate(1, read)
-        picture = model.render(model.canvas(decoder), pixels)
+        picture = model.render(decoder.canvas, pixels)
         model.explain(model.start_encoder(model.picture.middles(picture)), give)
         for cells, mean, deviation in reversed(given):
             coder.encode_reverse(cells, _posterior, mean, deviation)

@@ -6,8 +6,8 @@ Equation numbers are those of Gregor et al., "Towards Conceptual Compression" (2
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch.distributions import Normal
 from ..errors import ConfigError
 from ..network.lstm import lstm
 from ..network.transform.space_to_depth import from_patches, to_patches
-from .base import Generative, as_the_prior, gaussian
+from .base import EncoderState, Generative, as_the_prior, gaussian
 from .output import Output, check_sizes
 from .pixel_cnn import CausalOutput, CausalSize
 from .products import Down, Each, Up
@@ -67,19 +67,9 @@ class GaussianDecoderState:
     for its gates, prior and posterior."""
 
     canvas: Tensor
-    h: tuple[Tensor, ...]
-    c: tuple[Tensor, ...]
+    h: list[Tensor]
+    c: list[Tensor]
     told: tuple[Tensor, ...] = ()
-
-
-@dataclass(frozen=True)
-class GaussianEncoderState:
-    """The picture in units, what never changes of the finest layer's gates, and h^e and c^e of every layer."""
-
-    x: Tensor
-    gates: Tensor
-    h: tuple[Tensor, ...]
-    c: tuple[Tensor, ...]
 
 
 def _around(inputs: int, outputs: int, kernel: int) -> nn.Module:
@@ -114,12 +104,14 @@ class _Layer(nn.Module):
 class GenerativeConvDRAW(Generative):
     """The model of a ``ConvDRAWConfig``."""
 
+    parts: Sequence[_Layer]
+
     def __init__(self, config: ConvDRAWConfig):
         super().__init__()
         self.config, self.picture, self.steps, self.layers = config, config.picture, config.steps, len(config.layers)
         layers = config.layers
-        self.parts = nn.ModuleList(map(_Layer, layers, (*layers[1:], None), (None, *layers[:-1]),
-                                       itertools.repeat(config.picture)))
+        self.parts = nn.ModuleList(  # type: ignore[assignment]
+            map(_Layer, layers, (*layers[1:], None), (None, *layers[:-1]), itertools.repeat(config.picture)))
         finest, channels = layers[-1], config.picture.channels
         stride, kernel = finest.stride, max(finest.kernel, finest.stride | 1)  # odd, and misses no pixel
         self.from_picture = Down(channels, 4 * finest.state, kernel, stride)
@@ -130,9 +122,6 @@ class GenerativeConvDRAW(Generative):
                                                      config.picture.width))
         self.causal = CausalOutput(config.picture, config.causal) if config.causal else None
 
-    def _part(self, layer: int) -> _Layer:
-        return cast(_Layer, self.parts[layer])
-
     def _ratio(self, layer: int) -> int:
         """Of the strides of the next coarser layer and this one."""
         return self.config.layers[layer - 1].stride // self.config.layers[layer].stride
@@ -141,32 +130,32 @@ class GenerativeConvDRAW(Generative):
         """What a position of the next coarser layer sees of this one."""
         return to_patches(h, self._ratio(layer))
 
-    def _first(self, which: int, batch: int) -> tuple[Tensor, ...]:
-        return tuple(self._part(layer).first[which].expand(batch, -1, -1, -1) for layer in range(self.layers))
+    def _first(self, which: int, batch: int) -> list[Tensor]:
+        return [part.first[which].expand(batch, -1, -1, -1) for part in self.parts]
 
     def start(self, batch: int) -> GaussianDecoderState:
         h = self._first(0, batch)
         canvas = self.first_canvas.expand(batch, -1, -1, -1)
         return GaussianDecoderState(canvas, h, self._first(1, batch), self._told(0, h))
 
-    def start_encoder(self, x: Tensor) -> GaussianEncoderState:
-        return GaussianEncoderState(x, self.from_picture(x), self._first(2, len(x)), self._first(3, len(x)))
+    def start_encoder(self, x: Tensor) -> EncoderState:
+        return EncoderState(x, self.from_picture(x), self._first(2, len(x)), self._first(3, len(x)))
 
-    def look(self, encoder: GaussianEncoderState, decoder: GaussianDecoderState) -> GaussianEncoderState:
+    def look(self, encoder: EncoderState, decoder: GaussianDecoderState) -> EncoderState:
         """The error of the canvas, equation (1), for the finest layer; h^e_t of every layer, equation (2)."""
         h, c = list(encoder.h), list(encoder.c)
         from_below = encoder.gates + self.from_error(self.picture.error(encoder.x, decoder.canvas))
         for layer in reversed(range(self.layers)):
-            part = self._part(layer)
+            part = self.parts[layer]
             around = part.encoder(encoder.h[layer]) + part.encoder_from_decoder(decoder.h[layer])
             h[layer], c[layer] = lstm(from_below + around, encoder.c[layer])  # (2)
             if layer:
-                from_below = self._part(layer - 1).from_finer(self._gathered(layer, h[layer]))
-        return replace(encoder, h=tuple(h), c=tuple(c))
+                from_below = self.parts[layer - 1].from_finer(self._gathered(layer, h[layer]))
+        return replace(encoder, h=h, c=c)
 
-    def _told(self, layer: int, h: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _told(self, layer: int, h: list[Tensor]) -> tuple[Tensor, ...]:
         """What a layer hears of the coarser one, as drawn in this step, and of the finer one, as drawn in the last."""
-        part, said = self._part(layer), []
+        part, said = self.parts[layer], []
         if layer:
             said.append(from_patches(part.from_coarser(h[layer - 1]), self._ratio(layer)))
         if layer < self.layers - 1:
@@ -175,29 +164,20 @@ class GenerativeConvDRAW(Generative):
 
     def prior(self, layer: int, decoder: GaussianDecoderState) -> Normal:
         """Prior p(z_t | h^d), equation (4), of this layer's h^d_{t-1} and of what its neighbours drew last."""
-        return gaussian(self._part(layer).prior(decoder.h[layer]) + decoder.told[1])
+        return gaussian(self.parts[layer].prior(decoder.h[layer]) + decoder.told[1])
 
-    def posterior(self, layer: int, encoder: GaussianEncoderState, decoder: GaussianDecoderState,
-                  prior: Normal) -> Normal:
+    def posterior(self, layer: int, encoder: EncoderState, decoder: GaussianDecoderState, prior: Normal) -> Normal:
         """Posterior q(z_t | h^e_t), equation (3), in terms of the prior."""
-        return gaussian(self._part(layer).posterior(encoder.h[layer]) + decoder.told[2], around=prior)
+        return gaussian(self.parts[layer].posterior(encoder.h[layer]) + decoder.told[2], around=prior)
 
     def absorb(self, layer: int, z: Tensor, decoder: GaussianDecoderState) -> GaussianDecoderState:
         """The decoder h^d_t of a layer, equation (6); the finest layer writes the canvas r_t, equation (7)."""
-        gates = self._part(layer).decoder(torch.cat([z, decoder.h[layer]], dim=1)) + decoder.told[0]
-        if layer == self.layers - 1:
-            gates = gates + self.from_canvas(self._shown(decoder.canvas))
-        h, c = lstm(gates, decoder.c[layer])
-        canvas = decoder.canvas
-        if layer == self.layers - 1:
-            canvas = canvas + self.write(h).float()  # (7)
-        every = (*decoder.h[:layer], h, *decoder.h[layer + 1:])
-        return GaussianDecoderState(canvas, every, (*decoder.c[:layer], c, *decoder.c[layer + 1:]),
-                       self._told((layer + 1) % self.layers, every))
-
-    def _shown(self, canvas: Tensor) -> Tensor:
-        """r_{t-1} as the decoder sees it."""
-        return self.picture.mean(canvas) if self.picture.output == "bernoulli" else canvas
-
-    def canvas(self, decoder: GaussianDecoderState) -> Tensor:
-        return decoder.canvas
+        h, c, canvas, finest = list(decoder.h), list(decoder.c), decoder.canvas, layer == self.layers - 1
+        gates = self.parts[layer].decoder(torch.cat([z, h[layer]], dim=1)) + decoder.told[0]
+        if finest:
+            shown = self.picture.mean(canvas) if self.picture.output == "bernoulli" else canvas
+            gates = gates + self.from_canvas(shown)
+        h[layer], c[layer] = lstm(gates, c[layer])
+        if finest:
+            canvas = canvas + self.write(h[layer]).float()  # (7)
+        return GaussianDecoderState(canvas, h, c, self._told((layer + 1) % self.layers, h))

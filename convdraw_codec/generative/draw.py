@@ -14,7 +14,7 @@ from torch.distributions import Normal
 
 from ..errors import ConfigError
 from ..network.lstm import lstm
-from .base import Generative, as_the_prior, gaussian
+from .base import EncoderState, Generative, as_the_prior, gaussian
 from .output import Output, check_sizes
 
 LOG_SIZE = (-8.0, 8.0)  # logarithms of what a window is like, beyond which numbers overflow
@@ -47,16 +47,6 @@ class DRAWDecoderState:
     h: Tensor
     c: Tensor
     window: Window | None = None
-
-
-@dataclass(frozen=True)
-class DRAWEncoderState:
-    """The picture, what it gives to the gates when all of it is read, and h^enc and its cell, (B, state)."""
-
-    x: Tensor
-    gates: Tensor
-    h: Tensor
-    c: Tensor
 
 
 @dataclass(frozen=True)
@@ -140,15 +130,15 @@ class DRAW(Generative):
         h, c = self.first[:2, None].expand(2, batch, -1)
         return DRAWDecoderState(self.first_canvas.expand(batch, -1, -1, -1), h, c)
 
-    def start_encoder(self, x: Tensor) -> DRAWEncoderState:
+    def start_encoder(self, x: Tensor) -> EncoderState:
         nothing = x.new_zeros(len(x), 4 * self.config.state)
         gates = nothing if self.from_picture is None else self.from_picture(x.flatten(1))
-        return DRAWEncoderState(x, gates, *self.first[2:, None].expand(2, len(x), -1))
+        return EncoderState(x, gates, *self.first[2:, None].expand(2, len(x), -1))
 
     def _window(self, parameters: Tensor, filters: int) -> Window:
         return window(parameters, filters, self.picture.height, self.picture.width)
 
-    def look(self, encoder: DRAWEncoderState, decoder: DRAWDecoderState) -> DRAWEncoderState:
+    def look(self, encoder: EncoderState, decoder: DRAWDecoderState) -> EncoderState:
         """Error, reading and encoder h^enc_t, equations (3)-(5): of the whole picture or through a window."""
         seen = self.picture.error(encoder.x, decoder.canvas)
         if self.to_read is not None:
@@ -163,7 +153,7 @@ class DRAW(Generative):
         standard normal."""
         return gaussian(self.to_prior(decoder.h))
 
-    def posterior(self, layer: int, encoder: DRAWEncoderState, decoder: DRAWDecoderState, prior: Normal) -> Normal:
+    def posterior(self, layer: int, encoder: EncoderState, decoder: DRAWDecoderState, prior: Normal) -> Normal:
         """Posterior q(z_t | h^enc_t), equations (1)-(2), in terms of the prior."""
         return gaussian(self.to_posterior(encoder.h), around=prior)
 
@@ -177,6 +167,3 @@ class DRAW(Generative):
             place = self._window(self.to_write(h), self.config.write)
             written = place.write(patch.view(len(z), self.picture.canvas_channels, *[self.config.write] * 2))
         return DRAWDecoderState(decoder.canvas + written, h, c, place)
-
-    def canvas(self, decoder: DRAWDecoderState) -> Tensor:
-        return decoder.canvas

@@ -77,5 +77,4 @@ class Output:
         canvas = canvas.float()
         if self.output == "bernoulli":
             return Bernoulli(logits=canvas, validate_args=False)
-        mean, deviation = canvas[:, :self.channels], self.deviation(canvas)
-        return Normal(mean * LEVELS_A_UNIT + LEVELS / 2, deviation * LEVELS_A_UNIT, validate_args=False)
+        return Normal(self.numbers(self.mean(canvas)), self.deviation(canvas) * LEVELS_A_UNIT, validate_args=False)

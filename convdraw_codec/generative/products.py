@@ -30,14 +30,11 @@ class Down(nn.Module):
         return seen.unflatten(1, (x.shape[2] // self.stride, -1)).permute(0, 3, 1, 2)
 
 
-class Up(nn.Module):
+class Up(Down):
     """The transpose of ``Down``: (B, inputs, h, w) -> (B, outputs, h stride, w stride)."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int):
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-        bound = (outputs * kernel**2) ** -0.5
-        self.weight = nn.Parameter(torch.empty(inputs, outputs * kernel**2).uniform_(-bound, bound))
+        super().__init__(outputs, inputs, kernel, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         windows = (x.permute(0, 2, 3, 1).flatten(1, 2) @ self.weight).transpose(1, 2)

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import norm
 
 from convdraw_codec.generative.base import bound, bound_of_started, importance_weighted, sample
-from convdraw_codec.generative.semi_amortized import Refined
+from convdraw_codec.generative.semi_amortized import refine
 from convdraw_codec.generative.weights import new_model
 
 from .small import BITS, CONFIGS, LEVELS, some_pictures
@@ -114,15 +114,15 @@ def test_refined_posteriors_tighten_the_bound(model: Any) -> None:
     with torch.inference_mode():
         at_first, refined = (torch.stack([bound_of_started(model, encoder, torch.Generator().manual_seed(seed)).nats
                                           for seed in range(1, 50)]).mean()
-                             for encoder in (model.start_encoder(x), Refined(model, 30).start_encoder(x)))
+                             for encoder in (model.start_encoder(x), refine(model, 30).start_encoder(x)))
     assert refined < at_first
 
 
 def test_refining_leaves_the_model_as_it_is(model: Any) -> None:
     x = some_pictures(model.picture)
     before = bound(model, x, torch.Generator().manual_seed(0)).nats
-    refined = Refined(model, 2)
+    refined = refine(model, 2)
     bound(refined, x)
     assert torch.equal(bound(model, x, torch.Generator().manual_seed(0)).nats, before)
     assert all(p.grad is None for p in model.parameters())
-    assert torch.equal(bound(Refined(model, 0), x, torch.Generator().manual_seed(0)).nats, before)
+    assert torch.equal(bound(refine(model, 0), x, torch.Generator().manual_seed(0)).nats, before)

@@ -9,7 +9,7 @@ import torch
 
 from convdraw_codec.generative import bits_back
 from convdraw_codec.generative.base import bound
-from convdraw_codec.generative.semi_amortized import Refined
+from convdraw_codec.generative.semi_amortized import refine
 from convdraw_codec.generative.weights import new_model
 
 from .small import BITS, CONFIGS, some_pictures
@@ -31,7 +31,7 @@ def test_bits_back_returns_pictures_and_random_words(model: Any) -> None:
 
 def test_bits_back_repeats_the_refinement(model: Any) -> None:
     x, first = some_pictures(model.picture, 3), random_words(2000)
-    refined = Refined(model, 2)
+    refined = refine(model, 2)
     pictures, left = bits_back.decode(refined, bits_back.encode(refined, x, first).words, len(x))
     assert torch.equal(pictures, x.to(torch.uint8))
     assert np.array_equal(left, first)

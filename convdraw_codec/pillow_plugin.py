@@ -90,11 +90,11 @@ class CdrImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         try:
             incoming = bitstream.Incoming(pieces(self.fp))  # header and chunks; no segment is read
+            self.info.update(to_info(incoming.chunks))
         except CdrError as error:
             raise SyntaxError(f"{error}") from error  # Pillow's word for "not mine"
         header = incoming.header
         self._size, self._mode = (header.width, header.height), header.mode
-        self.info.update(to_info(incoming.chunks))
         self.info["steps"] = (header.steps, header.total_steps)
         self._pending = True
 

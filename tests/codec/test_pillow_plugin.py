@@ -3,9 +3,11 @@
 import hashlib
 import io
 import pickle
+import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from convdraw_codec import Codec, ImageError, ModelError, register_cdr_opener, truncate
+from convdraw_codec import CdrError, Codec, ImageError, ModelError, register_cdr_opener, truncate
+from convdraw_codec.format.bitstream import read, write
 
 from ..conftest import synthetic
 from ..tiny import TINY_MODEL
@@ -239,6 +242,16 @@ def test_truncated_files(path: Path, tiny: Codec, monkeypatch: pytest.MonkeyPatc
 def test_what_is_no_cdr_file_is_left_to_others(data: Any) -> None:
     with pytest.raises(UnidentifiedImageError):
         Image.open(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("resolution", [b"72", struct.pack("<2f", -1, 72), struct.pack("<2f", float("nan"), 72)])
+def test_a_resolution_that_makes_no_sense_is_no_picture(tiny: Codec, path: Path, resolution: bytes) -> None:
+    contents = read(path.read_bytes())
+    data = write(replace(contents, chunks={"DPI ": resolution}))
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(io.BytesIO(data))
+    with pytest.raises(CdrError, match="resolution makes no sense"):
+        tiny.decompress(data)
 
 
 def test_bombs_are_noticed(tiny: Codec, monkeypatch: pytest.MonkeyPatch) -> None:

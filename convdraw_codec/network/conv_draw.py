@@ -180,8 +180,9 @@ class ConvDRAW(nn.Module):
         self.config = config
         self.padding = config.layers[0].stride
         self.coefficients = config.coefficients
-        self.overlap = Overlap(config.strides)
-        self.register_buffer("lapping", lapping_filter(config.strides[-1]), persistent=False)
+        with torch.device("cpu"):  # small; on the meta device, these functions load torch's compiler, for 2 s
+            self.overlap = Overlap(config.strides)
+            self.register_buffer("lapping", lapping_filter(config.strides[-1]), persistent=False)
         self.register_buffer("information", torch.zeros(FAMILIES * SCALES, dtype=torch.int64), persistent=False)
         for layer, count in enumerate(self.coefficients):
             self.register_buffer(f"luma_{layer}", torch.zeros(count, dtype=torch.bool), persistent=False)

@@ -1,6 +1,8 @@
 """Model files: what is no usable model is neither read nor written."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +131,10 @@ def test_models_whose_configuration_lies_are_refused_before_they_cost_anything(t
     with allocations, pytest.raises(ModelError):
         Codec(tmp_path / "m.safetensors")
     assert allocations.largest < 4 * (tmp_path / "m.safetensors").stat().st_size
+
+
+def test_loading_a_model_does_not_load_the_compiler_of_torch() -> None:
+    """Some functions on the meta device do: it takes 2 s."""
+    program = ("import sys; from convdraw_codec.network.weights import load_model; before = set(sys.modules); "
+               "load_model(sys.argv[1]); sys.exit(bool({'sympy', 'torch._dynamo'} & (set(sys.modules) - before)))")
+    assert subprocess.run([sys.executable, "-c", program, TINY_MODEL]).returncode == 0

@@ -22,15 +22,15 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.distributions import Normal
 
-from convdraw_codec.generative import bits_back
 from convdraw_codec.generative.base import Generative, bound, draw_from, importance_weighted, sample
 from convdraw_codec.generative.datasets import load_pictures, pixels
 from convdraw_codec.generative.draw import DRAW, Window
-from convdraw_codec.generative.semi_amortized import refine
 from convdraw_codec.generative.weights import load_generative
 
 from ..shared.frame import OUT
 from ..shared.results import COLOURS, keep_figure, keep_json
+from . import bits_back
+from .semi_amortized import refine
 
 BATCH = 50
 START_BITS = 12  # of the random words that a chain begins with, for each latent of a picture

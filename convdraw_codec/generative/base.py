@@ -1,7 +1,7 @@
 """What every DRAW is: steps of prior, posterior and latents that end in a distribution of the picture.
 
 Equation numbers are those of Gregor et al., "Towards Conceptual Compression" (2016). Latents are real numbers with
-Gaussian posteriors and priors; the bound, samples and ``bits_back`` need nothing but the methods of ``Generative``.
+Gaussian posteriors and priors; the bound and samples need nothing but the methods of ``Generative``.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy.stats import norm
 
+from bench.generative.semi_amortized import refine
 from convdraw_codec.generative.base import bound, bound_of_started, importance_weighted, sample
-from convdraw_codec.generative.semi_amortized import refine
 from convdraw_codec.generative.weights import new_model
 
 from .small import BITS, CONFIGS, LEVELS, some_pictures

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from convdraw_codec.generative import bits_back
+from bench.generative import bits_back
+from bench.generative.semi_amortized import refine
 from convdraw_codec.generative.base import bound
-from convdraw_codec.generative.semi_amortized import refine
 from convdraw_codec.generative.weights import new_model
 
-from .small import BITS, CONFIGS, some_pictures
+from ...generative.small import BITS, CONFIGS, some_pictures
 
 
 def random_words(count: int, seed: int = 0) -> np.ndarray:

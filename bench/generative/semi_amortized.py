@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .base import EncoderState, Generative, bound_of_started
+from convdraw_codec.generative.base import EncoderState, Generative, bound_of_started
 
 RATE = 0.005  # of Adam; it falls to 0 in the second half of the updates
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
-from .base import Generative
-from .output import LEVELS
+from convdraw_codec.generative.base import Generative
+from convdraw_codec.generative.output import LEVELS
 
 GRID = 128  # cells of a latent in a standard deviation of its prior
 CELLS = 8 * GRID  # on each side of the prior's mean

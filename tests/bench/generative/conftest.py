@@ -1,0 +1,5 @@
+"""Every kind of generative model, untrained."""
+
+from ...generative.conftest import model
+
+__all__ = ["model"]

@@ -45,14 +45,13 @@ def _until_damage(segments: Iterable[bytes]) -> Iterator[bytes]:
 class Codec:
     """Compresses and decompresses pictures with one model.
 
-    model: path of a model file; None is the photo model that comes with the package.
-    convolution: how exact convolutions are computed, "int8", "int16", "float32" or "float64": the same pixels, each
-    slower than the one before; None is the fastest that adds exactly on this machine. max_pixels: of the
-    largest picture that it takes, as memory grows with them; Pillow has a limit of its own, Image.MAX_IMAGE_PIXELS.
-    Raises ModelError for a file that is no usable model, MachineError if the convolution does not, or none does.
-    Instances may be shared between threads, and pickled: what is unpickled loads the model file anew, and chooses the
-    convolution anew if None was given. A process that is forked after this module was imported works with one thread.
-    ``model`` is the network.
+    model: path of a model file; None is the photo model that comes with the package. convolution: how exact
+    convolutions are computed, "int8", "int16", "float32" or "float64": the same pixels, each slower than the one
+    before; None is the fastest that adds exactly on this machine. max_pixels: of the largest picture that it takes, as
+    memory grows with them; Pillow has a limit of its own, Image.MAX_IMAGE_PIXELS. Raises ModelError for a file that is
+    no usable model, MachineError if the convolution does not, or none does. Instances may be shared between threads,
+    and pickled: what is unpickled loads the model file anew, and chooses the convolution anew if None was given. A
+    process that is forked after this module was imported works with one thread. ``model`` is the network.
     """
 
     def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None,
@@ -180,8 +179,7 @@ class Codec:
         """PSNR in decibels of what a decoder shows; both are planes."""
         from .pictures.metrics import psnr  # it imports much that nothing else needs
 
-        return psnr(*(from_planes(planes, header.width, header.height, header.grey)
-                      for planes in (original, shown)))
+        return psnr(*(from_planes(planes, header.width, header.height, header.grey) for planes in (original, shown)))
 
     def _least(self, planes: np.ndarray, data: bytes, psnr: float) -> bytes:
         """The smallest cut of the file's last step that still gives ``psnr`` decibels, within 64 bytes."""
@@ -230,8 +228,7 @@ class Codec:
             image = _assemble(contents.header, contents.chunks, pixels)
         return image.reduce(reduce) if reduce > 1 else image
 
-    def progressive(self, data: Source | Iterable[bytes], *, allow_truncated: bool = False
-                    ) -> Iterator[Image.Image]:
+    def progressive(self, data: Source | Iterable[bytes], *, allow_truncated: bool = False) -> Iterator[Image.Image]:
         """The picture after each stored step, as ``decompress`` gives it with that many steps; last, with what may be
         stored of one more step. Each step is decoded once.
 

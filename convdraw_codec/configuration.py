@@ -6,7 +6,7 @@ import reprlib
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError
 
@@ -14,11 +14,23 @@ T = TypeVar("T")
 NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a table"}
 
 
+class Sizes:
+    """Base of dataclasses with sizes: each field of type int is a whole number from 1 to 2**16, or within other bounds
+    that go with its name. Raises ConfigError."""
+
+    BOUNDS: ClassVar = {"stride": (1, 256), "kernel": (1, 63), "layers": (2, 64), "read": (0, 256), "write": (0, 256)}
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            value, (least, most) = getattr(self, field.name), self.BOUNDS.get(field.name, (1, 2**16))
+            if field.type == "int" and not (type(value) is int and least <= value <= most):
+                raise ConfigError(f"{field.name} is a whole number from {least} to {most}, not {value!r}")
+
+
 def from_table(kind: type[T], table: object, where: str, **given: object) -> T:
     """A dataclass whose fields are the keys of ``table``: numbers, texts, dataclasses, and tuples of one type.
 
-    where: what messages call the table. given: fields that do not come from it. Raises ConfigError, also for what the
-    dataclass itself refuses.
+    where: what messages call the table. given: fields that do not come from it. Raises ConfigError.
     """
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where} is a table, not {reprlib.repr(table)}")

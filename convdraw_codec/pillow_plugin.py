@@ -33,8 +33,7 @@ _options: dict[str, Any] = {}  # of the codec
 _codec: Codec | None = None
 
 
-def register_cdr_opener(model: str | PathLike[str] | None = None, *, max_pixels: int = constants.MAX_PIXELS
-                        ) -> None:
+def register_cdr_opener(model: str | PathLike[str] | None = None, *, max_pixels: int = constants.MAX_PIXELS) -> None:
     """Make Pillow know the format "CDR", suffix .cdr.
 
     ``Image.open(...)`` gives a lazy image; ``info["steps"]`` is (stored, total of the model), with more stored than
@@ -98,8 +97,7 @@ class CdrImageFile(ImageFile.ImageFile):
         self.info["steps"] = (header.steps, header.total_steps)
         self._pending = True
 
-    def draft(self, mode: str | None, size: tuple[int, int] | None
-              ) -> tuple[str, tuple[int, int, float, float]] | None:
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
         """Decode a picture 2, 4 or 8 times smaller, but no smaller than ``size``; sooner. As for JPEG."""
         if not self._pending or self._reduce > 1 or not size:
             return None

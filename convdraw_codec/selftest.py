@@ -26,8 +26,7 @@ TIMED = "size-300x200"  # the largest of the set: most of the small ones' time g
 @dataclass(frozen=True)
 class Outcome:
     """path: one of ``CONVOLUTIONS``. pictures: how many were decoded: none by a path that does not even add exactly
-    here. wrong: the names of those that came out with other pixels. seconds: to decode ``TIMED`` once more, by a path
-    that is right; else 0."""
+    here. wrong: the names of those with other pixels. seconds: to decode ``TIMED`` once more if right, else 0."""
 
     path: str
     pictures: int

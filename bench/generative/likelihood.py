@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.distributions import Normal
 
-from convdraw_codec.generative.base import Generative, bound, draw_from, importance_weighted, sample
+from convdraw_codec.generative.base import Generative, bound, draw_from, sample
 from convdraw_codec.generative.datasets import load_pictures, pixels
 from convdraw_codec.generative.draw import DRAW, Window
 from convdraw_codec.generative.weights import load_generative
@@ -36,6 +36,12 @@ BATCH = 50
 START_BITS = 12  # of the random words that a chain begins with, for each latent of a picture
 ACROSS = 10  # samples in a row
 DRAWINGS, FRAMES, ZOOM = 4, 8, 4  # sequences of DRAW, pictures of each, and how much larger
+
+
+def importance_weighted(model: Generative, x: Tensor, draws: int, generator: torch.Generator | None = None) -> Tensor:
+    """A tighter bound of -log p(x), (B,), in nats, from the mean of ``draws`` weights (Burda et al., 2016)."""
+    weights = [-(one.reconstruction + one.log_ratio) for one in (bound(model, x, generator) for _ in range(draws))]
+    return math.log(draws) - torch.stack(weights).logsumexp(0)
 
 
 def measure(model: Generative, x: Tensor, draws: int, jobs: int) -> tuple[dict[str, Any], np.ndarray]:

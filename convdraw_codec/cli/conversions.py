@@ -86,8 +86,7 @@ class Files:
 
 def convert(action: str, files: Files, suffix: str, work: Work, chatter: Chatter, jobs: int = 1, *,
             pictures: bool = False) -> None:
-    """Make a file with ``suffix`` from each input, pictures or .cdr files; of many, say how each went, and exit with 1
-    if one failed."""
+    """Make a file with ``suffix`` from each input, pictures or .cdr files; of many, exit with 1 if one failed."""
     if not files.many:
         _say(files.inputs[0], work(files.inputs[0], files.target(suffix), chatter), chatter)
         return

@@ -98,8 +98,7 @@ def run(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterato
     yield from _in_processes(killed, work, 1)  # with all memory to itself
 
 
-def _in_processes(tasks: list[Task], work: Callable[[Task], Result], jobs: int
-                  ) -> Iterator[tuple[Task, Result | None]]:
+def _in_processes(tasks: list[Task], work: Callable[[Task], Result], jobs: int) -> Iterator[tuple[Task, Result | None]]:
     left, at_work = deque(tasks), dict[Connection, Task]()
     idle, processes = list[Connection](), list[BaseProcess]()
     try:

@@ -37,14 +37,6 @@ def format_of(output: Place) -> str:
     return name
 
 
-def check_output(output: Place, quality: int | None) -> None:
-    """Whether its suffix names a format, and one that has a quality if that is given. Raises UsageError."""
-    from ..pictures.saving import LOSSY
-
-    if format_of(output) not in LOSSY and quality:
-        raise click.UsageError("--quality is for .jpg, .webp and .avif.")
-
-
 def encode(picture: Image, output: Place, quality: int | None = None) -> tuple[bytes, tuple[str, ...]]:
     """The picture in the format that the output's suffix names, with its metadata; and what is lost, in words."""
     from ..pictures import saving

@@ -22,9 +22,8 @@ def bands(values: np.ndarray) -> list[np.ndarray]:
 class ExactPixels:
     """A picture of which some pixels are known exactly, and the others as shown.
 
-    shown: (3, H, W) uint8, after all steps of the model; H and W even. grey: its channels are all the grey picture, and
-    one residual stands for the three. A step's residuals are an int8 array (H/2, W/2): the exact level less that of the
-    predicted centre, modulo 256.
+    shown: (3, H, W) uint8, after all steps of the model; H and W even. grey: one residual stands for three channels.
+    A step's residuals, int8 (H/2, W/2), are the exact level less that of the predicted centre, modulo 256.
     """
 
     def __init__(self, model: ConvDRAW, shown: np.ndarray, *, grey: bool):
@@ -57,8 +56,7 @@ class ExactPixels:
         return indices[0]
 
     def choose(self, i: int, planes: np.ndarray, width: int, height: int) -> np.ndarray:
-        """The residuals of the step i in a picture, (3, H, W) uint8, of which only the top left matters; after
-        ``predict``."""
+        """The residuals of the step i in a picture, (3, H, W) uint8, padded at right and bottom; after ``predict``."""
         colour, (rows, columns) = self._where(i)
         residuals = (planes[colour, rows, columns] - self._centres).view(np.int8)
         residuals[len(range(height)[rows]):] = 0  # padding: send the default

@@ -80,8 +80,7 @@ class LatentCoder:
         return np.argsort(flat, kind="stable"), list(zip(there.tolist(), [0, *ends[:-1]], ends, strict=True))
 
     def encode(self, latents: Maps, indexes: Maps, kinds: Sequence[int]) -> bytes:
-        """Latent maps (H, W), whole numbers of magnitude <= 127, the table index of each latent (uint8), and the kind
-        of each map -> bytes."""
+        """Latent maps (H, W) of -127..127, the table index of each latent (uint8), the kind of each map -> bytes."""
         coder = self._queue.RangeEncoder()
         groups = self._shifts.there(indexes, kinds)
         best = self._shifts.best(map(_symbols, latents), indexes, kinds, groups, self.frequencies)
@@ -98,8 +97,7 @@ class LatentCoder:
                 coder.encode(escaped + _RAW_OFFSET, self._raw)
         return _shortest(coder.get_compressed(), *coder.pos())
 
-    def decode(self, data: bytes, indexes: Maps, kinds: Sequence[int], cut: bool = False
-               ) -> Iterator[np.ndarray]:
+    def decode(self, data: bytes, indexes: Maps, kinds: Sequence[int], cut: bool = False) -> Iterator[np.ndarray]:
         """The inverse of ``encode``: the latent maps, int8, in order. cut: the data is only the beginning; then those
         maps come that are the same however it goes on. Raises CdrError for invalid data."""
         decoder, models = self._decoder(data, b"\0", 0), self._models

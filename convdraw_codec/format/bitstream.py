@@ -81,22 +81,17 @@ class Header:
 
 @dataclass(frozen=True)
 class Contents:
-    """A whole file. chunks: by their names of four characters. segments: the payload of each step, in order; if
-    ``header.cut``, the last one is only the beginning of a step's payload; if ``header.webp``, the last one is the
-    picture itself."""
+    """A whole file. chunks: by their names of four characters. segments: the payload of each step, in order; the last
+    one is only the beginning of one if ``header.cut``, and the picture itself if ``header.webp``."""
 
     header: Header
     segments: list[bytes]
     chunks: Mapping[str, bytes] = field(default_factory=dict)
 
-    def with_step(self, segment: bytes) -> Contents:
-        """With a segment more."""
-        segments = [*self.segments, segment]
-        return replace(self, header=replace(self.header, steps=len(segments)), segments=segments)
-
-    def with_webp(self, stream: bytes) -> Contents:
-        """With the picture itself after the steps, a VP8L stream."""
-        return replace(self, header=replace(self.header, webp=True), segments=[*self.segments, stream])
+    def with_step(self, segment: bytes, webp: bool = False) -> Contents:
+        """With a segment more: a whole step, or the picture itself, a VP8L stream."""
+        steps = self.header.steps if webp else len(self.segments) + 1
+        return replace(self, header=replace(self.header, steps=steps, webp=webp), segments=[*self.segments, segment])
 
     def first(self, steps: int) -> Contents:
         """Without what is stored beyond so many steps."""

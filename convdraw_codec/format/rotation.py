@@ -1,7 +1,6 @@
 """The colours in which a picture is coded: its mean is the first canvas, and its own axes are those of the model.
 
-A rotation for each picture, so errors keep their size. Neither torch nor numpy is needed; ``coding.rotation_fit`` finds
-the rotation that suits a picture.
+A rotation for each picture, found by ``coding.rotation_fit``, so errors keep their size. Needs neither torch nor numpy.
 """
 
 from __future__ import annotations

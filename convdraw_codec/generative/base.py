@@ -1,12 +1,10 @@
 """What every DRAW is: steps of prior, posterior and latents that end in a distribution of the picture.
 
-Equation numbers are those of Gregor et al., "Towards Conceptual Compression" (2016). Latents are real numbers with
-Gaussian posteriors and priors; the bound and samples need nothing but the methods of ``Generative``.
+Equation numbers are those of Gregor et al., "Towards Conceptual Compression" (2016). Latents are Gaussian.
 """
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -92,8 +90,7 @@ class Generative(nn.Module):
         """The decoder h^d_t from the latents of a layer, equation (6); after the last layer, the canvas r_t, (7)."""
 
     def explain(self, encoder: EncoderState, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
-        """The last canvas for pictures with which an encoder has started, and latents that ``choose`` takes from
-        posterior and prior."""
+        """The last canvas for an encoder that has started; ``choose`` takes latents from posterior and prior."""
         decoder = self.start(len(encoder.x))
         for _ in range(self.steps):
             encoder = self.look(encoder, decoder)
@@ -160,12 +157,6 @@ def bound_of_started(model: Generative, encoder: EncoderState, generator: torch.
     seen = model.distribution(model.explain(encoder, choose), encoder.x).log_prob(model.picture.numbers(encoder.x))
     return Bound(-seen.flatten(1).sum(1), torch.stack(divergence).unflatten(0, (model.steps, model.layers)),
                  torch.stack(log_ratio).sum(0))
-
-
-def importance_weighted(model: Generative, x: Tensor, draws: int, generator: torch.Generator | None = None) -> Tensor:
-    """A tighter bound of -log p(x), (B,), in nats, from the mean of ``draws`` weights (Burda et al., 2016)."""
-    weights = [-(one.reconstruction + one.log_ratio) for one in (bound(model, x, generator) for _ in range(draws))]
-    return math.log(draws) - torch.stack(weights).logsumexp(0)
 
 
 def sample(model: Generative, count: int, generator: torch.Generator | None = None) -> Tensor:

@@ -13,17 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from ..configuration import Sizes
 from ..errors import ConfigError
 from ..network.lstm import lstm
 from ..network.transform.space_to_depth import from_patches, to_patches
 from .base import EncoderState, Generative, as_the_prior, gaussian
-from .output import Output, check_sizes
+from .output import Output
 from .pixel_cnn import CausalOutput, CausalSize
 from .products import Down, Each, Up
 
 
 @dataclass(frozen=True)
-class GenerativeLayer:
+class GenerativeLayer(Sizes):
     """stride: pixels per position; state: channels of h^e and of h^d; latents: maps of z; kernel: of convolutions.
 
     A layer whose stride is the picture's side is a layer over the whole picture; its kernel is 1.
@@ -35,15 +36,14 @@ class GenerativeLayer:
     kernel: int
 
     def __post_init__(self) -> None:
-        check_sizes(**vars(self))
+        super().__post_init__()
         if self.kernel % 2 == 0:
             raise ConfigError(f"kernels have an odd size, not {self.kernel}")
 
 
 @dataclass(frozen=True)
-class ConvDRAWConfig:
-    """Layers from coarse to fine, each visited once a step. causal: what draws the pixels; None draws each for itself,
-    as in the paper."""
+class ConvDRAWConfig(Sizes):
+    """Layers from coarse to fine, each visited once a step. causal: what draws the pixels; None is the paper's way."""
 
     picture: Output
     steps: int
@@ -51,7 +51,7 @@ class ConvDRAWConfig:
     causal: CausalSize | None = None
 
     def __post_init__(self) -> None:
-        check_sizes(steps=self.steps)
+        super().__post_init__()
         strides = [layer.stride for layer in self.layers]
         if not strides or any(a <= b or a % b for a, b in itertools.pairwise(strides)):
             raise ConfigError(f"the strides {strides} are not multiples of one another, from coarse to fine")

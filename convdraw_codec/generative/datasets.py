@@ -1,8 +1,7 @@
 """Small pictures for likelihoods, from the files in which the data sets are found.
 
-An ``.npz`` file holds bits, (N, H*W/8) uint8 by ``numpy.packbits`` (binarised MNIST, with a part each of "train",
-"valid" and "test"), or grey pictures, (N, H, W) uint8 (Omniglot); any other file is a sheet of pictures in rows, that
-Pillow reads (CIFAR-10).
+An ``.npz`` file holds bits, (N, H*W/8) uint8 by ``numpy.packbits`` in the parts "train", "valid" and "test" (binarised
+MNIST), or grey pictures, (N, H, W) uint8 (Omniglot); any other file is a sheet of pictures in rows (CIFAR-10).
 """
 
 from __future__ import annotations

@@ -12,18 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from ..configuration import Sizes
 from ..errors import ConfigError
 from ..network.lstm import lstm
 from .base import EncoderState, Generative, as_the_prior, gaussian
-from .output import Output, check_sizes
+from .output import Output
 
 LOG_SIZE = (-8.0, 8.0)  # logarithms of what a window is like, beyond which numbers overflow
 
 
 @dataclass(frozen=True)
-class DRAWConfig:
-    """state: units of each LSTM; latents: numbers in z. read, write: filters a side of the attention; 0 sees and
-    writes the whole picture."""
+class DRAWConfig(Sizes):
+    """state: units of each LSTM; latents: numbers in z. read, write: filters a side of the attention; 0 is without."""
 
     picture: Output
     steps: int
@@ -33,8 +33,7 @@ class DRAWConfig:
     write: int = 0
 
     def __post_init__(self) -> None:
-        check_sizes(steps=self.steps, state=self.state, latents=self.latents)
-        check_sizes(0, read=self.read, write=self.write)
+        super().__post_init__()
         if max(self.read, self.write) > max(self.picture.height, self.picture.width):
             raise ConfigError(f"{max(self.read, self.write)} filters are more than the picture has pixels")
 
@@ -149,8 +148,7 @@ class DRAW(Generative):
         return replace(encoder, h=h, c=c)
 
     def prior(self, layer: int, decoder: DRAWDecoderState) -> Normal:
-        """Prior p(z_t | h^dec_{t-1}), as in equation (4) of "Towards Conceptual Compression"; in the DRAW paper it is
-        standard normal."""
+        """Prior p(z_t | h^dec_{t-1}), (4) of "Towards Conceptual Compression"; in the DRAW paper, standard normal."""
         return gaussian(self.to_prior(decoder.h))
 
     def posterior(self, layer: int, encoder: EncoderState, decoder: DRAWDecoderState, prior: Normal) -> Normal:

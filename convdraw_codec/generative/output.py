@@ -8,23 +8,16 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
+from ..configuration import Sizes
 from ..errors import ConfigError
 
 LEVELS = 256
 LEVELS_A_UNIT = 64  # a canvas counts 64 levels of grey or colour as 1
-LARGEST = 2**16  # of the sizes in a configuration
 LOG_VARIANCE = (-9.0, 6.0)  # of latents and canvas, beyond which nothing is gained
 
 
-def check_sizes(smallest: int = 1, **sizes: int) -> None:
-    """Raise ConfigError unless all lie from ``smallest`` to ``LARGEST``."""
-    for name, value in sizes.items():
-        if not smallest <= value <= LARGEST:
-            raise ConfigError(f"{name} lies from {smallest} to {LARGEST}, not {value}")
-
-
 @dataclass(frozen=True)
-class Output:
+class Output(Sizes):
     """Pictures of (channels, height, width); output: "bernoulli" for pixels of 0 and 1, "gaussian" for 0..255."""
 
     channels: int
@@ -33,7 +26,7 @@ class Output:
     output: str
 
     def __post_init__(self) -> None:
-        check_sizes(channels=self.channels, height=self.height, width=self.width)
+        super().__post_init__()
         if self.output not in ("bernoulli", "gaussian"):
             raise ConfigError(f"the output of a model is bernoulli or gaussian, not {self.output!r}")
 

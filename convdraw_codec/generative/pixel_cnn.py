@@ -16,21 +16,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from .output import Output, check_sizes
+from ..configuration import Sizes
+from .output import Output
 
 KERNEL = 7  # of the first convolutions
 LOGITS_A_UNIT = 8  # the network sees logits divided by 8
 
 
 @dataclass(frozen=True)
-class CausalSize:
+class CausalSize(Sizes):
     """channels: of every hidden layer. layers: 3x3 convolutions after the first, of 7x7."""
 
+    BOUNDS = {"layers": (0, 64)}
     channels: int
     layers: int
-
-    def __post_init__(self) -> None:
-        check_sizes(**vars(self))
 
 
 class CausalConv(nn.Module):
@@ -65,8 +64,7 @@ class CausalOutput(nn.Module):
         nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
 
     def forward(self, canvas: Tensor, x: Tensor) -> Tensor:
-        """The canvas, (B, canvas channels, H, W), from which every pixel of x is drawn; x: (B, channels, H, W), in
-        units."""
+        """The canvas, (B, canvas channels, H, W), that pixels x, (B, channels, H, W) in units, are drawn from."""
         return self._corrected(canvas, self._corrections(self._shown(canvas), self._with_margin(x)), x)
 
     def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:

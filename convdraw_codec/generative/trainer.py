@@ -87,8 +87,7 @@ class GenerativeTrainer(Trainer):
         save_generative(self.average, self.recipe.model, path)
 
     def read(self, path: Path) -> None:
-        """A causal output that the file lacks starts anew: it changes nothing yet. The number of steps may differ,
-        since all have the same weights."""
+        """A causal output that the file lacks starts anew. The number of steps may differ: they share their weights."""
         known, new = load_generative(path).state_dict(), self.model.state_dict()
         known |= {name: tensor for name, tensor in new.items() if name not in known and name.startswith("causal.")}
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..configuration import Sizes
 from ..errors import ConfigError
 from ..format.constants import RESIDUAL_STEPS
 from .quantiser import REFINEMENT
@@ -18,27 +19,14 @@ from .transform.nested_dct import coefficient_counts
 
 MAX_STEPS = 255 - RESIDUAL_STEPS  # a file counts all of them in a byte
 SQUARE = 2  # pixels on a side of the squares that the residual steps code in turn
-BOUNDS = {"stride": (1, 256), "kernel": (1, 63), "layers": (2, 64)}  # of sizes: pixels, pixels, convolutions in a row
-CHANNELS = 1, 2**16  # the bounds of any other size
-
-
-class Sizes:
-    """Base of dataclasses of sizes. Raises ConfigError for one that is out of bounds."""
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            least, most = BOUNDS.get(name, CHANNELS)
-            if type(value) is not int or not least <= value <= most:
-                raise ConfigError(f"{name} is a whole number from {least} to {most}, not {value!r}")
 
 
 @dataclass(frozen=True)
 class Layer(Sizes):
     """One resolution of the model.
 
-    stride: pixels per position, a multiple of the stride of the next layer.
-    state: channels of the decoder's recurrent state h^d; encoder_state: those of h^e.
-    embedding: channels to which canvas, latents and history are each reduced.
+    stride: pixels per position, a multiple of the stride of the next layer. state: channels of the decoder's recurrent
+    state h^d; encoder_state: those of h^e. embedding: channels to which canvas, latents and history are each reduced.
     context: hidden channels of the prior. kernel: of all convolutions that look around, an odd size.
     """
 

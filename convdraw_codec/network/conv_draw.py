@@ -83,8 +83,7 @@ class DecoderState:
 
 @dataclass(frozen=True)
 class EncoderLayer:
-    """What the encoder knows at one layer, (B, channels, H/s, W/s): the embedding of the picture, which never changes;
-    h^e and its cell c."""
+    """What the encoder knows at one layer, (B, channels, H/s, W/s): the picture, embedded; h^e and its cell c."""
 
     embedded: Tensor
     h: Tensor
@@ -167,9 +166,8 @@ class StepHeads(nn.Module):
 class ConvDRAW(nn.Module):
     """Convolutional DRAW over the layers and the schedule of a ``Config``.
 
-    The canvas and what it should be are float32 (B, 3, H, W), with H and W multiples of ``padding``. Their colours are
-    rotated (see ``format.rotation``), and they are lapped with the filter ``lapping`` (see
-    ``transform.lapped_transform``).
+    The canvas and what it should be are float32 (B, 3, H, W), with H and W multiples of ``padding``, in rotated colours
+    (see ``format.rotation``), lapped with the filter ``lapping`` (see ``transform.lapped_transform``).
     """
 
     lapping: Tensor

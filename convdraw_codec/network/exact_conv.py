@@ -195,8 +195,7 @@ class IntegerConv(nn.Module):
         self.held: Integers | None = None  # see ``ConvDRAW.quantised_once``
 
     def quantised(self) -> Integers:
-        """The integers that now stand for the weights, at the smallest scale for which the weights fit and no sum can
-        reach 2**24."""
+        """The integers that now stand for the weights, at the smallest scale at which they fit and sums are exact."""
         weight = self.weight.float()
         magnitude = weight.detach().abs().flatten(1)
         room = (0.9 * SUM_LIMIT) / self.input_limit - 0.5 * magnitude.shape[1]

@@ -1,8 +1,8 @@
 """The residual steps: after the steps of the canvas, they make every pixel exact.
 
 The pixels of each 2x2 square come one after the other, green before red before blue: twelve steps. Each has a small
-network of its own, which sees the shown picture and every residual so far. For each of the next residuals it predicts
-centre and scale of a mixture of two logistic distributions. Exact integers throughout, as in the decoder.
+network, which sees the shown picture and every residual so far, and predicts centre and scale of a mixture of two
+logistic distributions for each of the next residuals. Exact integers throughout, as in the decoder.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -26,14 +26,15 @@ from ..format.constants import FINGERPRINT_BYTES, MODEL_FORMAT, PRECISION, SYMBO
 from . import lossless
 from .config import Config
 from .conv_draw import CANVAS_MARGIN, CANVAS_UNIT, COLOUR_UNIT, ConvDRAW
-from .exact_conv import GATE_LIMIT, SUM_LIMIT, UNIT, FrozenConv, Integers
+from .exact_conv import SUM_LIMIT, UNIT, FrozenConv, Integers
 from .lstm import IntegerConvLSTM, gate_tables
-from .priors import FAMILIES, SCALES, frequency_table
+from .priors import frequency_table
 from .untrained import widen_cells
 
 LARGEST_FACTOR = 1e9  # of a stored real number: products with sums stay finite
 DOUBLE_SUM_LIMIT = 2**53  # float64 holds every integer up to here
 DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
+FREQUENCIES, RESIDUAL = f"{TABLES}frequencies", f"{TABLES}residual"
 
 
 def check_sums(name: str, integers: Integers, input_limit: int) -> None:
@@ -73,6 +74,14 @@ def _tables(model: ConvDRAW) -> Iterator[tuple[str, str, torch.dtype]]:
     yield f"{TABLES}information", "information", torch.int16
 
 
+def constant_tables() -> dict[str, Tensor]:
+    """The look-up tables of the recurrence, and the frequencies for the range coders."""
+    logistic, tanh = (table.to(torch.int16) for table in gate_tables())
+    frequencies, residual = (table(SYMBOLS, PRECISION).to(torch.int32)
+                             for table in (frequency_table, lossless.frequency_table))
+    return {f"{TABLES}logistic": logistic, f"{TABLES}tanh": tanh, FREQUENCIES: frequencies, RESIDUAL: residual}
+
+
 def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
     """Write a trained model. Raises ModelError, and writes nothing, if it could leave the exact range."""
     check_transforms(model)
@@ -91,13 +100,9 @@ def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
         for name, parameter in model.named_parameters():
             if name.rpartition(".")[0] not in exact and name != "initial_canvas":
                 tensors[f"{ENCODER}{name}"] = parameter.to(torch.float16)
-    logistic, tanh = gate_tables()
-    tensors[f"{TABLES}logistic"], tensors[f"{TABLES}tanh"] = logistic.to(torch.int16), tanh.to(torch.int16)
     for table, buffer, dtype in _tables(model):
         tensors[table] = model.get_buffer(buffer).to(dtype)
-    tensors[f"{TABLES}frequencies"] = frequency_table(SYMBOLS, PRECISION).to(torch.int32)
-    tensors[f"{TABLES}residual"] = lossless.frequency_table(SYMBOLS, PRECISION).to(torch.int32)
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in (tensors | constant_tables()).items()}
     metadata = {"format": MODEL_FORMAT, "config": json.dumps(asdict(model.config))}
     write_output(str(path), save(tensors, metadata))
 
@@ -117,17 +122,13 @@ def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, T
 
     ``safe_open`` makes no tensor here: torch, called from there, takes ^C for a storage of the wrong shape.
     """
-    with open(path, "rb"):  # else safetensors would say in its own words what is wrong
-        pass
-    with safe_open(path, "np") as file:
-        metadata = file.metadata() or {}
-    with torch.device("cpu"):
-        return metadata, load(Path(path).read_bytes())
+    data = Path(path).read_bytes()
+    with safe_open(path, "np") as file, torch.device("cpu"):
+        return file.metadata() or {}, load(data)
 
 
 def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loaded:
-    """Read a model file. Raises ModelError if it is no model of this format or could leave the exact range, OSError if
-    it cannot be read."""
+    """Read a model file. Raises ModelError if it is none of this format or could leave the exact range, OSError."""
     try:
         metadata, tensors = read_tensors(path)
         if metadata.get("format") != MODEL_FORMAT:
@@ -142,8 +143,8 @@ def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loade
             freeze(model, tensors, convolution)
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold what its configuration promises: {error}") from error
-    return Loaded(model.eval().requires_grad_(False), tensors[f"{TABLES}frequencies"], tensors[f"{TABLES}residual"],
-                  fingerprint(config, tensors))
+    model.eval().requires_grad_(False)
+    return Loaded(model, tensors[FREQUENCIES], tensors[RESIDUAL], fingerprint(config, tensors))
 
 
 def thaw(path: str | PathLike[str], model: ConvDRAW) -> None:
@@ -151,7 +152,9 @@ def thaw(path: str | PathLike[str], model: ConvDRAW) -> None:
     unless steps have other quantisers than in the file: then what they say in cells moves along. Raises ModelError if
     the file holds a model of another configuration; the rest as ``load_model``."""
     frozen = load_model(path).model
-    if _but_quantisers(frozen.config) != _but_quantisers(model.config):
+    sizes, others = ((c.layers, [(step.layer, step.first, step.last) for step in c.steps], c.retouch, c.residual)
+                     for c in (frozen.config, model.config))
+    if sizes != others:
         raise ModelError(f"{path} is a model of another configuration")
     with torch.no_grad():
         for name, module in model.integer_convolutions():
@@ -163,10 +166,6 @@ def thaw(path: str | PathLike[str], model: ConvDRAW) -> None:
             model.get_parameter(name).copy_(parameter)
     widen_cells(model, [new.quantiser / old.quantiser
                         for new, old in zip(model.config.steps, frozen.config.steps, strict=True)])
-
-
-def _but_quantisers(config: Config) -> dict[str, object]:
-    return asdict(config) | {"name": "", "steps": [(step.layer, step.first, step.last) for step in config.steps]}
 
 
 def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str) -> None:
@@ -203,21 +202,13 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str) -> Non
     check_transforms(model)
     if model.information.min() < 0:
         raise ValueError("the table of information has negative entries")
-    _take_tables(model, take)
-    if unknown:
-        raise ValueError(f"it holds {', '.join(sorted(unknown))}, which no model has")
-
-
-def _take_tables(model: ConvDRAW, take: Callable[[str, torch.dtype, tuple[int, ...]], Tensor]) -> None:
-    """The look-up tables of the recurrence, and the frequencies for the range coders, which are only checked."""
-    logistic, tanh = (take(f"{TABLES}{name}", torch.int16, (2 * GATE_LIMIT + 1,)).float()
-                      for name in ("logistic", "tanh"))
+    logistic, tanh, *frequencies = (take(name, table.dtype, table.shape) for name, table in constant_tables().items())
     if max(logistic.abs().max(), tanh.abs().max()) > UNIT:
         raise ValueError(f"the tables of logistic and tanh go beyond {UNIT}")
     for recurrence in model.modules():
         if isinstance(recurrence, IntegerConvLSTM):
-            recurrence.look_up(logistic, tanh)
-    for name, indices in (("frequencies", FAMILIES * SCALES), ("residual", lossless.CENTRES * lossless.SCALES)):
-        table = take(f"{TABLES}{name}", torch.int32, (indices, SYMBOLS))
-        if (table < 1).any() or (table.sum(1) != 1 << PRECISION).any():
-            raise ValueError(f"the frequencies of {TABLES}{name} do not sum to 2**{PRECISION}, or are below 1")
+            recurrence.look_up(logistic.float(), tanh.float())
+    if any((table < 1).any() or (table.sum(1) != 1 << PRECISION).any() for table in frequencies):
+        raise ValueError(f"the frequencies of a table do not sum to 2**{PRECISION}, or are below 1")
+    if unknown:
+        raise ValueError(f"it holds {', '.join(sorted(unknown))}, which no model has")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import ImageError
@@ -10,33 +12,20 @@ LINE, MARGIN, FONT_SIZE = 15, 4, 12  # pixels
 LARGEST_PIXELS = 2**26
 
 
-class Montage:
-    """Panels in one row, each scaled to ``width`` pixels.
+def montage(panels: Sequence[tuple[Image.Image, Sequence[str]]], width: int) -> Image.Image:
+    """Pictures of one size in a row, each scaled to ``width`` pixels, with lines of caption below; an RGB picture.
 
-    crop: left, top, right and bottom of the part to show; None is all. The pictures are of one size.
+    Raises ImageError for panels that would be far too tall.
     """
-
-    def __init__(self, width: int, crop: tuple[int, int, int, int] | None = None):
-        self._width, self._crop = width, crop
-        self._panels: list[tuple[Image.Image, tuple[str, ...]]] = []
-
-    def add(self, picture: Image.Image, *caption: str) -> None:
-        """One more panel, with lines below it. Raises ImageError for one that would be far too tall."""
-        part = picture.crop(self._crop) if self._crop else picture
-        height = max(1, round(self._width * part.height / part.width))
-        if self._width * height > LARGEST_PIXELS:
-            raise ImageError(f"a panel of {self._width}x{height} pixels is too large; make it narrower")
-        panel = part.convert("RGB").resize((self._width, height), Image.Resampling.LANCZOS)
-        self._panels.append((panel, caption))
-
-    def draw(self) -> Image.Image:
-        """All panels, an RGB picture."""
-        height = max(panel.height for panel, _ in self._panels)
-        below = LINE * max(len(caption) for _, caption in self._panels) + MARGIN
-        strip = Image.new("RGB", (self._width * len(self._panels), height + below), "white")
-        draw, font = ImageDraw.Draw(strip), ImageFont.load_default(FONT_SIZE)
-        for i, (panel, caption) in enumerate(self._panels):
-            strip.paste(panel, (i * self._width, 0))
-            for line, text in enumerate(caption):
-                draw.text((i * self._width + MARGIN, height + LINE * line), text, fill="black", font=font)
-        return strip
+    first = panels[0][0]
+    height = max(1, round(width * first.height / first.width))
+    if width * height > LARGEST_PIXELS:
+        raise ImageError(f"a panel of {width}x{height} pixels is too large; make it narrower")
+    below = LINE * max(len(caption) for _, caption in panels) + MARGIN
+    strip = Image.new("RGB", (width * len(panels), height + below), "white")
+    draw, font = ImageDraw.Draw(strip), ImageFont.load_default(FONT_SIZE)
+    for i, (picture, caption) in enumerate(panels):
+        strip.paste(picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (i * width, 0))
+        for line, text in enumerate(caption):
+            draw.text((i * width + MARGIN, height + LINE * line), text, fill="black", font=font)
+    return strip

@@ -10,11 +10,11 @@ from PIL import ImageColor
 from PIL.Image import Image
 
 from ..errors import ImageError
+from ..options import LOSSY
 from .metadata import DAMAGE, WORDS, metadata_in, save_options, turned
 from .metrics import psnr
 
 QUALITY = 95  # of lossy formats, 1 to 100
-LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "PDF"}
 NO_ALPHA = ("it would lose its alpha channel; .png holds all of it, --background puts it on a colour, and --drop-alpha "
             "leaves it out")
 _SAY_ORIENTATION = {"JPEG", "MPO", "PNG", "TIFF", "WEBP"}

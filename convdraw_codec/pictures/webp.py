@@ -50,12 +50,11 @@ def in_place_of_steps(contents: Contents, picture: Picture) -> Contents:
     room = 0 if picture.alpha else len(stream) // 100 - 19  # by so much a header is larger than that of WebP
     taken = itertools.accumulate(len(segment) + 6 for segment in contents.segments)
     first = contents.first(sum(size <= room for size in taken))
-    return replace(first, chunks=picture.metadata).with_webp(stream)
+    return replace(first, chunks=picture.metadata).with_step(stream, webp=True)
 
 
 def decode(stream: bytes, header: Header, chunks: Mapping[str, bytes]) -> Image.Image:
-    """The picture in a stream; grey is its green. Metadata go to its ``info``. Raises CdrError for a stream that is
-    damaged or of another size."""
+    """The picture in a stream; grey is its green. Metadata go to its ``info``. Raises CdrError for a damaged stream."""
     sides = int.from_bytes(stream[1:5], "little")
     if stream[:1] != b"\x2f" or (sides % 2**14 + 1, (sides >> 14) % 2**14 + 1) != (header.width, header.height):
         raise CdrError("its lossless picture does not fit its header")

@@ -61,12 +61,6 @@ def share(batch: int) -> range:
     return range(rank() * size, (rank() + 1) * size)
 
 
-def wait() -> None:
-    """Go on when all processes have come this far."""
-    if count() > 1:
-        dist.barrier()
-
-
 def anywhere(flag: bool) -> bool:
-    """Whether it is true in any process."""
+    """Whether it is true in any process; waits for all of them."""
     return total(torch.tensor(flag, dtype=torch.float32, device=device())).item() > 0

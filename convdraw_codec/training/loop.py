@@ -134,4 +134,4 @@ def run(trainer: Trainer, batches: Batches, output: Path, report: Callable[[str]
         this.save()
         report(f"Wrote {output}" if trainer.stage == len(stages) else
                f"Interrupted at {trainer.megapixels:.2f} Mpx: the same command goes on from {this.checkpoint}")
-        distributed.wait()  # before a signal ends any of them
+        distributed.anywhere(False)  # waits for the others, before a signal ends any of them

@@ -61,9 +61,8 @@ def take_steps(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch
                ) -> Iterator[Taken]:
     """Run all steps on pictures as canvases hold them, (B, 3, H, W); steps from ``stored`` (B,) on add nothing.
 
-    noise: one generator a picture; the encoder rounds at random near a tie, so that rate and distortion are
-    smooth in its mean. Without, it rounds to nearest, as in coding, and gets no gradient: prior and decoder
-    alone are trained.
+    noise: one generator a picture; the encoder rounds at random near a tie, so that rate and distortion are smooth in
+    its mean. Without, it rounds to nearest, as in coding, and gets no gradient, only prior and decoder do.
     """
     state, encoder = model.start(len(image), *image.shape[2:]), model.start_encoder(image)
     with model.quantised_once():
@@ -132,18 +131,14 @@ class Objective(nn.Module):
         self.register_buffer("tradeoff", tradeoffs(model, strength))
         self.register_buffer("running", torch.zeros_like(self.tradeoff))
 
-    def forward(self, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None) -> Tensor:
-        """The loss of a batch; arguments as ``rollout``."""
-        return self.loss(rollout(self.model, image, stored, noise), stored)
-
     def costs(self, result: Rollout) -> Tensor:
         """(T, B): cost of each prefix, rate so far + lambda_t * distortion."""
         return result.rate.cumsum(0) + self.tradeoff[:, None] * result.distortion
 
-    def loss(self, result: Rollout, stored: Tensor) -> Tensor:
-        """Scalar; near 1 when nothing changes."""
-        steps = len(result.rate)
-        complete = stored == steps
+    def forward(self, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None) -> Tensor:
+        """The loss of a batch, near 1 when nothing changes; arguments as ``rollout``."""
+        result = rollout(self.model, image, stored, noise)
+        complete = stored == len(result.rate)
         costs = self.costs(result)
         with torch.no_grad():
             sums = distributed.total(torch.cat([costs[:, complete].sum(1), complete.sum()[None]]))
@@ -156,12 +151,16 @@ class Objective(nn.Module):
         return torch.where(complete, every, filled * weights[stored - 1]).mean()
 
 
-class RetouchObjective(nn.Module):
-    """Squared error of retouched pictures, relative to that of the same pictures without. The codec stays as it is."""
+class _AfterTheCodec(nn.Module):
+    """An objective of what follows the codec, which stays as it is."""
 
     def __init__(self, model: ConvDRAW):
         super().__init__()
         self.model = model
+
+
+class RetouchObjective(_AfterTheCodec):
+    """Squared error of retouched pictures, relative to that of the same pictures without."""
 
     def forward(self, image: Tensor, cuts: list[float]) -> Tensor:
         """The loss on pictures (B, 3, H, W) in 0..255, mean over the cuts; 1 for a retouch that adds nothing.
@@ -197,17 +196,16 @@ class RetouchObjective(nn.Module):
                     yield canvas, STORED_UNIT * t + share_known(expected.sum((2, 3)), known)
 
 
-class ResidualObjective(nn.Module):
-    """What makes whole pictures exact, in bits per pixel. The codec stays as it is."""
-
-    def __init__(self, model: ConvDRAW):
-        super().__init__()
-        self.model = model
+class ResidualObjective(_AfterTheCodec):
+    """What makes whole pictures exact."""
 
     def forward(self, image: Tensor) -> Tensor:
         """The loss on pictures (B, 3, H, W) in 0..255: bits per pixel."""
         with torch.no_grad():
-            levels = self._shown(image)
+            colours, everything = colours_of_each(image), image.new_full((len(image),), len(self.model.steps))
+            for taken in take_steps(self.model, self.model.to_canvas(image, colours), everything):
+                canvas = taken.canvas
+            levels = (shown(self.model, canvas, colours) + 0.5).floor().clamp(0, 255)
         seen, residuals = squares(levels - MIDDLE), squares(image - levels)
         cost = image.new_zeros(())
         for i in range(residuals.shape[1]):
@@ -215,10 +213,3 @@ class ResidualObjective(nn.Module):
             distance = residuals[:, i:i + 1] - centre.float() / CENTRES
             cost = cost - probability(distance, index.float()).clamp_min(2.0**-24).log2().mean()
         return cost / len(PLACES)
-
-    def _shown(self, image: Tensor) -> Tensor:
-        """The picture with all steps of the model, whole levels."""
-        steps, colours = len(self.model.steps), colours_of_each(image)
-        for taken in take_steps(self.model, self.model.to_canvas(image, colours), image.new_full((len(image),), steps)):
-            canvas = taken.canvas
-        return (shown(self.model, canvas, colours) + 0.5).floor().clamp(0, 255)

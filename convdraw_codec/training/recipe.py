@@ -41,8 +41,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """batch: pictures in an update. gradient_limit: of the norm of all gradients. average: decay of the averaged
-    weights, which are what is saved."""
+    """batch: pictures in an update. gradient_limit: of all gradients' norm. average: decay of the weights' average."""
 
     kinds: ClassVar[tuple[str, ...]]  # of stages
 

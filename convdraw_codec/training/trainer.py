@@ -81,8 +81,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def loss(self, batch: Tensor) -> Tensor:
-        """The loss of this stage, by way of ``losses``. Randomness depends only on seed, iteration, and position in
-        the batch or rank."""
+        """The loss of this stage, by way of ``losses``; random by seed, iteration, and place in the batch or rank."""
 
     @abstractmethod
     def validate(self) -> tuple[dict[str, Any], str]:

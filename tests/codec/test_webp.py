@@ -100,7 +100,7 @@ def test_metadata_go_along_and_alpha_is_not_stored_twice(tiny: Codec) -> None:
 
 
 def file_of(tiny: Codec, stream: bytes, mode: str = "RGB", width: int = 9) -> bytes:
-    return write(Contents(Header(width, 8, mode, 0, 7, tiny.fingerprint), []).with_webp(stream))
+    return write(Contents(Header(width, 8, mode, 0, 7, tiny.fingerprint), []).with_step(stream, webp=True))
 
 
 def test_streams_of_another_size_are_refused_before_they_are_decoded(tiny: Codec,

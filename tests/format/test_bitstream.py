@@ -230,7 +230,7 @@ def test_truncating_to_bits_per_pixel() -> None:
 def webp_file(steps: int, stream: bytes = b"stream" * 30, mode: str = "RGB") -> bytes:
     """The picture itself behind so many steps."""
     contents = Contents(Header(40, 30, mode, 0, 9, "0123456789abcdef"), [b"one", b"two"][:steps], {"EXIF": b"e"})
-    return write(replace(contents, header=replace(contents.header, steps=steps)).with_webp(stream))
+    return write(replace(contents, header=replace(contents.header, steps=steps)).with_step(stream, webp=True))
 
 
 @pytest.mark.parametrize("steps", [0, 2])

@@ -8,8 +8,9 @@ import pytest
 import torch
 from scipy.stats import norm
 
+from bench.generative.likelihood import importance_weighted
 from bench.generative.semi_amortized import refine
-from convdraw_codec.generative.base import bound, bound_of_started, importance_weighted, sample
+from convdraw_codec.generative.base import bound, bound_of_started, sample
 from convdraw_codec.generative.weights import new_model
 
 from .small import BITS, CONFIGS, LEVELS, some_pictures

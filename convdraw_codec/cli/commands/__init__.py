@@ -1,7 +1,6 @@
 """The command line, one module for each command.
 
-Pictures and data go to files or standard output, all chatter to standard error. Exit codes: 0 done, 1 failed
-with one sentence, 2 wrong usage.
+Data go to files or standard output, chatter to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
 """
 
 import click

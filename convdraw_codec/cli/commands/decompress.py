@@ -12,13 +12,13 @@ import click
 from ...atomic_write import STANDARD
 from ...errors import TruncatedError, counted
 from ...format import bitstream
-from ...options import FILLS, REDUCTIONS
+from ...options import FILLS, LOSSY, REDUCTIONS
 from ..console import Chatter, failing, name_of
 from ..conversions import Files, convert
 from ..files import Place, read_input, save, standard_input
 from ..options import DROP_ALPHA, chatter_options, codec_options, file_options
 from ..param_types import colour
-from ..picture_output import check_output, encode
+from ..picture_output import encode, format_of
 from ..reports import Done, made, size_summary
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def decompress(files: Files, load: Callable[[], Codec], jobs: int, quality: int 
     if files.many and (follow or quality):
         raise click.UsageError("--follow and --quality take one file.")
     work = Decompressing(load, options, quality, background, drop_alpha)
-    if not files.many:
-        check_output(files.target(".png"), quality)
+    if not files.many and format_of(files.target(".png")) not in LOSSY and quality:
+        raise click.UsageError("--quality is for .jpg, .webp and .avif.")
     if not follow:
         convert("Decompressing", files, ".png", work, chatter, jobs)
         return

@@ -36,7 +36,7 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
     """
     from ...pictures.conversion import read_picture, upright
     from ...pictures.metrics import psnr
-    from ...pictures.montage import Montage
+    from ...pictures.montage import montage as drawn
 
     check_input(input)
     target = choose_output(input, place(output), ".png", force, model)
@@ -55,7 +55,7 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
         raise Failure(f"cannot draw the cuts of {name_of(input)}: it does not hold a whole step")
     if steps and not all(1 <= step <= header.steps for step in steps):
         raise click.UsageError(f"--steps: the file has {counted(header.steps, 'whole step')}.")
-    strip = Montage(width, crop)
+    panels = []
     with failing("draw the cuts of", input):
         for step in steps or sorted({1 + round(i * (header.steps - 1) / 4) for i in range(5)}):
             picture, size = upright(codec.decompress(data, step)), len(bitstream.truncate(data, step))
@@ -64,10 +64,10 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
             rate = f"{8 * size / (picture.width * picture.height):.3f} bpp"
             if original:
                 rate += f", {psnr(original, picture.convert(original.mode)):.2f} dB"
-            strip.add(picture, f"{counted(step, 'step')}: {counted(size, 'byte')}", rate)
+            panels.append((picture.crop(crop), (f"{counted(step, 'step')}: {counted(size, 'byte')}", rate)))
         if original:
-            strip.add(upright(original), "original", f"{header.width}x{header.height}")
-        picture = strip.draw()
+            panels.append((upright(original).crop(crop), ("original", f"{header.width}x{header.height}")))
+        picture = drawn(panels, width)
     encoded, lost = encode(picture, target)
     save(target, encoded)
     for note in lost:

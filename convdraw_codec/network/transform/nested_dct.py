@@ -34,8 +34,7 @@ def _promoted(functions: int) -> int:
 def nested_functions(strides: list[int]) -> list[Tensor]:
     """The functions of each layer along one axis, coarse to fine, float64 (n, stride), rows by frequency.
 
-    Those of the finest are cosines; those of a coarser layer are nearest to its own cosines, within the span of
-    the low frequencies of the finer.
+    Those of the finest are cosines; others are nearest to cosines in the span of the finer layer's low frequencies.
     """
     result = [cosines(strides[-1])]
     for coarser, stride in reversed(list(itertools.pairwise(strides))):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ LOGITS_A_UNIT = 8  # the network sees logits divided by 8
 class CausalSize(Sizes):
     """channels: of every hidden layer. layers: 3x3 convolutions after the first, of 7x7."""
 
-    BOUNDS = {"layers": (0, 64)}
+    BOUNDS: ClassVar = {"layers": (0, 64)}
     channels: int
     layers: int
 

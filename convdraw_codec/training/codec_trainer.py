@@ -17,7 +17,7 @@ from ..network.conv_draw import ConvDRAW
 from ..network.untrained import untrained
 from ..network.weights import save_model, thaw
 from . import distributed
-from .objective import Objective, ResidualObjective, RetouchObjective, rollout
+from .objective import Objective, residual_loss, retouch_loss, rollout
 from .photographs import centre_crops, find_photographs, load, random_crops
 from .recipe import CodecRecipe
 from .trainer import Batches, Trainer
@@ -25,12 +25,20 @@ from .trainer import Batches, Trainer
 CUTS, INSIDE = 8, 0.25  # cuts of a picture to retouch; share of them inside a step
 
 
-class Losses(nn.ModuleDict):
-    """The objective of each kind of stage."""
+class Losses(nn.Module):
+    """The loss of each kind of stage."""
 
-    def forward(self, kind: str, *arguments: object) -> Tensor:
+    def __init__(self, objective: Objective):
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, kind: str, *arguments: Any) -> Tensor:
         """The loss of a stage of that kind."""
-        return self[kind](*arguments)
+        if kind == "retouch":
+            return retouch_loss(self.objective.model, *arguments)
+        if kind == "residual":
+            return residual_loss(self.objective.model, *arguments)
+        return self.objective(*arguments)
 
 
 class CodecTrainer(Trainer):
@@ -48,8 +56,7 @@ class CodecTrainer(Trainer):
 
     def new_losses(self) -> Losses:
         self.objective = Objective(self.model, self.recipe.strength).to(self.device)
-        return Losses({"noisy": self.objective, "rounded": self.objective, "retouch": RetouchObjective(self.model),
-                       "residual": ResidualObjective(self.model)})
+        return Losses(self.objective)
 
     def extra(self) -> dict[str, Tensor]:
         return {"running": self.objective.running}
@@ -61,22 +68,18 @@ class CodecTrainer(Trainer):
         thaw(path, self.model)
 
     def loss(self, batch: Tensor) -> Tensor:
-        kind, config = self.recipe.stages[self.stage].kind, self.recipe
+        kind, config, steps = self.recipe.stages[self.stage].kind, self.recipe, len(self.model.steps)
         if kind == "retouch":
             return self.losses(kind, batch, self._cuts())
         if kind == "residual":
             return self.losses(kind, batch)
         places = distributed.share(len(batch) * distributed.count())
         draws = [np.random.default_rng((config.seed, self.iteration, place, 1)) for place in places]
-        stored = torch.tensor([self._stored(rng, place) for rng, place in zip(draws, places, strict=True)],
-                              device=self.device)
+        complete = round(config.batch * config.complete)  # any number of steps is stored of the places behind them
+        stored = torch.tensor([steps if place < complete else int(rng.integers(1, steps + 1))
+                               for rng, place in zip(draws, places, strict=True)], device=self.device)
         noise = [torch.Generator(self.device).manual_seed(int(rng.integers(2**63))) for rng in draws]
         return self.losses(kind, batch, stored, noise if kind == "noisy" else None)
-
-    def _stored(self, rng: np.random.Generator, place: int) -> int:
-        """How many steps of a picture are stored: all of most, any number of the last places of a batch."""
-        steps = len(self.recipe.model.steps)
-        return steps if place < round(self.recipe.batch * self.recipe.complete) else int(rng.integers(1, steps + 1))
 
     def _cuts(self) -> list[float]:
         """Where pictures are cut to be retouched: after some steps, and now and then inside one; and after all, since

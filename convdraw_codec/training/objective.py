@@ -7,6 +7,7 @@ its own running mean, so every rate point counts alike, which is what a BD-rate 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -35,17 +36,6 @@ class Rollout:
     distortion: Tensor
 
 
-def _towards(target: Tensor) -> tuple[Tensor, Tensor]:
-    """The whole number below, and the odds of the one above: they pass from 0 to 1 around the tie.
-
-    Rounding with these odds has the exact expected rate, and its expected reconstruction has a true gradient.
-    Neither uniform noise nor straight-through rounding does: noise makes every refinement look uniform, and
-    straight-through gradients push coefficients out of the dead zone.
-    """
-    below = target.detach().floor().clamp_max(LATENT_LIMIT - 1)
-    return below, ((target - below - 0.5) / TIE_WIDTH + 0.5).clamp(0, 1)
-
-
 def colours_of_each(image: Tensor) -> list[Colours]:
     """The colours that suit pictures (B, 3, H, W) in 0..255."""
     return [colours_of(pixels) for pixels in image.round().byte().permute(0, 2, 3, 1).cpu().numpy()]
@@ -61,8 +51,9 @@ def take_steps(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch
                ) -> Iterator[Taken]:
     """Run all steps on pictures as canvases hold them, (B, 3, H, W); steps from ``stored`` (B,) on add nothing.
 
-    noise: one generator a picture; the encoder rounds at random near a tie, so that rate and distortion are smooth in
-    its mean. Without, it rounds to nearest, as in coding, and gets no gradient, only prior and decoder do.
+    noise: one generator a picture; the encoder rounds at random near a tie, so that rate and distortion are
+    smooth in its mean. Without, it rounds to nearest, as in coding, and gets no gradient: prior and decoder
+    alone are trained.
     """
     state, encoder = model.start(len(image), *image.shape[2:]), model.start_encoder(image)
     with model.quantised_once():
@@ -76,12 +67,18 @@ def take_steps(model: ConvDRAW, image: Tensor, stored: Tensor, noise: list[torch
 
 def _choose(mean: Tensor, index: Tensor, sign: Tensor | None, *, live: Tensor, noise: list[torch.Generator] | None
             ) -> Choice:
-    """Latents, where ``live`` is 1: rounded, or with noise as ``take_steps`` says. Where it is 0, nothing is sent."""
+    """Latents, where ``live`` is 1: rounded, or with noise as ``take_steps`` says. Where it is 0, nothing is sent.
+
+    The odds of the whole number above pass from 0 to 1 around the tie. Rounding with these odds has the exact expected
+    rate, and its expected reconstruction has a true gradient. Neither uniform noise nor straight-through rounding does:
+    noise makes every refinement look uniform, and straight-through gradients push coefficients out of the dead zone.
+    """
     wanted = target(mean, sign).clamp(-LATENT_LIMIT, LATENT_LIMIT)
     if not noise:
         latents = wanted.round()
         return Choice(latents, half_cells(latents, sign) * live, bits(latents, index, sign) * live)
-    below, odds = _towards(wanted)
+    below = wanted.detach().floor().clamp_max(LATENT_LIMIT - 1)
+    odds = ((wanted - below - 0.5) / TIE_WIDTH + 0.5).clamp(0, 1)
     drawn = torch.stack([torch.rand(odds.shape[1:], generator=g, device=odds.device) for g in noise])
     latents = below + (drawn < odds)
     rate = bits(latents, index, sign)
@@ -108,14 +105,11 @@ def tradeoffs(model: ConvDRAW, strength: float) -> Tensor:
 
     Over steps of one quantiser it moves geometrically from the value before them to their own.
     """
-    quantisers = [step.quantiser for step in model.config.steps]
-    result, begin = [], 0
-    before = quantisers[0] * 2
-    for t, quantiser in enumerate(quantisers):
-        if t + 1 == len(quantisers) or quantisers[t + 1] != quantiser:
-            count = t + 1 - begin
-            result += [before * (quantiser / before) ** ((i + 1) / count) for i in range(count)]
-            before, begin = quantiser, t + 1
+    result, before = [], model.config.steps[0].quantiser * 2
+    for quantiser, steps in itertools.groupby(step.quantiser for step in model.config.steps):
+        count = len(list(steps))
+        result += [before * (quantiser / before) ** ((i + 1) / count) for i in range(count)]
+        before = quantiser
     return strength / torch.tensor(result).square()
 
 
@@ -138,8 +132,7 @@ class Objective(nn.Module):
     def forward(self, image: Tensor, stored: Tensor, noise: list[torch.Generator] | None) -> Tensor:
         """The loss of a batch, near 1 when nothing changes; arguments as ``rollout``."""
         result = rollout(self.model, image, stored, noise)
-        complete = stored == len(result.rate)
-        costs = self.costs(result)
+        costs, complete = self.costs(result), stored == len(result.rate)
         with torch.no_grad():
             sums = distributed.total(torch.cat([costs[:, complete].sum(1), complete.sum()[None]]))
             if sums[-1] > 0:
@@ -151,65 +144,53 @@ class Objective(nn.Module):
         return torch.where(complete, every, filled * weights[stored - 1]).mean()
 
 
-class _AfterTheCodec(nn.Module):
-    """An objective of what follows the codec, which stays as it is."""
+def retouch_loss(model: ConvDRAW, image: Tensor, cuts: list[float]) -> Tensor:
+    """Squared error of retouched pictures (B, 3, H, W) in 0..255, relative to that of the same pictures without, mean
+    over the cuts; 1 for a retouch that adds nothing. The codec stays as it is.
 
-    def __init__(self, model: ConvDRAW):
-        super().__init__()
-        self.model = model
-
-
-class RetouchObjective(_AfterTheCodec):
-    """Squared error of retouched pictures, relative to that of the same pictures without."""
-
-    def forward(self, image: Tensor, cuts: list[float]) -> Tensor:
-        """The loss on pictures (B, 3, H, W) in 0..255, mean over the cuts; 1 for a retouch that adds nothing.
-
-        cuts: steps stored; 3.4 are three whole steps and two fifths of the fourth one's maps.
-        """
-        with torch.no_grad():
-            colours = colours_of_each(image)
-            taken = list(self._cut(image, colours, sorted(cuts)))
-            stored = torch.cat([units for _, units in taken])
-            levels = shown(self.model, torch.cat([canvas for canvas, _ in taken]), colours * len(cuts))
-            originals = image.repeat(len(cuts), 1, 1, 1)
-            before = LEAST + distributed.total((levels - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
-        added = self.model.retouch((levels + 0.5).floor().clamp(0, 255), stored)
-        after = (levels + added / RETOUCH_UNIT - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1)
-        return (after / before).mean() * distributed.count()
-
-    def _cut(self, image: Tensor, colours: list[Colours], cuts: list[float]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The canvas at each cut, (B, 3, H, W), and how much of each picture is there, in 1/64 of a step, (B,)."""
-        everything = torch.full((len(image),), len(self.model.steps), device=image.device)
-        for t, taken in enumerate(take_steps(self.model, self.model.to_canvas(image, colours), everything)):
-            maps = taken.choice.added.shape[1]
-            for cut in cuts:
-                if cut == t + 1:
-                    yield taken.canvas, torch.full_like(everything, STORED_UNIT * (t + 1))
-                elif t < cut < t + 1:
-                    known = int((cut - t) * maps)
-                    there = (torch.arange(maps, device=image.device) < known)[:, None, None]
-                    added = taken.choice.added * there
-                    layer = self.model.decode(t, taken.given.layer, taken.seen, added)
-                    canvas = self.model.write(t, taken.given.canvas, layer.h, added)
-                    expected = self.model.information[table_index(taken.index, taken.sign).long()]
-                    yield canvas, STORED_UNIT * t + share_known(expected.sum((2, 3)), known)
+    cuts: steps stored; 3.4 are three whole steps and two fifths of the fourth one's maps.
+    """
+    with torch.no_grad():
+        colours = colours_of_each(image)
+        taken = list(cut_canvases(model, image, colours, sorted(cuts)))
+        stored = torch.cat([units for _, units in taken])
+        levels = shown(model, torch.cat([canvas for canvas, _ in taken]), colours * len(cuts))
+        originals = image.repeat(len(cuts), 1, 1, 1)
+        before = LEAST + distributed.total((levels - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1))
+    added = model.retouch((levels + 0.5).floor().clamp(0, 255), stored)
+    after = (levels + added / RETOUCH_UNIT - originals).square().mean((1, 2, 3)).view(len(cuts), -1).sum(1)
+    return (after / before).mean() * distributed.count()
 
 
-class ResidualObjective(_AfterTheCodec):
-    """What makes whole pictures exact."""
+def cut_canvases(model: ConvDRAW, image: Tensor, colours: list[Colours], cuts: list[float]
+                 ) -> Iterator[tuple[Tensor, Tensor]]:
+    """The canvas at each cut, (B, 3, H, W), and how much of each picture is there, in 1/64 of a step, (B,)."""
+    everything = torch.full((len(image),), len(model.steps), device=image.device)
+    for t, taken in enumerate(take_steps(model, model.to_canvas(image, colours), everything)):
+        maps = taken.choice.added.shape[1]
+        for cut in cuts:
+            if cut == t + 1:
+                yield taken.canvas, torch.full_like(everything, STORED_UNIT * (t + 1))
+            elif t < cut < t + 1:
+                known = int((cut - t) * maps)
+                there = (torch.arange(maps, device=image.device) < known)[:, None, None]
+                added = taken.choice.added * there
+                layer = model.decode(t, taken.given.layer, taken.seen, added)
+                canvas = model.write(t, taken.given.canvas, layer.h, added)
+                expected = model.information[table_index(taken.index, taken.sign).long()]
+                yield canvas, STORED_UNIT * t + share_known(expected.sum((2, 3)), known)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The loss on pictures (B, 3, H, W) in 0..255: bits per pixel."""
-        with torch.no_grad():
-            colours, everything = colours_of_each(image), image.new_full((len(image),), len(self.model.steps))
-            for taken in take_steps(self.model, self.model.to_canvas(image, colours), everything):
-                canvas = taken.canvas
-            levels = (shown(self.model, canvas, colours) + 0.5).floor().clamp(0, 255)
-        seen, residuals = squares(levels - MIDDLE), squares(image - levels)
-        cost = image.new_zeros(())
-        for i in range(residuals.shape[1]):
-            centre, index = self.model.residual.step(i)(seen, residuals[:, :i])
-            distance = residuals[:, i:i + 1] - centre.float() / CENTRES
-            cost = cost - probability(distance, index.float()).clamp_min(2.0**-24).log2().mean()
-        return cost / len(PLACES)
+
+def residual_loss(model: ConvDRAW, image: Tensor) -> Tensor:
+    """What makes whole pictures (B, 3, H, W) in 0..255 exact, in bits per pixel. The codec stays as it is."""
+    with torch.no_grad():
+        colours = colours_of_each(image)
+        [(canvas, _)] = cut_canvases(model, image, colours, [len(model.steps)])
+        levels = (shown(model, canvas, colours) + 0.5).floor().clamp(0, 255)
+    seen, residuals = squares(levels - MIDDLE), squares(image - levels)
+    cost = image.new_zeros(())
+    for i in range(residuals.shape[1]):
+        centre, index = model.residual.step(i)(seen, residuals[:, :i])
+        distance = residuals[:, i:i + 1] - centre.float() / CENTRES
+        cost = cost - probability(distance, index.float()).clamp_min(2.0**-24).log2().mean()
+    return cost / len(PLACES)

@@ -33,7 +33,7 @@ from convdraw_codec.network.lossless import (
 from convdraw_codec.network.priors import frequency_table as latent_table
 from convdraw_codec.pictures.metrics import psnr
 from convdraw_codec.selftest import digest
-from convdraw_codec.training.objective import ResidualObjective
+from convdraw_codec.training.objective import residual_loss
 
 from ..conftest import synthetic
 from ..tiny import TINY_MODEL, tiny_model
@@ -229,7 +229,7 @@ def test_training_counts_what_coding_takes(tiny: Codec, unshifted: Any) -> None:
     contents = bitstream.read(tiny.compress(array, tiny.lossless_steps))
     payload = 8 * sum(map(len, contents.segments[tiny.total_steps:])) / 96**2
     with torch.inference_mode():
-        counted = float(ResidualObjective(tiny.model)(torch.from_numpy(array).permute(2, 0, 1)[None].float()))
+        counted = float(residual_loss(tiny.model, torch.from_numpy(array).permute(2, 0, 1)[None].float()))
     assert abs(payload / counted - 1) < 0.03  # what escapes costs a little more than its share of the tail
 
 
@@ -237,11 +237,11 @@ def test_training_lowers_the_rate_and_leaves_the_rest_alone() -> None:
     torch.manual_seed(0)
     model = tiny_model()
     images = torch.from_numpy(np.stack([synthetic(32, 32, s) for s in range(4)])).permute(0, 3, 1, 2).float()
-    objective, optimiser = ResidualObjective(model), torch.optim.Adam(model.parameters(), 3e-3)
+    optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     before = {name: p.clone() for name, p in model.named_parameters() if not name.startswith("residual")}
     losses = []
     for _ in range(25):
-        loss = objective(images)
+        loss = residual_loss(model, images)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

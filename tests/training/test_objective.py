@@ -7,9 +7,10 @@ import torch
 
 from convdraw_codec.training.objective import (
     Objective,
-    ResidualObjective,
-    RetouchObjective,
     colours_of_each,
+    cut_canvases,
+    residual_loss,
+    retouch_loss,
     rollout,
     tradeoffs,
 )
@@ -46,8 +47,8 @@ def test_every_parameter_learns() -> None:
     objective = Objective(model, 20.0)
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16))).float()
     objective(image, stored, noise()).backward()
-    RetouchObjective(model)(image, [1.0, 3.5]).backward()
-    ResidualObjective(model)(image).backward()
+    retouch_loss(model, image, [1.0, 3.5]).backward()
+    residual_loss(model, image).backward()
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # nothing is known yet where a layer is visited for the first time
     assert still == [f"steps.{name}.weight" for name in ("0.history_embedding", "0.prior_state", "2.history_embedding")]
@@ -70,8 +71,8 @@ def test_prefixes_count_alike() -> None:
 
 def test_what_the_retouch_learns_from_is_cut_where_it_says() -> None:
     """Canvases of different cuts differ, and how much is stored counts in 1/64 of a step."""
-    objective, x = RetouchObjective(tiny_model()), batch()
-    taken = list(objective._cut(x, colours_of_each(x), [2.0, 2.5, 2.99, 3.0, 6.5]))
+    x = batch()
+    taken = list(cut_canvases(tiny_model(), x, colours_of_each(x), [2.0, 2.5, 2.99, 3.0, 6.5]))
     units = torch.stack([stored for _, stored in taken])
     assert (units[[0, 3]] == torch.tensor([[128], [192]])).all()
     assert (units.diff(dim=0) >= 0).all()
@@ -88,11 +89,10 @@ def test_the_retouch_learns_without_changing_the_codec() -> None:
     model = tiny_model()
     with torch.no_grad():
         model.retouch.exit.weight.zero_()
-    objective, cuts = RetouchObjective(model), [6.2, 1.0, 3.5]
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     losses = []
     for _ in range(15):
-        loss = objective(batch(), cuts)
+        loss = retouch_loss(model, batch(), [6.2, 1.0, 3.5])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -172,7 +172,8 @@ def with_webp(picture: Image.Image, steps: int = 0) -> bytes:
     """A file that holds the picture as WebP, behind so many steps."""
     contents, opened = bitstream.read(tiny().compress(picture)), conversion.open_picture(picture)
     stored = webp.in_place_of_steps(contents.first(0), opened)
-    return bitstream.write(replace(contents.first(steps), chunks=stored.chunks).with_step(stored.segments[-1]))
+    whole = replace(contents.first(steps), chunks=stored.chunks).with_step(stored.segments[-1], webp=True)
+    return bitstream.write(whole)
 
 
 @functools.cache

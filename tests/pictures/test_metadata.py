@@ -112,7 +112,7 @@ def hidden(kind: str, data: bytes) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize(("kind", "data", "name", "kept"), [
     ("exif", exif(6).tobytes(), "EXIF", exif(6).tobytes()), ("APP1", exif(6).tobytes(), "EXIF", exif(6).tobytes()),
     ("xmp", XMP, "XMP ", XMP), ("APP1", b"http://ns.adobe.com/xap/1.0/\0" + XMP, "XMP ", XMP),
-    ("icc", PROFILE, "ICCP", PROFILE)])
+    ("icc", PROFILE, "ICCP", PROFILE)], ids=["exif", "exif in APP1", "xmp", "xmp in APP1", "icc"])
 def test_profiles_in_the_text_of_png(kind: str, data: bytes, name: str, kept: bytes) -> None:
     chunks, said = read(png(hidden(kind, data)), keep_orientation=True)
     assert (chunks, said) == ({name: kept}, "")

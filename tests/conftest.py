@@ -1,6 +1,7 @@
 """Shared fixtures: the two codecs, and pictures made from formulas."""
 
 import os
+import signal
 from pathlib import Path
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}  # before torch; subprocesses inherit it
@@ -12,6 +13,10 @@ from PIL import Image
 from convdraw_codec import Codec
 
 from .tiny import TINY_MODEL
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also under nohup and in the background
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "docs" / "example.jpg"

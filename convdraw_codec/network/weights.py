@@ -208,7 +208,8 @@ def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str) -> Non
     for recurrence in model.modules():
         if isinstance(recurrence, IntegerConvLSTM):
             recurrence.look_up(logistic.float(), tanh.float())
-    if any((table < 1).any() or (table.sum(1) != 1 << PRECISION).any() for table in frequencies):
-        raise ValueError(f"the frequencies of a table do not sum to 2**{PRECISION}, or are below 1")
+    for name, counts in zip((FREQUENCIES, RESIDUAL), frequencies, strict=True):
+        if (counts < 1).any() or (counts.sum(1) != 1 << PRECISION).any():
+            raise ValueError(f"the frequencies of {name} do not sum to 2**{PRECISION}, or are below 1")
     if unknown:
         raise ValueError(f"it holds {', '.join(sorted(unknown))}, which no model has")

@@ -34,9 +34,9 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
 
     INPUT is a .cdr file, or a picture, which then is shown last and compared.
     """
+    from ...pictures import montage as drawing
     from ...pictures.conversion import read_picture, upright
     from ...pictures.metrics import psnr
-    from ...pictures.montage import montage as drawn
 
     check_input(input)
     target = choose_output(input, place(output), ".png", force, model)
@@ -64,10 +64,12 @@ def montage(input: Place, output: str, steps: tuple[int, ...] | None, width: int
             rate = f"{8 * size / (picture.width * picture.height):.3f} bpp"
             if original:
                 rate += f", {psnr(original, picture.convert(original.mode)):.2f} dB"
-            panels.append((picture.crop(crop), (f"{counted(step, 'step')}: {counted(size, 'byte')}", rate)))
+            caption = f"{counted(step, 'step')}: {counted(size, 'byte')}", rate
+            panels.append((drawing.panel(picture.crop(crop), width), caption))
         if original:
-            panels.append((upright(original).crop(crop), ("original", f"{header.width}x{header.height}")))
-        picture = drawn(panels, width)
+            caption = "original", f"{header.width}x{header.height}"
+            panels.append((drawing.panel(upright(original).crop(crop), width), caption))
+        picture = drawing.montage(panels)
     encoded, lost = encode(picture, target)
     save(target, encoded)
     for note in lost:

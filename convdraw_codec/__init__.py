@@ -4,7 +4,7 @@
 >>> data = Codec().compress("picture.png")          # doctest: +SKIP
 >>> Codec().decompress(truncate(data, steps=6))     # doctest: +SKIP
 
-``truncate``, ``inspect`` and the exceptions need neither a model nor torch; ``Codec`` loads both.
+``truncate``, ``inspect`` and the exceptions need no model; ``Codec`` loads one. Torch is for training.
 ``register_cdr_opener`` lets Pillow open and save .cdr files.
 """
 
@@ -27,7 +27,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    if name == "Codec":  # torch takes seconds to import: only on demand
+    if name == "Codec":  # only on demand: it takes time to import
         from .codec import Codec
 
         return Codec

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from .coding.range_coder import LatentCoder
+from .coding.range_coder import SymbolCoder
 from .coding.rotation_fit import colours_of
 from .coding.sessions import Decoding, Encoding, Network
 from .errors import CdrError, ImageError, MachineError, TruncatedError
@@ -25,9 +25,8 @@ from .format import bitstream
 from .format.bitstream import Contents, Header
 from .format.constants import MAX_PIXELS, RESIDUAL_STEPS
 from .format.source import Source, checked, content, pieces
-from .network.exact_conv import CONVOLUTIONS, fastest_exact, is_exact
-from .network.lossless import CENTRES
-from .network.priors import SHIFT_GROUPS
+from .network.convolution import DEVICES, GRAPHS, Convolver, fastest_exact, is_exact
+from .network.lossless import CENTRES, SCALES
 from .network.weights import load_model
 from .options import FILLS, REDUCTIONS, Fill
 from .pictures import webp
@@ -46,38 +45,44 @@ class Codec:
     """Compresses and decompresses pictures with one model.
 
     model: path of a model file; None is the photo model that comes with the package. convolution: how exact
-    convolutions are computed, "int8", "int16", "float32" or "float64": the same pixels, each slower than the one
-    before; None is the fastest that adds exactly on this machine. max_pixels: of the largest picture that it takes, as
-    memory grows with them; Pillow has a limit of its own, Image.MAX_IMAGE_PIXELS. Raises ModelError for a file that is
-    no usable model, MachineError if the convolution does not, or none does. Instances may be shared between threads,
-    and pickled: what is unpickled loads the model file anew, and chooses the convolution anew if None was given. A
-    process that is forked after this module was imported works with one thread. ``model`` is the network.
+    convolutions are computed, "int8" or "float32": the same pixels, the latter slower; None is the fastest that is
+    exact on this machine. device: "cpu", or "cuda" where ONNX Runtime has it: the same pixels again. threads: of the
+    processor, at most; None is one a core, up to 8. max_pixels: of the largest picture that it takes, as memory grows
+    with them; Pillow has a limit of its own, Image.MAX_IMAGE_PIXELS. Raises ModelError for a file that is no usable
+    model, MachineError if the convolution is not exact, or none is. Instances may be shared between threads, and
+    pickled: what is unpickled loads the model file anew, and chooses the convolution anew if None was given. In a
+    forked process, one works with one thread. ``model`` is the network.
     """
 
     def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None,
-                 max_pixels: int = MAX_PIXELS):
-        self._made_from = None if model is None else os.path.abspath(model), convolution
-        self.max_pixels = max_pixels
-        convolution = convolution or fastest_exact()
-        if convolution not in CONVOLUTIONS:
-            raise ValueError(f"convolution must be one of {', '.join(CONVOLUTIONS)}, not {convolution!r}")
-        if not is_exact(convolution):
-            raise MachineError(f"{convolution} convolutions do not add exactly on this machine")
+                 device: str = "cpu", threads: int | None = None, max_pixels: int = MAX_PIXELS):
+        self._options: dict[str, Any] = {"convolution": convolution, "device": device, "threads": threads,
+                                         "max_pixels": max_pixels}
+        self._path, self.max_pixels = None if model is None else os.path.abspath(model), max_pixels
+        if device not in DEVICES:
+            raise ValueError(f"device must be one of {', '.join(DEVICES)}, not {device!r}")
+        if threads is not None and operator.index(threads) < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        convolution = convolution or fastest_exact(device)
+        if convolution not in GRAPHS:
+            raise ValueError(f"convolution must be one of {', '.join(GRAPHS)}, not {convolution!r}")
+        if not is_exact(convolution, device):
+            raise MachineError(f"{convolution} convolutions are not exact on this machine's {device}")
         with as_file(files(__package__) / "models" / "photo.safetensors") as photo:
-            loaded = load_model(photo if model is None else model, convolution)
-        self.model = loaded.model
-        self._network = Network(loaded.model, LatentCoder(loaded.latents.numpy(), SHIFT_GROUPS),
-                                LatentCoder(loaded.residuals.numpy(), [[0] * CENTRES]))
-        self.fingerprint = loaded.fingerprint
+            self.model = load_model(photo if model is None else model)
+        order = np.argsort(-self.model.slopes.astype(np.int64), kind="stable")
+        self._network = Network(self.model, Convolver(convolution, threads, device),
+                                SymbolCoder(self.model.frequencies, order),
+                                SymbolCoder(self.model.residual_frequencies, np.arange(CENTRES * SCALES)))
+        self.fingerprint = self.model.fingerprint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        model, convolution = self._made_from
-        return partial(type(self), convolution=convolution, max_pixels=self.max_pixels), (model,)
+        return partial(type(self), **self._options), (self._path,)
 
     @property
     def total_steps(self) -> int:
         """Steps of the model: what ``compress`` stores by default."""
-        return len(self.model.steps)
+        return len(self.model.config.steps)
 
     @property
     def lossless_steps(self) -> int:
@@ -124,7 +129,7 @@ class Codec:
                 return webp.pays(contents, stream)
             if size is not None:
                 return len(bitstream.write(contents)) > size
-            return psnr is not None and self._quality(header, planes, encoding.pixels(contents.header)) >= psnr
+            return psnr is not None and self._quality(header, planes, encoding.pixels()) >= psnr
 
         contents, stopped = self._encode(contents, planes, self._count(steps), enough, on_step)
         if stream and stopped:
@@ -164,7 +169,7 @@ class Codec:
         encoding = Encoding(self._network, contents.header, planes)
         for segment in encoding.segments(self._count(steps)):
             contents = contents.with_step(segment)
-            yield _assemble(contents.header, contents.chunks, encoding.pixels(contents.header))
+            yield _assemble(contents.header, contents.chunks, encoding.pixels())
 
     def _count(self, steps: int | None) -> int:
         """How many are asked for. Raises ValueError."""
@@ -190,7 +195,7 @@ class Codec:
             middle = (low + high) // 2
             try:
                 contents = bitstream.read(shorter := bitstream.truncate(data, size=middle))
-                shown = self._decode(contents).pixels(contents.header)
+                shown = self._decode(contents).pixels()
                 enough = self._quality(contents.header, planes, shown) >= psnr
             except CdrError:  # too short for anything
                 enough = False
@@ -199,14 +204,14 @@ class Codec:
 
     # -- decompress ----------------------------------------------------------------------------------------
 
-    def decompress(self, data: Source, steps: int | None = None, fill: Fill = "retouch", seed: int = 0, *,
+    def decompress(self, data: Source, steps: int | None = None, fill: Fill = "estimate", seed: int = 0, *,
                    reduce: int = 1, allow_truncated: bool = False, on_step: Callable[[int], None] | None = None
                    ) -> Image.Image:
         """The picture in a .cdr file, bytes, a path or an open file: a Pillow image of mode "RGB", "L", "RGBA" or "LA".
 
-        steps: use only the first so many. fill: what stands in for what is not stored. "retouch" shows the
-        likeliest picture; "mean" takes the steps on the mean of the prior, "sample" on a sample drawn with ``seed``
-        (0 to 2**64 - 1); "none" leaves the canvas as it is. Of a whole file, all show the same. reduce: 2, 4
+        steps: use only the first so many. fill: what stands in for what is not
+        stored. "estimate" shows the likeliest picture; "sample" takes the steps on a sample of the prior, drawn with
+        ``seed`` (0 to 2**64 - 1); "none" shows the middle of what is known. reduce: 2, 4
         or 8, for a picture so many times smaller on each side (rounded up), sooner, without the steps that are finer
         than it can show. allow_truncated: decode the whole steps of a file that ends early. ICC profile, EXIF and XMP
         go to the image's ``info``. Raises CdrError (a ValueError) for a file that cannot be decoded as asked, OSError
@@ -224,7 +229,7 @@ class Codec:
             image = webp.decode(contents.segments[-1], contents.header, contents.chunks)
         else:
             contents = contents.first(total) if reduce > 1 else contents
-            pixels = self._decode(contents, on_step).pixels(contents.header, total, fill, seed)
+            pixels = self._decode(contents, on_step).pixels(total, fill, seed)
             image = _assemble(contents.header, contents.chunks, pixels)
         return image.reduce(reduce) if reduce > 1 else image
 
@@ -249,7 +254,7 @@ class Codec:
         decoding = Decoding(self._network, header)
         for steps in decoding.steps(itertools.islice(segments, header.steps + header.cut)):
             now = replace(header, steps=steps, cut=False, webp=False) if steps <= header.steps else header
-            yield _assemble(now, chunks, decoding.pixels(now))
+            yield _assemble(now, chunks, decoding.pixels())
         for stream in segments:  # and nothing else may follow
             yield webp.decode(stream, header, chunks)
 

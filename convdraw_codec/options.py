@@ -1,8 +1,8 @@
-"""What decompressing offers a choice of. Needs neither torch nor a model."""
+"""What decompressing offers a choice of. Needs no model."""
 
 from typing import Literal, TypeAlias, get_args
 
-Fill: TypeAlias = Literal["retouch", "mean", "sample", "none"]
+Fill: TypeAlias = Literal["estimate", "sample", "none"]
 FILLS: tuple[Fill, ...] = get_args(Fill)  # what stands in for steps that are not stored
 REDUCTIONS = (1, 2, 4, 8)  # of width and height
 LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "PDF"}  # formats of Pillow that have a quality

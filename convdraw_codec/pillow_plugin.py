@@ -1,6 +1,6 @@
 """Pillow reads and writes .cdr files: ``register_cdr_opener()``, then ``Image.open`` and ``save`` as usual.
 
-Opening reads the header and what goes along; torch and the model are loaded when pixels are first needed.
+Opening reads the header and what goes along; the model is loaded when pixels are first needed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def register_cdr_opener(model: str | PathLike[str] | None = None, *, max_pixels:
 
 
 def _check_model(path: str) -> None:
-    """Whether a file looks like a model; torch is not needed for that."""
+    """Whether a file looks like a model."""
     with open(path, "rb"):
         pass
     try:

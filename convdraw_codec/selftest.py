@@ -16,7 +16,7 @@ from PIL import Image
 
 from .codec import Codec
 from .errors import CdrError
-from .network.exact_conv import CONVOLUTIONS, is_exact
+from .network.convolution import GRAPHS, is_exact
 from .options import Fill
 
 SEED = 7  # of sampled fills
@@ -25,7 +25,7 @@ TIMED = "size-300x200"  # the largest of the set: most of the small ones' time g
 
 @dataclass(frozen=True)
 class Outcome:
-    """path: one of ``CONVOLUTIONS``. pictures: how many were decoded: none by a path that does not even add exactly
+    """path: one of ``GRAPHS``. pictures: how many were decoded: none by a path that does not even add exactly
     here. wrong: the names of those with other pixels. seconds: to decode ``TIMED`` once more if right, else 0."""
 
     path: str
@@ -48,13 +48,13 @@ def conformance_set() -> Iterator[tuple[str, bytes, Fill, str]]:
             yield name, data, fill, expected
 
 
-def selftest() -> Iterator[Outcome]:
-    """The outcome of each path, as it comes."""
-    for path in CONVOLUTIONS:
+def selftest(threads: int | None = None) -> Iterator[Outcome]:
+    """The outcome of each path, as it comes. threads: as ``Codec`` takes them."""
+    for path in GRAPHS:
         if not is_exact(path):
             yield Outcome(path, 0, [], 0.0)
             continue
-        codec, count, wrong = Codec(convolution=path), 0, list[str]()
+        codec, count, wrong = Codec(convolution=path, threads=threads), 0, list[str]()
         for name, data, fill, expected in conformance_set():
             count += 1
             try:

@@ -24,12 +24,12 @@ EXAMPLE = ROOT / "docs" / "example.jpg"
 
 @pytest.fixture(scope="session")
 def tiny() -> Codec:
-    return Codec(TINY_MODEL)
+    return Codec(TINY_MODEL, threads=1)
 
 
 @pytest.fixture(scope="session")
 def photo() -> Codec:
-    return Codec()
+    return Codec(threads=1)
 
 
 @pytest.fixture

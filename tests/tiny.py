@@ -1,35 +1,38 @@
 """A tiny model for tests: two layers, seven steps, random weights. As an untrained model it is a transform codec."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 
-from convdraw_codec.network.config import Config, Layer, ResidualSize, RetouchSize, Step
-from convdraw_codec.network.conv_draw import ConvDRAW
-from convdraw_codec.network.untrained import untrained
+from convdraw_codec.network.config import Config, EstimatorSize, Layer, ResidualSize, RetouchSize, Step
+from convdraw_codec.training.networks.prior import ROW, PriorStep
+from convdraw_codec.training.objectives import CodecNetworks
 
 CONFIG = Config(
     "tiny",
-    (Layer(8, 6, 4, 5, 7), Layer(4, 5, 3, 4, 6)),
+    (Layer(8, 6, 5), Layer(4, 5, 4)),
     (Step(0, 96, 0, 20), Step(0, 96, 20, 48), Step(1, 96, 0, 12), Step(0, 48, 0, 48), Step(1, 48, 0, 12),
      Step(1, 48, 12, 36), Step(0, 24, 0, 48)),
+    EstimatorSize(8, 3),
     RetouchSize(2, 8, 3),
     ResidualSize(6, 3),
 )
 TINY_MODEL = Path(__file__).parent / "data" / "tiny.safetensors"
 
 
-def tiny_model(seed: int = 0) -> ConvDRAW:
-    """A trainable model whose every path matters: no weight is left at zero."""
+def tiny_networks(seed: int = 0) -> CodecNetworks:
+    """Trainable networks whose every path matters: no weight is left at zero."""
     torch.manual_seed(seed)
-    model = untrained(CONFIG)
+    networks = CodecNetworks(CONFIG)
     with torch.no_grad():
-        for cores in model.cores:
-            cores.write.weight.uniform_(-0.1, 0.1)
-        for heads in model.steps:
-            heads.prior_index.weight.uniform_(-0.5, 0.5)
-            heads.prior_index.bias.add_(0.5)
-            heads.posterior.weight.uniform_(-0.1, 0.1)
-        model.retouch.stored.weight.uniform_(-0.1, 0.1)
-        model.retouch.exit.weight.uniform_(-0.01, 0.01)
-    return model
+        for step in cast("list[PriorStep]", networks.prior.steps):
+            step.rows.weight.uniform_(-0.3, 0.3)
+            step.bias.add_(torch.rand_like(step.bias) + 8 / ROW.gain)
+        for layer in networks.estimator.layers:
+            layer.exit.weight.uniform_(-0.02, 0.02)
+            layer.biases.uniform_(0, 0.5)
+            layer.shifts.uniform_(-0.1, 0)
+        networks.retouch.biases.uniform_(0, 0.5)
+        networks.retouch.exit.weight.uniform_(-0.005, 0.005)
+    return networks

@@ -1,6 +1,6 @@
-"""What the retouch is worth: ``python -m bench fills IMAGES...``. Prints JSON.
+"""What the estimator is worth: ``python -m bench fills IMAGES...``. Prints JSON.
 
-PSNR of every cut: of the canvas as it is, with the steps that are not stored taken on the prior's mean, and retouched.
+PSNR of every cut: of the canvas as it is, in the middle of its cells, and with the estimate of what is not known.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..shared.codecs import the_codec
 from ..shared.frame import Pictures, Report, prints_report, takes_pictures
 from ..shared.pictures import opened
 
-COMPARED: tuple[Fill, ...] = ("none", "mean", "retouch")
+COMPARED: tuple[Fill, ...] = ("none", "estimate")
 
 
 def measure(path: Path) -> list[list[float]]:

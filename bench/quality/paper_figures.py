@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from convdraw_codec import Codec, inspect, truncate
+from convdraw_codec import Codec, truncate
 from convdraw_codec.options import Fill
 from convdraw_codec.pictures.metrics import psnr
 
@@ -23,7 +23,7 @@ from ..shared.frame import IMAGES, OUT
 from ..shared.pictures import find_images, opened
 from ..shared.results import COLOURS, keep_figure
 
-FILLS: tuple[Fill, ...] = ("mean", "sample")
+FILLS: tuple[Fill, ...] = ("estimate", "sample")
 SIDE, ACROSS = 32, 10  # pixels of a small image; small images on a side of the joined picture
 BITS = (0.05, 0.1, 0.15, 0.2, 0.4, 0.8)  # per dimension, of which a pixel has three
 SHOWN = 4  # small images of each method and rate
@@ -49,7 +49,7 @@ def main() -> None:
 @click.option("--columns", type=click.IntRange(2), default=7, show_default=True, help="Cuts to show.")
 @OUT
 def fills(images: tuple[Path, ...], columns: int, out: Path) -> None:
-    """Figure 1, right: pictures after t stored steps, the others on the prior's mean, or on a sample from it."""
+    """Figure 1, right: pictures after t stored steps, with the estimate of the others, or on a sample of the prior."""
     codec, files = the_codec(), find_images(images)
     steps = np.unique(np.linspace(1, codec.total_steps, columns).round().astype(int)).tolist()
     figure, axes = grid(len(FILLS) * len(files), len(steps), 2.2, 2.0)
@@ -108,7 +108,7 @@ def small(source: Path, out: Path) -> None:
     if min(joined.size) < side:
         raise click.UsageError(f"a sheet has at least {side}x{side} pixels")
     joined = joined.crop((0, 0, side, side))
-    figure, axes = grid(len(BITS), 6, 2.4, 2.5)
+    figure, axes = grid(len(BITS), 5, 2.4, 2.5)
     numbers: list[dict[str, Any]] = []
     for row, rate in zip(axes, BITS, strict=True):
         size = int(rate * joined.width * joined.height * 3 / 8)
@@ -128,10 +128,10 @@ def small(source: Path, out: Path) -> None:
 
 def decoded_small(image: Image.Image, size: int) -> dict[str, tuple[int, Image.Image] | None]:
     """What every method makes of a picture in so many bytes; JPEG with or without all the chroma, whichever has the
-    better PSNR. Zero variance is the paper's name for the mean."""
+    better PSNR."""
     codec = the_codec()
     data = codec.compress(image, size=size)
-    fills: dict[str, Fill] = {"full prior variance": "sample", "zero variance": "mean", "retouched": "retouch"}
+    fills: dict[str, Fill] = {"full prior variance": "sample", "estimated": "estimate"}
     jpegs = [point for name in ("jpeg", "jpeg-444") if (point := make(name).within(image, size))]
     return {"original": (0, image), "JPEG": max(jpegs, key=lambda point: psnr(image, point[1]), default=None),
             "JPEG 2000": make("jpeg2000").within(image, size)} | {
@@ -158,29 +158,3 @@ def thumbnails(files: list[Path]) -> Image.Image:
         square = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
         joined.paste(square, (i % ACROSS * SIDE, i // ACROSS * SIDE))
     return joined
-
-
-@main.command()
-@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("models", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--size", type=click.IntRange(1), default=6000, show_default=True, help="Bytes of the second row.")
-@OUT
-def tradeoff(image: Path, models: tuple[Path, ...], size: int, out: Path) -> None:
-    """The effect of lambda (the paper's beta): MODELS trained with different strengths, after the same step, and at
-    the same bytes."""
-    picture, codecs = opened(image), [Codec(model) for model in models]
-    figure, axes = grid(2, len(models), 3.2, 2.7)
-    numbers: list[dict[str, Any]] = []
-    for column, (model, codec) in enumerate(zip(models, codecs, strict=True)):
-        data = codec.compress(picture)
-        same_step = truncate(data, codec.total_steps // 2)
-        for axis, cut in zip(axes[:, column], (same_step, truncate(data, size=size)), strict=True):
-            decoded = codec.decompress(cut)
-            quality = psnr(picture, decoded)
-            axis.imshow(decoded)
-            axis.set_title(f"{model.stem}: {len(cut):,} bytes, {quality:.2f} dB", fontsize=8)
-            numbers.append({"picture": image.name, "model": model.stem, "steps": inspect(cut).steps, "bytes": len(cut),
-                            "psnr": round(quality, 3)})
-    axes[0, 0].set_ylabel(f"after step {codecs[0].total_steps // 2}")
-    axes[1, 0].set_ylabel(f"at most {size:,} bytes")
-    keep_figure(out, "tradeoff", figure, numbers)

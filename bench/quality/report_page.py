@@ -106,7 +106,7 @@ def speed_tables(speed: Results) -> list[str]:
     """Time, memory and bytes of each codec (row) at each size (column); and what only cdraw has."""
     sizes = sorted({tuple(row["size"]) for row in speed["rows"]}, key=lambda size: (size[0] * size[1], size))
     names, tables = list(dict.fromkeys(row["codec"] for row in speed["rows"])), []
-    where = html.escape(f"on {speed['machine']}, torch {speed['torch']}")
+    where = html.escape(f"on {speed['machine']}, ONNX Runtime {speed['onnxruntime']}")
     for threads in sorted({row["threads"] for row in speed["rows"]}):
         rows = {(row["codec"], *row["size"]): row for row in speed["rows"] if row["threads"] == threads}
         cores = f"{threads} core{'s' * (threads > 1)}, {where}"
@@ -121,7 +121,7 @@ def speed_tables(speed: Results) -> list[str]:
                         [[name, *(f"{share[way]:,.0f}" for way in ("encode", "decode"))] for name, share in
                          shares.items()]))
     loading = speed["import_s"] + speed["load_model_s"]
-    return [*tables, f"<p>Before that, cdraw takes {loading:.2g} s to load torch and its model.</p>"]
+    return [*tables, f"<p>Before that, cdraw takes {loading:.2g} s to load itself and its model.</p>"]
 
 
 def cuts_table(row: Results, where: str) -> str:

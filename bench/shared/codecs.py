@@ -15,6 +15,9 @@ from PIL import Image, features
 
 from convdraw_codec import CdrError, Codec, truncate
 
+WHOLE = 3  # steps below 0.01 bits per pixel, inside which cdraw's files are not cut
+INSIDE = 0.25, 0.5, 0.75  # where they are in the others
+
 Point = tuple[int, Image.Image]  # bytes of the file, decoded picture
 
 
@@ -39,20 +42,25 @@ def the_codec() -> Codec:
 
 
 class Cdraw:
-    """One file per picture, cut after every step, and retouched."""
+    """One file per picture, cut after every step and inside most of them."""
 
     name = "cdraw"
 
     def __init__(self) -> None:
         self._codec = the_codec()
-        self.description = f"photo model {self._codec.fingerprint}, one file per image cut at every step, retouched"
-        self.settings = tuple({"steps": steps} for steps in range(1, self._codec.total_steps + 1))
+        self.description = f"photo model {self._codec.fingerprint}, one file per image, cut after and inside its steps"
+        self.settings = tuple({"steps": steps + share} for steps in range(self._codec.total_steps)
+                              for share in ((*INSIDE, 1) if steps >= WHOLE else (1,)))
 
     def points(self, image: Image.Image) -> Iterator[Point]:
         """One point for each cut of one file."""
         data = self._codec.compress(image)
-        for steps, picture in enumerate(self._codec.progressive(data), 1):
-            yield len(truncate(data, steps)), picture
+        sizes = [0, *(len(truncate(data, steps)) for steps in range(1, self._codec.total_steps + 1))]
+        for setting in self.settings:
+            whole, share = divmod(setting["steps"], 1)
+            before, after = sizes[int(whole)], sizes[min(int(whole) + 1, len(sizes) - 1)]
+            cut = truncate(data, size=round(before + share * (after - before)))
+            yield len(cut), self._codec.decompress(cut)
 
     def within(self, image: Image.Image, size: int) -> Point | None:
         """Cut to the byte."""

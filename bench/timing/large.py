@@ -2,7 +2,7 @@
 
 PICTURE, mirrored from tile to tile and with noise of its own in each, fills squares of growing size. Time and peak
 memory of both directions, each in a process of its own; and how far the error of the decoded picture steps across the
-borders of tiles, against the step across other borders of blocks. A machine's speed drifts by a fifth within minutes:
+borders of strips, against the step across other borders of blocks. A machine's speed drifts by a fifth within minutes:
 so all goes there and back through the sizes, small ones several times each way, and means are printed.
 """
 
@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from convdraw_codec import Codec
-from convdraw_codec.coding.tiling import Tiling
+from convdraw_codec.coding.canvas import SHOWN_PIXELS
+from convdraw_codec.network.prior import strips
 
 from ..shared import parallel
 from ..shared.frame import Report, prints_report
@@ -25,7 +26,7 @@ from ..shared.memory import peak_mb
 from ..shared.pictures import EXAMPLE, mirrored
 
 REPEATS = 4  # of small pictures each way
-BLOCK = 32  # pixels: multiples of it are borders of blocks in every layer
+BLOCK, FINEST = 32, 8  # pixels: of the coarsest and the finest blocks
 
 
 def square(picture: Path, side: int) -> Image.Image:
@@ -58,7 +59,7 @@ def measured(picture: Path, side: int, folder: Path) -> dict[str, float]:
                                                                         ("decompress", coded, decoded))
               for what, value in parallel.in_own_process(timed, action, source, target).items()}
     result["bytes"] = coded.stat().st_size
-    if not Tiling(side, side, BLOCK, BLOCK).single:
+    if side * side > SHOWN_PIXELS:
         result["border step over interior"] = border_step(original, decoded)
     return result
 
@@ -69,21 +70,18 @@ def mean(runs: list[dict[str, float]]) -> dict[str, float]:
 
 
 def border_step(original: Path, decoded: Path) -> float:
-    """Mean step of the error across borders of tiles, over that across other borders of blocks."""
+    """Mean step of the error across borders of strips, over that across other borders of blocks."""
     steps: dict[bool, list[float]] = {True: [], False: []}
     with Image.open(original) as a, Image.open(decoded) as b:
-        tiling = Tiling(a.height, a.width, BLOCK, BLOCK)
-        borders = {span.first for span in tiling.rows()}, {span.first for span in tiling.columns()}
-        for y in range(BLOCK, a.height, BLOCK):
-            steps[y in borders[0]].append(_step(a, b, (0, y - 1, a.width, y + 1), axis=0))
-        for x in range(BLOCK, a.width, BLOCK):
-            steps[x in borders[1]].append(_step(a, b, (x - 1, 0, x + 1, a.height), axis=1))
+        borders = {FINEST * strip.start for strip in strips(a.height // FINEST, SHOWN_PIXELS // (FINEST * a.width))}
+        for y in range(FINEST, a.height, FINEST):
+            steps[y in borders].append(_step(a, b, (0, y - 1, a.width, y + 1)))
     return float(np.mean(steps[True]) / np.mean(steps[False]))
 
 
-def _step(a: Image.Image, b: Image.Image, box: tuple[int, int, int, int], axis: int) -> float:
+def _step(a: Image.Image, b: Image.Image, box: tuple[int, int, int, int]) -> float:
     first, second = (np.asarray(image.crop(box), np.float32) for image in (a, b))
-    return float(np.abs(np.diff(second - first, axis=axis)).mean())
+    return float(np.abs(np.diff(second - first, axis=0)).mean())
 
 
 @click.command()

@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import onnxruntime
 import torch
 from PIL import Image
-from torch import nn
 
 from convdraw_codec.cli.process import cores
-from convdraw_codec.network.conv_draw import ConvDRAW
-from convdraw_codec.network.exact_conv import FrozenConv
+from convdraw_codec.network.model import Model
 
 from ..shared import parallel
 from ..shared.codecs import CODECS, PEERS, missing, the_codec
@@ -103,23 +102,21 @@ def measure(task: Task) -> dict[str, Any]:
     return row
 
 
-def multiply_adds(model: ConvDRAW) -> dict[str, float]:
-    """Thousands of multiply-adds per pixel, with all steps; to encode takes the decoder, too, to show a cut file
-    the retouch."""
-    decoder = encoder = 0.0
-    for t, step in enumerate(model.config.steps):
-        positions = model.config.layers[step.layer].stride ** -2
-        visited = (step.last - step.first) / model.coefficients[step.layer]
-        for part in (model.heads(t), model.core(t)):
-            for name, module in part.named_modules():
-                used = positions * (visited if name in ("analysis", "synthesis") else 1)
-                if isinstance(module, FrozenConv):
-                    decoder += module.integers.weight.numel() * used / 1000
-                elif isinstance(module, nn.Conv2d):
-                    encoder += module.weight.numel() * used / 1000
-    weights = [module.integers.weight for module in model.retouch.modules() if isinstance(module, FrozenConv)]
-    retouch = sum(weight.numel() for weight in weights if weight.shape[-1] > 1) / model.retouch.stride**2 / 1000
-    return {"encode": round(encoder + decoder, 1), "decode": round(decoder, 1), "retouch": round(retouch, 1)}
+def multiply_adds(model: Model) -> dict[str, float]:
+    """Thousands of multiply-adds per pixel of convolutions: of all steps, which encoder and decoder both take, and to
+    decode of the estimator, too; retouch: of a cut file's picture."""
+    prior = estimator = 0.0
+    for step, own in zip(model.config.steps, model.prior.steps, strict=True):
+        shared = model.prior.layers[step.layer]
+        weights = sum(conv.weight.size for conv in (shared.embedding, shared.recurrence, shared.context, own.rows))
+        prior += weights / model.config.layers[step.layer].stride**2 / 1000
+    for layer, networks in zip(model.config.layers, model.estimator.layers, strict=True):
+        weights = sum(conv.weight.size for conv in (networks.entry, *networks.hidden, networks.exit))
+        estimator += weights / layer.stride**2 / 1000
+    retouch = model.retouch
+    weights = sum(conv.weight.size for conv in (retouch.entry, *retouch.hidden, retouch.exit))
+    return {"encode": round(prior, 1), "decode": round(prior + estimator, 1),
+            "retouch": round(weights / model.config.retouch.stride**2 / 1000, 1)}
 
 
 def startup() -> dict[str, float]:
@@ -184,4 +181,5 @@ def main(picture: Path, sizes: str, threads: str, codecs: tuple[str, ...]) -> Re
     for name, reason in lacking.items():
         click.echo(f"{name} is left out: {reason}", err=True)
     rows = list(measured([task for task in tasks if task.codec not in lacking]))
-    return {"machine": machine(), "torch": torch.__version__, "picture": picture.name, **startup(), "rows": rows}
+    return {"machine": machine(), "onnxruntime": onnxruntime.__version__, "picture": picture.name, **startup(),
+            "rows": rows}

@@ -1,4 +1,4 @@
-"""The codec of a command. Torch is imported only here, when it is needed."""
+"""The codec of a command."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from ..codec import Codec
 
 
-def use_threads(threads: int | None) -> None:
-    """How many processor threads torch takes, up to all of the machine. None: as many as suit the process."""
-    import torch
-
-    torch.set_num_threads(min(threads or threads_each(), os.cpu_count() or 1))
+def threads_used(threads: int | None) -> int:
+    """How many processor threads to take, up to all of the machine. None: as many as suit the process."""
+    return min(threads or threads_each(), os.cpu_count() or 1)
 
 
 @cache
@@ -30,6 +28,5 @@ def load_codec(model: str | None, threads: int | None, max_pixels: int = MAX_PIX
 
     Image.MAX_IMAGE_PIXELS = max(max_pixels, Image.MAX_IMAGE_PIXELS or 0)
 
-    use_threads(threads)
     with failing("load the model", model or "that comes with cdraw"):
-        return Codec(model, max_pixels=max_pixels)
+        return Codec(model, threads=threads_used(threads), max_pixels=max_pixels)

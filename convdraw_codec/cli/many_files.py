@@ -23,7 +23,7 @@ import click
 from .process import cores
 
 Result = TypeVar("Result")
-SPAWN = multiprocessing.get_context("spawn")  # a child forked from a process with torch's threads may hang
+SPAWN = multiprocessing.get_context("spawn")  # a child forked from a process with threads may hang
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _serve(parent: Connection, work: Callable[[Task], Any]) -> None:
                 error.add_note(traceback.format_exc())  # which a copy in another process does not have
                 answer = None, error
             parent.send(answer)
-    os._exit(0)  # torch takes seconds to end in good order
+    os._exit(0)  # what is still loaded takes time to end in good order
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -1,47 +1,46 @@
-"""Latents <-> bytes: range coding with constriction under stored integer tables.
+"""Symbols <-> bytes: range coding with constriction under stored integer tables, the most valuable symbols first.
 
-A table index names a distribution of the frequency table: 32 frequencies that sum to 2**24, of the latents -15..15 and
-of an escape. First come the scale offsets, then latent maps, one after another. Within a map, positions are sorted by
-table index, as the offsets have moved it, else in raster order: one call of the coder for each distribution makes it
-fast. Escaped latents follow their map, a symbol of equal odds each.
+The row of a symbol names its distribution: 32 frequencies that sum to 2**24, of the symbols -15..15 and of an escape.
+Rows come in a given order, that of falling slope in the steps of the model, and the symbols of one row in raster order:
+one call of the coder for each row makes it fast, and a segment that is cut short holds what mattered most. Escaped
+symbols follow their row, of equal odds each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import CdrError
-from ..format.constants import ESCAPE, LARGEST, PRECISION
-from . import scale_offsets
-from .scale_offsets import Maps
+from ..format.constants import ESCAPE, LARGEST, SYMBOLS
 
 WORDS_BEHIND = 4  # while decoders agree, they look at no more than two words behind the data
-_RAW_OFFSET = 128
+CHUNK = 2**22  # symbols that are sorted at a time
+RAW_OFFSET = 256  # escaped symbols lie from -256 to 255
+PIECE = 2**12  # symbols of a row that are taken at a time from a segment that was cut
 
 
 class _Undetermined(Exception):
-    """The data ends before the next group of symbols."""
+    """The data ends before the next symbols. symbols: those that it still determines."""
+
+    def __init__(self, symbols: np.ndarray):
+        super().__init__(symbols)
+        self.symbols = symbols
 
 
-def _agreed(decoders: list[Any], model: Any, count: int) -> np.ndarray:
-    """The next symbols, if both decoders find the same: an interval holds all that lies between two of its points."""
-    try:
-        symbols, others = (decoder.decode(model, count) for decoder in decoders)
-    except AssertionError as error:  # beyond where they part, either may meet a point outside the range
-        raise _Undetermined from error
-    if not np.array_equal(symbols, others):
-        raise _Undetermined
-    return symbols
-
-
-def _symbols(latents: np.ndarray) -> np.ndarray:
-    """Of a map of latents, flat, int32."""
-    flat = latents.reshape(-1).astype(np.int32)
-    return np.where(np.abs(flat) > LARGEST, ESCAPE, flat + LARGEST).astype(np.int32)
+def _agreed(decoders: Sequence[Any], model: Any) -> np.ndarray:
+    """The next symbols, one by one, as long as both decoders find the same."""
+    found = list[int]()
+    while True:
+        try:
+            one, other = (decoder.decode(model) for decoder in decoders)
+        except AssertionError:
+            one, other = 0, 1
+        if one != other:
+            return np.array(found, np.int32)
+        found.append(one)
 
 
 def _shortest(words: np.ndarray, position: int, state: tuple[int, int]) -> bytes:
@@ -55,84 +54,155 @@ def _shortest(words: np.ndarray, position: int, state: tuple[int, int]) -> bytes
     return rounded.to_bytes(4 * (position + 2), "big").rstrip(b"\0")
 
 
-class LatentCoder:
-    """Codes whole latents under a table of frequencies: (at most 256, 32) whole numbers >= 1, each distribution summing
-    to 2**24. groups: which of them share a scale offset in which kinds of map, see ``scale_offsets.Shifts``."""
+class _Order:
+    """Where symbols stand if those of each row lie together: chunk by chunk, to save memory. rows: (symbols,) uint8."""
 
-    def __init__(self, frequencies: np.ndarray, groups: Sequence[Sequence[int]]):
-        import constriction  # here, since training needs the constants above but no coder
+    def __init__(self, rows: np.ndarray):
+        self._rows = rows
+        self._starts = range(0, max(len(rows), 1), CHUNK)
+        counts = np.array([np.bincount(rows[first:first + CHUNK], minlength=256) for first in self._starts])
+        self.counts = counts.sum(0)
+        self._begins = counts.cumsum(1) - counts + np.array(self._starts)[:, None]
+        self._ends = self._begins + counts
+        chunks = [rows[first:first + CHUNK] for first in self._starts]
+        self._sorting = [np.argsort(chunk, kind="stable").astype(np.int32 if len(chunks) > 1 else np.int64, copy=False)
+                         for chunk in chunks]
 
-        self.frequencies = frequencies = np.asarray(frequencies, dtype=np.int64)
-        # constriction gives every symbol 1 and shares out the rest: with frequency - 1 nothing is left to round
-        *self._models, self._shift = [constriction.stream.model.Categorical((one - 1).astype(np.float64), perfect=False)
-                                      for one in [*frequencies, scale_offsets.shift_frequencies(PRECISION)]]
-        self._shifts = scale_offsets.Shifts(groups, len(frequencies) // len(groups[0]))
-        self._raw = constriction.stream.model.Uniform(256)
+    def sorted(self, symbols: np.ndarray) -> np.ndarray:
+        """Symbols in raster order -> those of each row together, in each chunk."""
+        chunks = [symbols[first:first + CHUNK][order] for first, order in zip(self._starts, self._sorting, strict=True)]
+        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+
+    def raster(self, symbols: np.ndarray) -> np.ndarray:
+        """The inverse of ``sorted``."""
+        result = np.empty_like(symbols)
+        for first, order in zip(self._starts, self._sorting, strict=True):
+            result[first:first + CHUNK][order] = symbols[first:first + CHUNK]
+        return result
+
+    def of_row(self, symbols: np.ndarray, row: int) -> np.ndarray:
+        """What ``sorted`` gives, of one row."""
+        parts = [symbols[begin:end] for begin, end in zip(self._begins[:, row], self._ends[:, row], strict=True)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def put(self, symbols: np.ndarray, row: int, found: np.ndarray) -> None:
+        """Write the first symbols of one row among those that ``sorted`` gives."""
+        for begin, end in zip(self._begins[:, row], self._ends[:, row], strict=True):
+            count = min(end - begin, len(found))
+            symbols[begin:begin + count], found = found[:count], found[count:]
+
+
+class SymbolCoder:
+    """Codes symbols under a table of frequencies: (at most 256, 32) whole numbers, each row summing to 2**24, 0 for
+    what a row cannot have. order: its rows, in that in which they are sent."""
+
+    def __init__(self, frequencies: np.ndarray, order: np.ndarray):
+        import constriction  # here, since it takes time
+
+        self.frequencies, self._order = np.asarray(frequencies, np.int64), order.tolist()
+        self._first = (self.frequencies > 0).argmax(1) - LARGEST  # the smallest symbol of each row
+        self._models, self._sizes = [], []
+        for row in self.frequencies:
+            can = np.flatnonzero(row)
+            # constriction gives every symbol 1 and shares out the rest: with frequency - 1 nothing is left to round
+            counts = (row[can[0]:can[-1] + 1] - 1).astype(np.float64)
+            self._models.append(constriction.stream.model.Categorical(counts, perfect=False))
+            self._sizes.append(len(counts))
+        self._raw = constriction.stream.model.Uniform(2 * RAW_OFFSET)
         self._queue = constriction.stream.queue
 
-    @staticmethod
-    def _runs(indexes: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
-        """Positions of a map sorted by table index, else in raster order; and (index, begin, end) in them of each."""
-        flat = indexes.reshape(-1)
-        counts = np.bincount(flat)
-        there = np.flatnonzero(counts)
-        ends = counts[there].cumsum().tolist()
-        return np.argsort(flat, kind="stable"), list(zip(there.tolist(), [0, *ends[:-1]], ends, strict=True))
-
-    def encode(self, latents: Maps, indexes: Maps, kinds: Sequence[int]) -> bytes:
-        """Latent maps (H, W) of -127..127, the table index of each latent (uint8), the kind of each map -> bytes."""
-        coder = self._queue.RangeEncoder()
-        groups = self._shifts.there(indexes, kinds)
-        best = self._shifts.best(map(_symbols, latents), indexes, kinds, groups, self.frequencies)
-        coder.encode((best + scale_offsets.LIMIT).astype(np.int32), self._shift)
-        shifted = self._shifts.shifted(groups, best)
-        for latent_map, index_map, kind in zip(latents, indexes, kinds, strict=True):
-            symbols = _symbols(latent_map)
-            order, runs = self._runs(shifted[kind].take(index_map))
-            in_order = symbols[order]
-            for index, begin, end in runs:
-                coder.encode(in_order[begin:end], self._models[index])
-            escaped = latent_map.reshape(-1)[symbols == ESCAPE].astype(np.int32)
-            if len(escaped):
-                coder.encode(escaped + _RAW_OFFSET, self._raw)
+    def encode(self, symbols: np.ndarray, rows: np.ndarray) -> bytes:
+        """Symbols -255..255 and the row of each, (symbols,) uint8 -> bytes."""
+        coder, order = self._queue.RangeEncoder(), _Order(rows)
+        together = order.sorted(symbols)
+        for row in self._order:
+            if order.counts[row]:
+                sent = order.of_row(together, row).astype(np.int32)
+                escaped = sent[np.abs(sent) > LARGEST]
+                sent = np.where(np.abs(sent) > LARGEST, ESCAPE - LARGEST, sent) if len(escaped) else sent
+                coder.encode((sent - self._first[row]).astype(np.int32), self._models[row])
+                if len(escaped):
+                    coder.encode(escaped + RAW_OFFSET, self._raw)
         return _shortest(coder.get_compressed(), *coder.pos())
 
-    def decode(self, data: bytes, indexes: Maps, kinds: Sequence[int], cut: bool = False) -> Iterator[np.ndarray]:
-        """The inverse of ``encode``: the latent maps, int8, in order. cut: the data is only the beginning; then those
-        maps come that are the same however it goes on. Raises CdrError for invalid data."""
-        decoder, models = self._decoder(data, b"\0", 0), self._models
-        decode = partial(_agreed, [decoder, self._decoder(data, b"\xff", WORDS_BEHIND)]) if cut else decoder.decode
+    def decode(self, data: bytes, rows: np.ndarray, cut: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+        """The inverse of ``encode``: the symbols, int16, and where they are known, None for everywhere.
+
+        cut: the data is only the beginning; then those are known that are the same however it goes on. Raises CdrError
+        for what no encoder made.
+        """
+        take = self._cut_reader(data) if cut else self._decoder(data, b"\0", 0).decode
+        order = _Order(rows)
+        together, known = np.zeros(len(rows), np.int16), np.zeros(len(rows), bool)
         try:
-            groups = self._shifts.there(indexes, kinds)
-            shifted = self._shifts.shifted(groups, decode(self._shift, len(groups)) - scale_offsets.LIMIT)
-            for index_map, kind in zip(indexes, kinds, strict=True):
-                flat = np.empty(index_map.size, np.int8)
-                order, runs = self._runs(shifted[kind].take(index_map))
-                symbols = [decode(models[index], end - begin) for index, begin, end in runs]
-                flat[order] = np.concatenate(symbols, dtype=np.int8, casting="unsafe") - LARGEST  # a byte holds them
-                if flat.max() == ESCAPE - LARGEST:
-                    escaped = flat == ESCAPE - LARGEST
-                    flat[escaped] = decode(self._raw, int(escaped.sum())) - _RAW_OFFSET
-                yield flat.reshape(index_map.shape)
-        except _Undetermined:
-            return
+            for row in self._order:
+                if count := int(order.counts[row]):
+                    found, over = self._row(take, row, count)
+                    order.put(together, row, found)
+                    if cut:
+                        order.put(known, row, np.ones(len(found), bool))
+                    if over:
+                        break
         except AssertionError as error:  # constriction's word for a point outside the range
             raise CdrError("its latents cannot be decoded: it was not made by a cdraw encoder") from error
+        return order.raster(together), order.raster(known) if cut else None
+
+    def _row(self, take: Callable[[Any, int], np.ndarray], row: int, count: int) -> tuple[np.ndarray, bool]:
+        """The symbols of a row, as far as they are determined, and whether that is not all of them."""
+        over = False
+        try:
+            found = take(self._models[row], count)
+        except _Undetermined as end:
+            found, over = end.symbols, True
+        found = found + self._first[row]
+        if self._sizes[row] == SYMBOLS and len(found):
+            escaped = np.flatnonzero(found == ESCAPE - LARGEST)
+            if len(escaped):
+                if over:
+                    return found[:escaped[0]], True
+                try:
+                    found[escaped] = take(self._raw, len(escaped)) - RAW_OFFSET
+                except _Undetermined as end:
+                    found[escaped[:len(end.symbols)]] = end.symbols - RAW_OFFSET
+                    return found[:escaped[len(end.symbols)]], True
+        return found, over
 
     def _decoder(self, data: bytes, fill: bytes, words: int) -> Any:
         """A range decoder whose last word is completed by ``fill`` bytes, with so many words of them behind it."""
         padded = data + fill * (-len(data) % 4 + 4 * words)
         return self._queue.RangeDecoder(np.frombuffer(padded, dtype=">u4").astype(np.uint32))
 
-    def sample(self, indexes: np.ndarray, seed: int, step: int) -> np.ndarray:
-        """Latents drawn from the prior: int32, shaped like ``indexes``; the same on every machine."""
-        raw = np.random.Philox(key=seed, counter=[0, 0, 0, step]).random_raw(indexes.size)
-        uniform = (raw >> np.uint64(64 - PRECISION)).astype(np.int64)
-        cumulative = self.frequencies.cumsum(1)
-        latents = np.empty(indexes.size, dtype=np.int32)
-        order, runs = self._runs(indexes)
-        drawn = uniform[order]
-        for index, begin, end in runs:
-            drawn[begin:end] = np.searchsorted(cumulative[index], drawn[begin:end], side="right")
-        latents[order] = drawn - LARGEST
-        return latents.reshape(indexes.shape)
+    def _cut_reader(self, data: bytes) -> Callable[[Any, int], np.ndarray]:
+        """What takes the symbols that two decoders agree on, which read the least and the most that may follow: an
+        interval holds all that lies between two of its points."""
+        decoders = self._decoder(data, b"\0", 0), self._decoder(data, b"\xff", WORDS_BEHIND)
+
+        def take(model: Any, count: int) -> np.ndarray:
+            parts = [np.empty(0, np.int32)]
+            for first in range(0, count, PIECE):
+                here = [decoder.clone() for decoder in decoders]
+                try:
+                    symbols, others = (decoder.decode(model, min(PIECE, count - first)) for decoder in decoders)
+                    differ = int(np.argmin(symbols == others)) if (symbols != others).any() else len(symbols)
+                except AssertionError:  # beyond where they part, either may meet a point outside the range
+                    symbols = _agreed(here, model)
+                    differ = len(symbols)
+                parts.append(symbols[:differ])
+                if differ < min(PIECE, count - first):
+                    raise _Undetermined(np.concatenate(parts))
+            return np.concatenate(parts)
+
+        return take
+
+    def sample(self, rows: np.ndarray, seed: int, step: int) -> np.ndarray:
+        """Symbols drawn from the prior: int16, shaped like ``rows``; the same on every machine."""
+        raw = np.random.Philox(key=seed, counter=[0, 0, 0, step]).random_raw(rows.size)
+        uniform = (raw >> np.uint64(64 - 24)).astype(np.int64)
+        cumulative, order = self.frequencies.cumsum(1), _Order(rows.reshape(-1))
+        together = order.sorted(uniform)
+        drawn = np.empty(rows.size, np.int16)
+        for row in np.flatnonzero(order.counts).tolist():
+            of_row = order.of_row(together, row)
+            found = np.searchsorted(cumulative[row], of_row, side="right") - LARGEST
+            order.put(drawn, row, found.astype(np.int16))
+        return order.raster(drawn).reshape(rows.shape)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from ..format.rotation import FIRST, Colours
-from ..network.transform.nested_dct import colour_axes
+from ..network.lapped_pyramid import colour_axes
 
 ROWS = 512  # of a picture that are looked at together
 

@@ -6,41 +6,36 @@ A session owns all memory of its picture. As the residual steps begin, those of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..errors import CdrError
 from ..format.bitstream import Header
-from ..network.conv_draw import ConvDRAW
-from ..network.post_filter import STORED_UNIT, share_known
-from ..network.quantiser import LATENT_LIMIT
+from ..network.convolution import Convolver
+from ..network.model import Model
+from ..network.prior import State
 from ..options import Fill
-from .lossless import ExactPixels, bands
-from .lossy import Decoder, Encoder
-from .range_coder import LatentCoder
+from .canvas import Canvas, symbols_of
+from .lossless import RESIDUAL_LIMIT, ExactPixels
+from .range_coder import SymbolCoder
+from .source import Latents
 
 
 @dataclass(frozen=True)
 class Network:
-    """A model, and the range coders of its latents and of its residuals."""
+    """A model, what computes its convolutions, and the range coders of its symbols and of its residuals."""
 
-    model: ConvDRAW
-    latents: LatentCoder
-    residuals: LatentCoder
+    model: Model
+    convolve: Convolver
+    symbols: SymbolCoder
+    residuals: SymbolCoder
 
     @property
     def steps(self) -> int:
         """Of the model, without residual steps."""
-        return len(self.model.steps)
-
-    def maps(self, t: int, grey: bool) -> tuple[np.ndarray, list[int]]:
-        """The maps of step t that a file holds, and the kind of each: 0 for luma, 1 for chroma."""
-        chroma = self.model.chroma(t).numpy()
-        maps = np.flatnonzero(~chroma | (not grey))
-        return maps, chroma[maps].astype(int).tolist()
+        return len(self.model.config.steps)
 
 
 class Session:
@@ -48,65 +43,115 @@ class Session:
 
     def __init__(self, network: Network, header: Header):
         self.network, self.header, self.grey = network, header, header.grey
-        multiple = network.model.padding
-        self._steps: Decoder | ExactPixels = Decoder(network.model, header.height + -header.height % multiple,
-                                                     header.width + -header.width % multiple, header.colours)
+        model, multiple = network.model, network.model.padding
+        height, width = header.height + -header.height % multiple, header.width + -header.width % multiple
+        self._canvas: Canvas | None = Canvas(model, height, width)
+        self._states = model.prior.start(height, width)
+        self._begun = 0  # steps, the last one perhaps in part
+        self._missing: tuple[np.ndarray, ...] | None = None  # of that step: what was known, rows, symbols, and where
+        self._exact: ExactPixels | None = None
 
-    def _lossy(self) -> Decoder:
-        assert isinstance(self._steps, Decoder)  # until the residual steps
-        return self._steps
+    @property
+    def canvas(self) -> Canvas:
+        """Until the residual steps."""
+        assert self._canvas is not None
+        return self._canvas
 
-    def _exact(self) -> ExactPixels:
+    def predict(self, t: int) -> np.ndarray:
+        """The row of each symbol of step t, (H/s, W/s, last - first) uint8."""
+        model, canvas = self.network.model, self.canvas
+        layer = model.config.steps[t].layer
+        return model.prior.step(t, self._states, canvas.logarithms[layer], canvas.low(layer), canvas.of_step(t) == 0,
+                                self.network.convolve)
+
+    def take(self, t: int, symbols: np.ndarray, there: np.ndarray | None = None) -> None:
+        """Take the symbols of step t, where they are ``there``, after ``predict``."""
+        self.canvas.take(t, symbols, there)
+        self._begun = t + 1
+
+    def exact(self) -> ExactPixels:
         """From the first residual step on."""
-        if isinstance(self._steps, Decoder):
-            self._steps = ExactPixels(self.network.model, self._steps.pixels(), grey=self.grey)
-        return self._steps
+        if self._exact is None:
+            self._exact = ExactPixels(self.network.model, self.network.convolve, self._shown(True), grey=self.grey)
+            self._canvas, self._states = None, list[State]()
+        return self._exact
 
-    def pixels(self, stored: Header, total: int | None = None, fill: Fill = "retouch", seed: int = 0) -> np.ndarray:
-        """What is shown of a file after everything that is stored, (3, H, W) uint8.
+    def pixels(self, total: int | None = None, fill: Fill = "estimate", seed: int = 0) -> np.ndarray:
+        """What is shown of everything so far, (3, H, W) uint8.
 
-        total: the last step that matters. Except by "mean" and "sample", the session may go on.
+        total: the last step that matters. Except by "sample", the session may go on.
         """
-        if isinstance(self._steps, ExactPixels):
-            return self._steps.pixels()
-        decoder, total = self._steps, self.network.steps if total is None else total
-        if fill in ("mean", "sample"):
-            for t in range(stored.steps + stored.cut, total):
-                sample = self.network.latents.sample(decoder.predict(t), seed, t) if fill == "sample" else None
-                decoder.draw(t, sample)
-        return decoder.pixels(retouched=fill == "retouch" and stored.steps < total)
+        if self._exact is not None:
+            return self._exact.pixels()
+        if fill == "sample":
+            self._draw(self.network.steps if total is None else total, seed)
+        return self._shown(fill != "none")
+
+    def _shown(self, estimated: bool) -> np.ndarray:
+        whole = self._begun == self.network.steps and not self._missing
+        return self.canvas.shown(max(self._begun - 1, 0), self.header.colours,
+                                 self.network.convolve if estimated else None, retouched=not whole)
+
+    def _draw(self, total: int, seed: int) -> None:
+        """Take what is not stored as drawn from the prior."""
+        if self._missing:
+            t, (before, rows, symbols, there) = self._begun - 1, self._missing
+            self.canvas.cells, self.canvas.of_step(t)[...] = self.network.model.config.cells(t), before
+            self.take(t, np.where(there, symbols, self.network.symbols.sample(rows, seed, t)))
+            self._missing = None
+        for t in range(self._begun, total):
+            self.take(t, self.network.symbols.sample(self.predict(t), seed, t) * self.luma(t))
+
+    def luma(self, t: int) -> np.ndarray:
+        """Which symbols of a position a file holds, (last - first,) bool."""
+        luma = self.network.model.luma(t)
+        return luma if self.grey else np.ones_like(luma)
 
 
 class Encoding(Session):
-    """planes: (3, H, W) uint8, padded to multiples of the model's padding."""
+    """latents: of the picture. planes: (3, H, W) uint8, padded to multiples of the model's padding."""
 
     def __init__(self, network: Network, header: Header, planes: np.ndarray):
         super().__init__(network, header)
         self._planes = planes
+        self._latents = Latents(network.model, planes, header.colours)
 
     def segments(self, steps: int) -> Iterator[bytes]:
         """The segment of each step, as it is made."""
-        yield from self._of_latents(min(steps, self.network.steps))
+        yield from map(self._step, range(min(steps, self.network.steps)))
         yield from map(self._residual_step, range(steps - self.network.steps))
 
-    def _of_latents(self, steps: int) -> Iterator[bytes]:
-        encoder = Encoder(self._lossy(), self._planes)
-        yield from (self._step(encoder, t) for t in range(steps))
-
-    def _step(self, encoder: Encoder, t: int) -> bytes:
-        maps, kinds = self.network.maps(t, self.grey)
-        latents, indices = encoder.choose(t, maps)
-        self._lossy().draw(t, latents)
-        return self.network.latents.encode([latents[i] for i in maps], [indices[i] for i in maps], kinds)
+    def _step(self, t: int) -> bytes:
+        rows, luma = self.predict(t), self.luma(t)
+        before, first = self.canvas.of_step(t), self.network.model.config.seen_first(t)
+        symbols = symbols_of(before, self._latents.of_step(t), first)
+        if self.grey:
+            symbols *= luma
+        self.take(t, symbols)
+        return self.network.symbols.encode(sent(symbols, luma), sent(rows, luma))
 
     def _residual_step(self, i: int) -> bytes:
-        exact = self._exact()
+        exact = self.exact()
         if not exact.sends(i):
             return b""
-        indices = bands(exact.predict(i))
+        rows = exact.predict(i)
         residuals = exact.choose(i, self._planes, self.header.width, self.header.height)
         exact.draw(i, residuals)
-        return self.network.residuals.encode(bands(residuals), indices, [0] * len(indices))
+        return self.network.residuals.encode(residuals.reshape(-1), rows.reshape(-1))
+
+
+def sent(symbols: np.ndarray, luma: np.ndarray) -> np.ndarray:
+    """Those that a file holds, of (H/s, W/s, symbols), in raster order."""
+    return (symbols if luma.all() else symbols[..., luma]).reshape(-1)
+
+
+def placed(found: np.ndarray, empty: Callable[..., np.ndarray], rows: np.ndarray, luma: np.ndarray) -> np.ndarray:
+    """The inverse, shaped like ``rows``; the others are as ``empty`` makes them."""
+    if luma.all():
+        return found.reshape(rows.shape)
+    result = empty(rows.shape, found.dtype)
+    result[..., luma] = found.reshape(*rows.shape[:2], -1)
+    return result
 
 
 class Decoding(Session):
@@ -123,27 +168,25 @@ class Decoding(Session):
             yield self.network.steps + i + 1
 
     def _step(self, t: int, segment: bytes, cut: bool) -> None:
-        decoder, (maps, kinds) = self._lossy(), self.network.maps(t, self.grey)
-        indices = decoder.predict(t)
-        latents, found, known, share = np.zeros(indices.shape, np.int8), 0, None, STORED_UNIT
-        coded = self.network.latents.decode(segment, [indices[i] for i in maps], kinds, cut)
-        for i, latent_map in zip(maps, coded, strict=not cut):
-            latents[i] = latent_map
-            found += 1
-        if latents.min() < -LATENT_LIMIT or latents.max() > LATENT_LIMIT:
-            raise CdrError(f"step {t + 1} holds a latent beyond {LATENT_LIMIT}: it was not made by a cdraw encoder")
-        if found < len(maps):
-            information = self.network.model.information
-            expected = [information[torch.from_numpy(indices[i]).int()].sum() for i in maps]
-            known, share = int(maps[found]), int(share_known(torch.stack(expected), found))
-        decoder.draw(t, latents, known, share)
+        rows, luma = self.predict(t), self.luma(t)
+        found, known = self.network.symbols.decode(segment, sent(rows, luma), cut)
+        symbols = placed(found, np.zeros, rows, luma)
+        if known is None:
+            self.take(t, symbols)
+            return
+        there = placed(known, np.ones, rows, luma)
+        self._missing = self.canvas.of_step(t).copy(), rows, symbols, there
+        self.take(t, symbols, there)
 
     def _residual_step(self, i: int, segment: bytes, cut: bool) -> None:
-        exact = self._exact()
+        exact = self.exact()
         if exact.sends(i):
-            indices = bands(exact.predict(i))
-            residuals = list(self.network.residuals.decode(segment, indices, [0] * len(indices), cut))
-            if residuals:
-                exact.draw(i, np.concatenate(residuals))
+            rows = exact.predict(i)
+            residuals, known = self.network.residuals.decode(segment, rows.reshape(-1), cut)
+            if np.abs(residuals).max(initial=0) > RESIDUAL_LIMIT:
+                raise CdrError(f"step {self.network.steps + i + 1} holds a residual beyond {RESIDUAL_LIMIT}: it was "
+                               "not made by a cdraw encoder")
+            there = None if known is None else known.reshape(rows.shape)
+            exact.draw(i, residuals.reshape(rows.shape), there)
         elif segment:
             raise CdrError(f"step {self.network.steps + i + 1} holds colour, and the picture is grey")

@@ -1,8 +1,8 @@
 """Numbers that the .cdr format fixes, and that the model, the coder and the container share."""
 
 MAGIC = b"\xcdCDR"
-VERSION = 5
-MODEL_FORMAT = "cdraw model 6"  # in the metadata of a model file
+VERSION = 6
+MODEL_FORMAT = "cdraw model 7"  # in the metadata of a model file
 MODES = ("RGB", "L", "RGBA", "LA")
 LARGEST_SIDE = 65535  # pixels
 MAX_PIXELS = 2**26  # of a picture, unless the user allows more
@@ -12,6 +12,6 @@ CHUNK_NAME_BYTES = 4
 RESIDUAL_STEPS = 12  # that may follow those of the model, and make the picture exact
 
 PRECISION = 24  # frequencies of a distribution sum to 2**24
-LARGEST = 15  # largest magnitude of a latent with a symbol of its own
+LARGEST = 15  # largest magnitude of a symbol with a symbol of its own
 ESCAPE = 2 * LARGEST + 1
 SYMBOLS = ESCAPE + 1

@@ -15,12 +15,12 @@ from torch.distributions import Normal
 
 from ..configuration import Sizes
 from ..errors import ConfigError
-from ..network.lstm import lstm
-from ..network.transform.space_to_depth import from_patches, to_patches
 from .base import EncoderState, Generative, as_the_prior, gaussian
+from .lstm import lstm
 from .output import Output
 from .pixel_cnn import CausalOutput, CausalSize
 from .products import Down, Each, Up
+from .space_to_depth import from_patches, to_patches
 
 
 @dataclass(frozen=True)

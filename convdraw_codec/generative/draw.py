@@ -14,8 +14,8 @@ from torch.distributions import Normal
 
 from ..configuration import Sizes
 from ..errors import ConfigError
-from ..network.lstm import lstm
 from .base import EncoderState, Generative, as_the_prior, gaussian
+from .lstm import lstm
 from .output import Output
 
 LOG_SIZE = (-8.0, 8.0)  # logarithms of what a window is like, beyond which numbers overflow

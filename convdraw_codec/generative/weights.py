@@ -15,7 +15,7 @@ from safetensors.torch import save
 from ..atomic_write import write_output
 from ..configuration import from_table
 from ..errors import ModelError
-from ..network.weights import read_tensors
+from ..training.tensors import read_tensors
 from .base import Generative
 from .conv_draw_gaussian import ConvDRAWConfig, GenerativeConvDRAW
 from .draw import DRAW, DRAWConfig

@@ -14,10 +14,10 @@ import numpy as np
 from ..configuration import Sizes
 from ..errors import ConfigError
 from ..format.constants import RESIDUAL_STEPS
-from .quantiser import REFINEMENT
-from .transform.nested_dct import coefficient_counts
+from .lapped_pyramid import PROMOTED, UNIT, coefficient_counts
 
 MAX_STEPS = 255 - RESIDUAL_STEPS  # a file counts all of them in a byte
+LARGEST_QUANTISER = 4096  # levels
 SQUARE = 2  # pixels on a side of the squares that the residual steps code in turn
 
 
@@ -25,31 +25,21 @@ SQUARE = 2  # pixels on a side of the squares that the residual steps code in tu
 class Layer(Sizes):
     """One resolution of the model.
 
-    stride: pixels per position, a multiple of the stride of the next layer. state: channels of the decoder's recurrent
-    state h^d; encoder_state: those of h^e. embedding: channels to which canvas, latents and history are each reduced.
-    context: hidden channels of the prior. kernel: of all convolutions that look around, an odd size.
+    stride: pixels per position, a multiple of the stride of the next layer. state: channels of the recurrent state h^d,
+    and hidden channels of the prior. embedding: channels to which what is known is reduced.
     """
 
     stride: int
     state: int
-    encoder_state: int
     embedding: int
-    context: int
-    kernel: int = 3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.kernel % 2 == 0:
-            raise ConfigError(f"the kernel of a layer has an odd size, not {self.kernel}")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One visit of a layer, which sends latents for its coefficients first..last-1.
+    """One visit of a layer, which sends symbols for its coefficients first..last-1.
 
-    quantiser: width of a latent's cell, in pixel levels of an orthonormal basis. If an earlier step sent
-    some of these coefficients, this step refines them, and its quantiser is exactly half of that one: then the
-    others count as zero so far.
+    quantiser: width of a cell, in pixel levels, a multiple of 1/4. If an earlier step sent some of these coefficients,
+    this step refines them, and its quantiser is exactly half of that one.
     """
 
     layer: int
@@ -60,8 +50,23 @@ class Step:
     def __post_init__(self) -> None:
         if not (type(self.layer) is type(self.first) is type(self.last) is int and 0 <= self.first < self.last):
             raise ConfigError(f"{self}: layer, first and last are whole numbers, first below last")
-        if type(self.quantiser) not in (int, float) or not 1e-3 <= self.quantiser <= 1e5:
-            raise ConfigError(f"{self}: a quantiser lies between 0.001 and 100000")
+        if type(self.quantiser) not in (int, float) or not 0.25 <= self.quantiser <= LARGEST_QUANTISER:
+            raise ConfigError(f"{self}: a quantiser lies between 0.25 and {LARGEST_QUANTISER}")
+        if self.quantiser % 0.25:
+            raise ConfigError(f"{self}: a quantiser is a multiple of 0.25")
+
+    @property
+    def cell(self) -> int:
+        """Width of a cell, in 1/8 of a level; even."""
+        return round(UNIT * self.quantiser)
+
+
+@dataclass(frozen=True)
+class EstimatorSize(Sizes):
+    """channels: of every hidden layer. layers: convolutions, at least 2."""
+
+    channels: int
+    layers: int
 
 
 @dataclass(frozen=True)
@@ -83,21 +88,22 @@ class ResidualSize(Sizes):
 
 @dataclass(frozen=True)
 class Config:
-    """Layers from coarse to fine, the schedule of steps that visit them, the retouch (a post-filter) at the end, and
-    the residual steps of a lossless file."""
+    """Layers from coarse to fine, the schedule of steps that visit them, the estimator of what the steps left open, the
+    retouch of a cut picture, and the residual steps of a lossless file."""
 
     name: str
     layers: tuple[Layer, ...]
     steps: tuple[Step, ...]
+    estimator: EstimatorSize
     retouch: RetouchSize
     residual: ResidualSize
 
     def __post_init__(self) -> None:
         strides = self.strides
-        if not strides or any(a <= b or a % b for a, b in itertools.pairwise(strides)) or strides[0] % SQUARE:
-            raise ConfigError(f"the strides {strides} are not even multiples of one another, from coarse to fine")
-        if strides[-1] % 2 and strides[-1] > 1:
-            raise ConfigError(f"the finest stride is 1 or even, not {strides[-1]}")
+        if not strides or any(a <= b or a % b for a, b in itertools.pairwise(strides)):
+            raise ConfigError(f"the strides {strides} are not multiples of one another, from coarse to fine")
+        if strides[-1] % 2 or strides[-1] < 2 * PROMOTED:
+            raise ConfigError(f"the finest stride is even, and at least {2 * PROMOTED}, not {strides[-1]}")
         if strides[0] % self.retouch.stride:
             raise ConfigError(f"the retouch's stride, {self.retouch.stride}, does not divide {strides[0]}")
         if not 1 <= len(self.steps) <= MAX_STEPS:
@@ -109,8 +115,8 @@ class Config:
             if step.last > len(quantisers[step.layer]):
                 raise ConfigError(f"{step}: its layer has the coefficients 0 to {len(quantisers[step.layer]) - 1}")
             chosen = quantisers[step.layer][step.first:step.last]
-            if not np.isin(chosen, (0, REFINEMENT * step.quantiser)).all():
-                raise ConfigError(f"{step}: a refinement divides the quantiser, {chosen.max():g}, by {REFINEMENT}")
+            if not np.isin(chosen, (0, 2 * step.quantiser)).all():
+                raise ConfigError(f"{step}: a refinement halves the quantiser, {chosen.max():g}")
             chosen[:] = step.quantiser
 
     @property
@@ -123,8 +129,19 @@ class Config:
         """How many each layer has."""
         return coefficient_counts(self.strides)
 
-    def refines(self, t: int) -> bool:
-        """Whether an earlier step sent some of the coefficients of step t, counted from 0."""
+    def stride(self, t: int) -> int:
+        """Pixels per position of the layer that step t visits, counted from 0."""
+        return self.layers[self.steps[t].layer].stride
+
+    def cells(self, t: int) -> list[np.ndarray]:
+        """Width of the cell in which each coefficient of each layer is known before step t, in 1/8 of a level; 0 where
+        nothing is known: (coefficients,) int32 a layer."""
+        result = [np.zeros(n, np.int32) for n in self.coefficients]
+        for step in self.steps[:t]:
+            result[step.layer][step.first:step.last] = step.cell
+        return result
+
+    def seen_first(self, t: int) -> np.ndarray:
+        """Which of its coefficients step t sends for the first time, (last - first,) bool."""
         step = self.steps[t]
-        return any(step.layer == earlier.layer and step.first < earlier.last and earlier.first < step.last
-                   for earlier in self.steps[:t])
+        return self.cells(t)[step.layer][step.first:step.last] == 0

@@ -2,86 +2,68 @@
 
 The pixels of each 2x2 square come one after the other, green before red before blue: twelve steps. Each has a small
 network, which sees the shown picture and every residual so far, and predicts centre and scale of a mixture of two
-logistic distributions for each of the next residuals. Exact integers throughout, as in the decoder.
+logistic distributions for each of the next residuals. Bytes throughout, as in the prior.
 """
 
 from __future__ import annotations
 
 import math
-from typing import cast
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
-from ..format.constants import RESIDUAL_STEPS
-from .config import SQUARE, ResidualSize
-from .exact_conv import EMBEDDING_UNIT, IntegerConv, rectified_conv, rectify, residual_layers, whole
-from .post_filter import LEVEL_UNIT, MIDDLE
-from .transform.space_to_depth import to_patches
+from ..format.constants import LARGEST, RESIDUAL_STEPS
+from .config import SQUARE
+from .convolution import ZERO_POINT, ByteConv, Convolver
+from .lapped_pyramid import to_positions
+from .prior import margins, widened
+from .tables import shared_out
 
 PLACES = ((0, 0), (1, 1), (0, 1), (1, 0))  # (y, x) in the square
 COLOURS = (1, 0, 2)
-# of each step, the channel among those of a patch
+# of each step, the channel among those of a square
 ORDER = [colour * SQUARE**2 + y * SQUARE + x for y, x in PLACES for colour in COLOURS]
-RESIDUAL_UNIT, RESIDUAL_LIMIT = 4, 127  # the networks see residuals in 4 levels, up to 127 of them
-CENTRES, SCALES = 4, 64  # a centre counts in 1/4 level; scales are log-spaced ...
-SMALLEST, LARGEST = 0.1, 24.0  # ... between these, in levels
-INDEX_UNIT = 16  # scale indices per unit of a network's output
+RESIDUAL_UNIT = 8  # the networks see residuals in 1/8 level, about 128
+CENTRES, SCALES = 4, 64  # a centre counts in 1/4 level, about 128; scales are log-spaced ...
+SMALLEST, LARGEST_SCALE = 0.1, 24.0  # ... between these, in levels
 TAIL, TAIL_SCALE = 0.1, 3.0  # share of the wider part of the mixture, and how much wider it is
 
 assert len(ORDER) == RESIDUAL_STEPS
 
 
-class ResidualStep(nn.Module):
-    """The network of one step. known: how many residuals of a square were sent before."""
+@dataclass(frozen=True)
+class ResidualStep:
+    """The network of one step: 3x3 convolutions, which see the shown squares and the residuals sent before."""
 
-    def __init__(self, size: ResidualSize, known: int):
-        super().__init__()
-        channels = size.channels
-        self.look = IntegerConv(3 * SQUARE**2, channels, 3, input_unit=1 / LEVEL_UNIT, input_limit=MIDDLE,
-                                output_unit=1 / EMBEDDING_UNIT)
-        self.known: IntegerConv | None = None
-        if known:
-            self.known = IntegerConv(known, channels, 3, input_unit=1 / RESIDUAL_UNIT, input_limit=RESIDUAL_LIMIT,
-                                     output_unit=1 / EMBEDDING_UNIT, bias=False)
-        self.hidden = nn.ModuleList(rectified_conv(channels, channels, 3, output_unit=1 / EMBEDDING_UNIT)
-                                    for _ in range(size.layers - 2))
-        self.exit = rectified_conv(channels, 2, 3)
-        with torch.no_grad():  # near the identity, where few activations saturate
-            for convolution in (self.look, *self.hidden):
-                convolution.weight.mul_(0.4)
-            self.exit.weight.mul_(0.1)
-            self.exit.get_parameter("bias").copy_(torch.tensor([0.0, index_of(1.0) / INDEX_UNIT], dtype=torch.float32))
+    entry: ByteConv
+    hidden: list[ByteConv]
+    exit: ByteConv
 
-    def forward(self, shown: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Centres in 1/4 level and indices of scales, both whole, (B, 1, H/2, W/2).
+    @property
+    def reach(self) -> int:
+        """Squares that it looks beyond its own."""
+        return len(self.hidden) + 2
 
-        shown: (B, 12, H/2, W/2), levels less 128. known: residuals in the order of steps, (B, known, H/2, W/2).
+    def predict(self, shown: np.ndarray, known: np.ndarray, strip: slice, convolve: Convolver
+                ) -> tuple[np.ndarray, np.ndarray]:
+        """Centres in 1/4 level, -128..127, and indices of scales, 0..63, of some rows of squares: (rows, W/2) int16.
+
+        shown: squares in levels, (H/2, W/2, 12) uint8. known: residuals in the order of steps, (H/2, W/2, steps) int16.
         """
-        seen = self.look(shown)
-        if self.known is not None:
-            seen = seen + self.known(known.clamp(-RESIDUAL_LIMIT, RESIDUAL_LIMIT))
-        seen = residual_layers(self.hidden, rectify(seen))
-        centre, index = self.exit(seen).chunk(2, dim=1)
-        return whole(centre * CENTRES, -128 * CENTRES, 127 * CENTRES), whole(index * INDEX_UNIT, 0, SCALES - 1)
+        height, reach = len(shown), self.reach
+        seen = widened(strip, height, reach)
+        past = (ZERO_POINT + (RESIDUAL_UNIT * known[seen]).clip(1 - ZERO_POINT, ZERO_POINT - 1)).astype(np.uint8)
+        x, outside = np.concatenate([shown[seen], past], axis=2), np.uint8(ZERO_POINT)
+        for done, convolution in enumerate([self.entry, *self.hidden, self.exit], 1):
+            inner = widened(strip, height, reach - done)
+            x = convolve(convolution, margins(x, seen, inner, np.broadcast_to(outside, x.shape[2:])))
+            seen, outside = inner, np.uint8(0)
+        return x[..., 0].astype(np.int16) - ZERO_POINT, np.minimum(x[..., 1], SCALES - 1).astype(np.int16)
 
 
-class Residual(nn.Module):
-    """The networks of all residual steps."""
-
-    def __init__(self, size: ResidualSize):
-        super().__init__()
-        self.reach = size.layers * SQUARE  # pixels
-        self.steps = nn.ModuleList(ResidualStep(size, known) for known in range(RESIDUAL_STEPS))
-
-    def step(self, i: int) -> ResidualStep:
-        """The network of the residual step i, counted from 0."""
-        return cast(ResidualStep, self.steps[i])
-
-
-def squares(planes: Tensor) -> Tensor:
-    """Pixels (B, 3, H, W) -> squares, (B, 12, H/2, W/2), in the order of the steps."""
-    return to_patches(planes, SQUARE)[:, ORDER].contiguous(memory_format=torch.channels_last)
+def squares(planes: np.ndarray) -> np.ndarray:
+    """Pixels (3, H, W) -> squares, (H/2, W/2, 12), in the order of the steps."""
+    return to_positions(planes, SQUARE)[..., ORDER]
 
 
 def place_of(i: int) -> tuple[int, int, int]:
@@ -92,31 +74,24 @@ def place_of(i: int) -> tuple[int, int, int]:
 
 def index_of(scale: float) -> float:
     """Scale in levels -> index (real)."""
-    return math.log(scale / SMALLEST) / math.log(LARGEST / SMALLEST) * (SCALES - 1)
+    return math.log(scale / SMALLEST) / math.log(LARGEST_SCALE / SMALLEST) * (SCALES - 1)
 
 
-def probability(distance: Tensor, index: Tensor) -> Tensor:
-    """Mass of the level whose middle lies so far from the centre, in levels. index: of the scale, 0..63."""
-    inverse = torch.exp(-math.log(SMALLEST) - math.log(LARGEST / SMALLEST) / (SCALES - 1) * index)
-    away = distance.abs()  # on this side, the logistic function does not saturate
-    narrow, wide = (torch.sigmoid((0.5 - away) * i) - torch.sigmoid((-0.5 - away) * i)
-                    for i in (inverse, inverse / TAIL_SCALE))
-    return (1 - TAIL) * narrow + TAIL * wide
-
-
-def split_centre(centre: Tensor) -> tuple[Tensor, Tensor]:
+def split_centre(centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centre in 1/4 level -> the level at or below it (halves up), and what is left, in 1/4 level, 0..3 for -2..1."""
-    level = ((centre + CENTRES // 2) / CENTRES).floor()
-    return level, centre + CENTRES // 2 - CENTRES * level
+    moved = centre + CENTRES // 2
+    return moved // CENTRES, moved % CENTRES
 
 
-def frequency_table(symbols: int, precision: int) -> Tensor:
-    """The table to store, (256, symbols) int64, rows summing to 2**precision: row 64 c + i for what is left of the
-    centre, c, and the scale i. Symbols as in ``priors.frequency_table``."""
-    from .priors import table_of
-
-    largest = symbols // 2 - 1
-    residual = torch.arange(-largest, largest + 1, dtype=torch.float64)
-    left = torch.arange(CENTRES, dtype=torch.float64)[:, None, None] / CENTRES - 0.5
-    mass = probability(residual - left, torch.arange(SCALES, dtype=torch.float64)[None, :, None])
-    return table_of(mass.flatten(0, 1), precision)
+def frequency_table() -> np.ndarray:
+    """The table to store, (256, 32) int32, rows summing to 2**24: row 64 c + i for what is left of the centre, c, and
+    the scale i. Symbols as in ``tables.frequency_table``."""
+    residual = np.arange(-LARGEST, LARGEST + 1)
+    away = abs(residual - (np.arange(CENTRES)[:, None, None] / CENTRES - 0.5))
+    inverse = 1 / np.geomspace(SMALLEST, LARGEST_SCALE, SCALES)[:, None]
+    parts = []
+    for each in (inverse, inverse / TAIL_SCALE):
+        upper, lower = ((1 + np.exp(-((side - away) * each).clip(-700, 700))) ** -1 for side in (0.5, -0.5))
+        parts.append(upper - lower)
+    mass = ((1 - TAIL) * parts[0] + TAIL * parts[1]).reshape(CENTRES * SCALES, -1)
+    return shared_out(np.concatenate([mass, (1 - mass.sum(1, keepdims=True)).clip(0)], axis=1))

@@ -1,215 +1,236 @@
-"""Model files: a trained ConvDRAW <-> safetensors.
-
-The decoder is stored as the integers with which it computes (int8 weights, float32 multipliers, int32 biases) and its
-look-up tables; the encoder as float16. The fingerprint in a .cdr file is a hash of all that decides what it decodes to.
-"""
+"""Model files: the whole numbers of a model as safetensors, checked before any of them is used."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
-from typing import cast
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
-from torch import Tensor
+from safetensors.numpy import load, save
 
 from ..atomic_write import write_output
 from ..configuration import from_table
 from ..errors import ModelError
-from ..format.constants import FINGERPRINT_BYTES, MODEL_FORMAT, PRECISION, SYMBOLS
-from . import lossless
-from .config import Config
-from .conv_draw import CANVAS_MARGIN, CANVAS_UNIT, COLOUR_UNIT, ConvDRAW
-from .exact_conv import SUM_LIMIT, UNIT, FrozenConv, Integers
-from .lstm import IntegerConvLSTM, gate_tables
-from .priors import frequency_table
-from .untrained import widen_cells
+from ..format.constants import FINGERPRINT_BYTES, MODEL_FORMAT, PRECISION, RESIDUAL_STEPS, SYMBOLS
+from . import lossless, tables
+from .config import LARGEST_QUANTISER, SQUARE, Config
+from .convolution import SUM_LIMIT, WEIGHT_LIMIT, ByteConv
+from .estimator import OFFSET_UNIT, TOLD_APART, Estimator, EstimatorLayer
+from .features import LOW_CHANNELS
+from .lapped_pyramid import LARGEST_COEFFICIENT, MATRIX_UNIT, UNIT, Pyramid, colour_axes
+from .lossless import ResidualStep
+from .model import Model
+from .prior import Prior, PriorLayer, PriorStep
+from .retouch import Retouch
 
-LARGEST_FACTOR = 1e9  # of a stored real number: products with sums stay finite
+Arrays = Mapping[str, np.ndarray]
+Layout = dict[str, tuple[type, tuple[int, ...]]]
 DOUBLE_SUM_LIMIT = 2**53  # float64 holds every integer up to here
-DECODER, ENCODER, TABLES = "decoder.", "encoder.", "tables."
-FREQUENCIES, RESIDUAL = f"{TABLES}frequencies", f"{TABLES}residual"
+LARGEST_SLOPE = 2**30
 
 
-def check_sums(name: str, integers: Integers, input_limit: int) -> None:
-    """Raise ModelError if some input could take a convolution's sums out of the range in which they are exact."""
-    largest = integers.largest_sum(input_limit)
-    if not largest < SUM_LIMIT:
-        raise ModelError(f"the sums of {name} can reach {largest:.0f}, and 2**24 is where exactness ends")
+def layout(config: Config) -> Layout:
+    """Type and shape of every array in a model file, by name."""
+    result: Layout = {}
+
+    def conv(name: str, inputs: int, outputs: int, kernel: int, bias: bool = True) -> None:
+        result[f"{name}.weight"] = np.int8, (outputs, inputs, kernel, kernel)
+        result[f"{name}.factor"] = np.float32, (outputs,)
+        if bias:
+            result[f"{name}.bias"] = np.int32, (outputs,)
+
+    counts, layers, steps = config.coefficients, config.layers, len(config.steps)
+    size, pyramid = config.estimator, Pyramid.of(config.strides)
+    for i, (layer, count) in enumerate(zip(layers, counts, strict=True)):
+        seen = count + (LOW_CHANNELS if i else 0)
+        around = sum(layers[j].state for j in (i - 1, i, i + 1) if 0 <= j < len(layers))
+        conv(f"prior.layers.{i}.embedding", seen, layer.embedding, 1, bias=False)
+        conv(f"prior.layers.{i}.recurrence", around + layer.embedding, 4 * layer.state, 3, bias=False)
+        conv(f"prior.layers.{i}.context", layer.state, layer.state, 3, bias=False)
+        conv(f"estimator.{i}.entry", seen + count, size.channels, 1, bias=False)
+        for j in range(size.layers - 2):
+            conv(f"estimator.{i}.hidden.{j}", size.channels, size.channels, 3)
+        conv(f"estimator.{i}.exit", size.channels, count, 1)
+        result[f"estimator.{i}.biases"] = np.int32, (steps, size.channels)
+        result[f"estimator.{i}.shifts"] = np.int32, (steps, TOLD_APART)
+        functions, filters, places = (each[i] for each in (pyramid.functions, pyramid.filters, pyramid.places))
+        result[f"tables.functions.{i}"] = np.int16, functions.shape
+        result[f"tables.filters.{i}"] = np.int16, filters.shape
+        result[f"tables.places.{i}"] = np.int16, places.shape
+    for t, step in enumerate(config.steps):
+        layer = layers[step.layer]
+        outputs = (step.last - step.first) * (1 if config.seen_first(t).all() else 2)
+        result[f"prior.steps.{t}.embedding"] = np.int32, (layer.embedding,)
+        result[f"prior.steps.{t}.recurrence"] = np.int32, (4 * layer.state,)
+        result[f"prior.steps.{t}.context"] = np.int32, (layer.state,)
+        conv(f"prior.steps.{t}.rows", layer.state + counts[step.layer], outputs, 1)
+    patch, channels = 3 * config.retouch.stride**2, config.retouch.channels
+    conv("retouch.entry", patch, channels, 3, bias=False)
+    for j in range(config.retouch.layers - 2):
+        conv(f"retouch.hidden.{j}", channels, channels, 3)
+    conv("retouch.exit", channels, patch, 3)
+    result["retouch.biases"] = np.int32, (steps, channels)
+    for i in range(RESIDUAL_STEPS):
+        channels, hidden = config.residual.channels, config.residual.layers - 2
+        conv(f"residual.{i}.entry", 3 * SQUARE**2 + i, channels, 3)
+        for j in range(hidden):
+            conv(f"residual.{i}.hidden.{j}", channels, channels, 3)
+        conv(f"residual.{i}.exit", channels, 2, 3)
+    return result | {name: (array.dtype.type, array.shape) for name, array in constant_tables().items()}
 
 
-def check_transforms(model: ConvDRAW) -> None:
-    """Raise ModelError if the sums of the transforms between canvas and picture could leave their exact range."""
-    sums, result = model.overlap.largest_sum()
-    colour = 255 + 2 * (255 + CANVAS_MARGIN + 255)  # in levels: turns do not make entries twice as large
-    across = colour * COLOUR_UNIT * model.lapping.abs().sum(0).max().item() ** 2
-    if not (max(sums, across) < DOUBLE_SUM_LIMIT and result < SUM_LIMIT):
-        raise ModelError(f"the sums across blocks can reach {max(sums, across, result):.0f}, beyond exactness")
+def constant_tables() -> dict[str, np.ndarray]:
+    """The tables that every model starts with."""
+    return {"tables.frequencies": tables.frequency_table(), "tables.slopes": tables.slope_table(),
+            "tables.residual_frequencies": lossless.frequency_table(), "tables.known": tables.known_table(),
+            "tables.quotients": tables.quotient_table(),
+            "tables.axes": np.rint(colour_axes() * MATRIX_UNIT).astype(np.int16)}
 
 
-def fingerprint(config: Config, tensors: dict[str, Tensor]) -> str:
-    """16 hexadecimal digits over the configuration and all tensors of the decoder."""
+def transform_tables(config: Config) -> dict[str, np.ndarray]:
+    """Those of the transform."""
+    pyramid = Pyramid.of(config.strides)
+    return {f"tables.{name}.{i}": array.astype(np.int16) for name in ("functions", "filters", "places")
+            for i, array in enumerate(getattr(pyramid, name))}
+
+
+def fingerprint(config: Config, arrays: Arrays) -> str:
+    """16 hexadecimal digits over the configuration and all arrays."""
     digest = hashlib.sha256(json.dumps(asdict(config) | {"name": ""}, sort_keys=True).encode())
-    for name in sorted(tensors):
-        if not name.startswith(ENCODER):
-            array = tensors[name].contiguous().numpy()
-            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:2 * FINGERPRINT_BYTES]
 
 
-def _tables(model: ConvDRAW) -> Iterator[tuple[str, str, torch.dtype]]:
-    """Of each buffer of a model: name in a file, name in the model, type in a file."""
-    for layer in range(len(model.cores)):
-        yield f"{TABLES}luma.{layer}", f"luma_{layer}", torch.uint8
-    for level in range(model.overlap.levels):
-        yield f"{TABLES}shrink.{level}", f"overlap.shrink_{level}", torch.int16
-        yield f"{TABLES}overlap.{level}", f"overlap.filter_{level}", torch.int16
-    yield f"{TABLES}lapping", "lapping", torch.int16
-    yield f"{TABLES}information", "information", torch.int16
+def save_model(config: Config, arrays: Arrays, path: str | PathLike[str]) -> None:
+    """Write the model of all those arrays. Raises ModelError, and writes nothing, if a decoder would refuse it."""
+    assemble(config, arrays)
+    metadata = {"format": MODEL_FORMAT, "config": json.dumps(asdict(config))}
+    write_output(str(path), save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
 
 
-def constant_tables() -> dict[str, Tensor]:
-    """The look-up tables of the recurrence, and the frequencies for the range coders."""
-    logistic, tanh = (table.to(torch.int16) for table in gate_tables())
-    frequencies, residual = (table(SYMBOLS, PRECISION).to(torch.int32)
-                             for table in (frequency_table, lossless.frequency_table))
-    return {f"{TABLES}logistic": logistic, f"{TABLES}tanh": tanh, FREQUENCIES: frequencies, RESIDUAL: residual}
-
-
-def save_model(model: ConvDRAW, path: str | PathLike[str]) -> None:
-    """Write a trained model. Raises ModelError, and writes nothing, if it could leave the exact range."""
-    check_transforms(model)
-    tensors: dict[str, Tensor] = {}
-    with torch.no_grad():
-        exact = []
-        for name, convolution in model.integer_convolutions():
-            weight, multiplier, bias = integers = convolution.quantised()
-            check_sums(name, integers, convolution.input_limit)
-            exact.append(name)
-            tensors[f"{DECODER}{name}.weight"] = weight.to(torch.int8)
-            tensors[f"{DECODER}{name}.multiplier"] = multiplier.float()
-            if bias is not None:
-                tensors[f"{DECODER}{name}.bias"] = bias.to(torch.int32)
-        tensors[f"{DECODER}initial_canvas"] = model.first_canvas().to(torch.int32)
-        for name, parameter in model.named_parameters():
-            if name.rpartition(".")[0] not in exact and name != "initial_canvas":
-                tensors[f"{ENCODER}{name}"] = parameter.to(torch.float16)
-    for table, buffer, dtype in _tables(model):
-        tensors[table] = model.get_buffer(buffer).to(dtype)
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in (tensors | constant_tables()).items()}
-    metadata = {"format": MODEL_FORMAT, "config": json.dumps(asdict(model.config))}
-    write_output(str(path), save(tensors, metadata))
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model file: the frozen model; the frequency tables (rows, 32) of latents and of residuals; the fingerprint."""
-
-    model: ConvDRAW
-    latents: Tensor
-    residuals: Tensor
-    fingerprint: str
-
-
-def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a safetensors file. Raises SafetensorError if it is none, OSError if it cannot be read.
-
-    ``safe_open`` makes no tensor here: torch, called from there, takes ^C for a storage of the wrong shape.
-    """
-    data = Path(path).read_bytes()
-    with safe_open(path, "np") as file, torch.device("cpu"):
-        return file.metadata() or {}, load(data)
-
-
-def load_model(path: str | PathLike[str], convolution: str = "float32") -> Loaded:
+def load_model(path: str | PathLike[str]) -> Model:
     """Read a model file. Raises ModelError if it is none of this format or could leave the exact range, OSError."""
+    return assemble(*read_model(path), path)
+
+
+def read_model(path: str | PathLike[str]) -> tuple[Config, dict[str, np.ndarray]]:
+    """Configuration and arrays of a model file, unchecked but for the former. Raises ModelError, OSError."""
+    data = Path(path).read_bytes()
     try:
-        metadata, tensors = read_tensors(path)
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
         if metadata.get("format") != MODEL_FORMAT:
             raise ValueError(f"its format is not {MODEL_FORMAT!r}")
-        config = from_table(Config, json.loads(metadata["config"]), "[model]")
+        return from_table(Config, json.loads(metadata["config"]), "[model]"), load(data)
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not a cdraw model: {error}") from error
+
+
+def assemble(config: Config, arrays: Arrays, path: str | PathLike[str] = "the model") -> Model:
+    """A model of arrays that were checked. Raises ModelError."""
     try:
-        with torch.device("meta"):  # sizes alone: nothing is allocated for what the file does not hold
-            model = ConvDRAW(config)
-        with torch.device("cpu"), torch.no_grad():
-            freeze(model, tensors, convolution)
-    except (KeyError, ValueError, RuntimeError) as error:
+        _check_layout(config, arrays)
+        model = _model(config, arrays)
+        _check_sums(config, arrays)
+        _check_tables(model, arrays)
+    except ValueError as error:
         raise ModelError(f"{path} does not hold what its configuration promises: {error}") from error
-    model.eval().requires_grad_(False)
-    return Loaded(model, tensors[FREQUENCIES], tensors[RESIDUAL], fingerprint(config, tensors))
+    return model
 
 
-def thaw(path: str | PathLike[str], model: ConvDRAW) -> None:
-    """Give the weights of a file to a model that is to be trained. They are quantised to the same integers again,
-    unless steps have other quantisers than in the file: then what they say in cells moves along. Raises ModelError if
-    the file holds a model of another configuration; the rest as ``load_model``."""
-    frozen = load_model(path).model
-    sizes, others = ((c.layers, [(step.layer, step.first, step.last) for step in c.steps], c.retouch, c.residual)
-                     for c in (frozen.config, model.config))
-    if sizes != others:
-        raise ModelError(f"{path} is a model of another configuration")
-    with torch.no_grad():
-        for name, module in model.integer_convolutions():
-            weight, multiplier, bias = cast(FrozenConv, frozen.get_submodule(name)).integers
-            module.weight.copy_(weight * (multiplier / module.input_unit)[:, None, None, None])
-            if module.bias is not None and bias is not None:
-                module.bias.copy_(bias * multiplier)
-        for name, parameter in frozen.named_parameters():
-            model.get_parameter(name).copy_(parameter)
-    widen_cells(model, [new.quantiser / old.quantiser
-                        for new, old in zip(model.config.steps, frozen.config.steps, strict=True)])
+def _model(config: Config, arrays: Arrays) -> Model:
+    def conv(name: str) -> ByteConv:
+        weight = arrays[f"{name}.weight"]
+        return ByteConv(weight, arrays[f"{name}.factor"], arrays.get(f"{name}.bias", np.zeros(len(weight), np.int32)))
+
+    def hidden(name: str, layers: int) -> list[ByteConv]:
+        return [conv(f"{name}.hidden.{j}") for j in range(layers - 2)]
+
+    count, quotients = range(len(config.layers)), arrays["tables.quotients"]
+    pyramid = Pyramid([arrays[f"tables.functions.{i}"].astype(np.float64) for i in count],
+                      [arrays[f"tables.filters.{i}"].astype(np.float64) for i in count],
+                      [arrays[f"tables.places.{i}"].astype(np.int64) for i in count])
+    shared = [PriorLayer(*(conv(f"prior.layers.{i}.{name}") for name in ("embedding", "recurrence", "context")))
+              for i in count]
+    steps = [PriorStep(arrays[f"prior.steps.{t}.embedding"], arrays[f"prior.steps.{t}.recurrence"],
+                       arrays[f"prior.steps.{t}.context"], conv(f"prior.steps.{t}.rows"))
+             for t in range(len(config.steps))]
+    estimators = [EstimatorLayer(conv(f"estimator.{i}.entry"), hidden(f"estimator.{i}", config.estimator.layers),
+                                 conv(f"estimator.{i}.exit"), arrays[f"estimator.{i}.biases"],
+                                 arrays[f"estimator.{i}.shifts"]) for i in count]
+    retouch = Retouch(config, conv("retouch.entry"), hidden("retouch", config.retouch.layers), conv("retouch.exit"),
+                      arrays["retouch.biases"])
+    residual = [ResidualStep(conv(f"residual.{i}.entry"), hidden(f"residual.{i}", config.residual.layers),
+                             conv(f"residual.{i}.exit")) for i in range(RESIDUAL_STEPS)]
+    return Model(config, pyramid, arrays["tables.axes"].astype(np.float64), Prior(config, shared, steps, quotients),
+                 Estimator(config, estimators, quotients), retouch, residual, arrays["tables.frequencies"],
+                 arrays["tables.residual_frequencies"], arrays["tables.slopes"], arrays["tables.known"],
+                 fingerprint(config, arrays))
 
 
-def freeze(model: ConvDRAW, tensors: dict[str, Tensor], convolution: str) -> None:
-    """Give a model on the meta device the stored integers and tables. Raises ValueError or KeyError where they do not
-    fit, ModelError where they could leave the exact range."""
-    unknown = set(tensors)
+def _check_layout(config: Config, arrays: Arrays) -> None:
+    """Raise ValueError unless they are those of ``layout``, and finite."""
+    expected = layout(config)
+    if odd := sorted(set(expected) ^ set(arrays)):
+        raise ValueError(f"it {'lacks' if odd[0] in expected else 'holds'} {odd[0]}")
+    for name, (kind, shape) in expected.items():
+        array = arrays[name]
+        if array.dtype != kind or array.shape != shape:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, not {np.dtype(kind)} {shape}")
+        if kind is np.float32 and not ((array >= 0) & (array < SUM_LIMIT)).all():
+            raise ValueError(f"{name} holds what is no factor")
 
-    def take(name: str, dtype: torch.dtype, shape: torch.Size | tuple[int, ...]) -> Tensor:
-        tensor = tensors[name]
-        unknown.discard(name)
-        if tensor.dtype != dtype or tensor.shape != torch.Size(shape):
-            raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, not {dtype} {tuple(shape)}")
-        if dtype.is_floating_point and not tensor.abs().max() < LARGEST_FACTOR:
-            raise ValueError(f"{name} holds what is no number, or is too large")
-        return tensor
 
-    for name, module in list(model.integer_convolutions()):
-        shape = module.weight.shape
-        integers = Integers(take(f"{DECODER}{name}.weight", torch.int8, shape),
-                            take(f"{DECODER}{name}.multiplier", torch.float32, shape[:1]),
-                            None if module.bias is None else take(f"{DECODER}{name}.bias", torch.int32, shape[:1]))
-        check_sums(name, integers, module.input_limit)
-        model.set_submodule(name, FrozenConv(module, integers, convolution))
-    canvas = take(f"{DECODER}initial_canvas", torch.int32, model.initial_canvas.shape)
-    if canvas.abs().max() > 255 * CANVAS_UNIT:
-        raise ValueError("the first canvas is no colour")
-    real = {name: take(f"{ENCODER}{name}", torch.float16, parameter.shape).float()
-            for name, parameter in model.named_parameters() if name != "initial_canvas"}
-    model.load_state_dict(real | {"initial_canvas": canvas.float() / CANVAS_UNIT}, assign=True)
-    for table, buffer, dtype in _tables(model):
-        owner, _, name = buffer.rpartition(".")
-        old = model.get_buffer(buffer)
-        setattr(model.get_submodule(owner), name, take(table, dtype, old.shape).to(old.dtype))
-    check_transforms(model)
-    if model.information.min() < 0:
-        raise ValueError("the table of information has negative entries")
-    logistic, tanh, *frequencies = (take(name, table.dtype, table.shape) for name, table in constant_tables().items())
-    if max(logistic.abs().max(), tanh.abs().max()) > UNIT:
-        raise ValueError(f"the tables of logistic and tanh go beyond {UNIT}")
-    for recurrence in model.modules():
-        if isinstance(recurrence, IntegerConvLSTM):
-            recurrence.look_up(logistic.float(), tanh.float())
-    for name, counts in zip((FREQUENCIES, RESIDUAL), frequencies, strict=True):
-        if (counts < 1).any() or (counts.sum(1) != 1 << PRECISION).any():
-            raise ValueError(f"the frequencies of {name} do not sum to 2**{PRECISION}, or are below 1")
-    if unknown:
-        raise ValueError(f"it holds {', '.join(sorted(unknown))}, which no model has")
+def _check_sums(config: Config, arrays: Arrays) -> None:
+    """Raise ValueError if a convolution could leave its exact range."""
+    for name, array in arrays.items():
+        if name.endswith(".weight") and np.abs(array.astype(np.int16)).max() > WEIGHT_LIMIT:
+            raise ValueError(f"{name} goes beyond {WEIGHT_LIMIT}")
+    for name, bias in _biases(config, arrays):
+        conv = ByteConv(arrays[f"{name}.weight"], arrays[f"{name}.factor"], bias)
+        if (largest := conv.largest_sum()) >= SUM_LIMIT:
+            raise ValueError(f"the sums of {name} can reach {largest}, and 2**24 is where exactness ends")
+
+
+def _biases(config: Config, arrays: Arrays) -> Iterator[tuple[str, np.ndarray]]:
+    """The biases that each convolution is used with, and its name."""
+    for t, step in enumerate(config.steps):
+        for role in ("embedding", "recurrence", "context"):
+            yield f"prior.layers.{step.layer}.{role}", arrays[f"prior.steps.{t}.{role}"]
+    for i in range(len(config.layers)):
+        yield f"estimator.{i}.entry", np.abs(arrays[f"estimator.{i}.biases"].astype(np.int64)).max(0)
+    yield "retouch.entry", np.abs(arrays["retouch.biases"].astype(np.int64)).max(0)
+    yield from ((name.removesuffix(".bias"), bias) for name, bias in arrays.items() if name.endswith(".bias"))
+
+
+def _check_tables(model: Model, arrays: Arrays) -> None:
+    """Raise ValueError for tables with which a decoder could fail or leave the exact range."""
+    largest = model.pyramid.largest_sum(LARGEST_COEFFICIENT)
+    cells = [step.cell for step in model.config.steps]
+    if not largest < DOUBLE_SUM_LIMIT or max(cells) > UNIT * LARGEST_QUANTISER:
+        raise ValueError(f"the sums across blocks can reach {largest:.0f}, beyond exactness")
+    if not np.abs(model.axes).max() <= MATRIX_UNIT:
+        raise ValueError("the axes of colour are no unit vectors")
+    for functions, places in zip(model.pyramid.functions, model.pyramid.places, strict=True):
+        inside = (places >= 0) & (places < 3 * len(functions) ** 2)
+        if not inside.all() or len(set(places.tolist())) < len(places):
+            raise ValueError("the places of coefficients make no sense")
+    for name in ("tables.frequencies", "tables.residual_frequencies"):
+        counts = arrays[name]
+        there = np.diff(np.pad(counts > 0, ((0, 0), (1, 1))).astype(int), axis=1)
+        if (counts < 0).any() or (counts.sum(1, dtype=np.int64) != 1 << PRECISION).any() or (
+                np.abs(there).sum(1) != 2).any() or ((counts > 0).sum(1) < 2).any() or counts.shape[1] != SYMBOLS:
+            raise ValueError(f"{name} holds rows that do not sum to 2**{PRECISION}, or have gaps")
+    if any(np.abs(layer.shifts.astype(np.int64)).max(initial=0) > OFFSET_UNIT for layer in model.estimator.layers):
+        raise ValueError("the shifts of an estimator go beyond a cell")
+    allowed = tables.frequency_table() > 0
+    if ((arrays["tables.frequencies"] > 0) != allowed).any():
+        raise ValueError("tables.frequencies has symbols that its rows cannot have")
+    if not ((model.slopes >= 0) & (model.slopes < LARGEST_SLOPE)).all():
+        raise ValueError("tables.slopes makes no sense")

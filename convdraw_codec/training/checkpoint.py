@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ..atomic_write import write_output
 from ..errors import ConfigError
-from ..network.weights import read_tensors
+from .tensors import read_tensors
 from .trainer import Trainer
 
+STATE = "step", "exp_avg", "exp_avg_sq", "momentum_buffer"  # of Adam, and of Muon
 POSITION = "stage", "stage_megapixels", "iteration", "megapixels", "running_loss"  # fields of a trainer
 
 
@@ -24,8 +25,16 @@ def _tensors(trainer: Trainer) -> dict[str, Tensor]:
     tensors = {f"average.{name}": p for name, p in trainer.average.named_parameters()} | trainer.extra()
     for name, parameter in trainer.model.named_parameters():
         tensors[f"model.{name}"] = parameter.detach()
-        tensors |= {f"{key}.{name}": value for key, value in trainer.optimiser.state.get(parameter, {}).items()}
+        for optimiser in trainer.optimisers:
+            tensors |= {f"{key}.{name}": value for key, value in optimiser.state.get(parameter, {}).items()}
     return tensors
+
+
+def _like(parameter: Tensor, value: Tensor) -> Tensor:
+    """A copy that lies in memory as the parameter does, which fused optimisers take for granted."""
+    if value.shape == parameter.shape:
+        return torch.empty_like(parameter).copy_(value)
+    return value.to(parameter.device).clone()
 
 
 @dataclass(frozen=True)
@@ -44,11 +53,13 @@ class Checkpoint:
     @torch.no_grad()
     def give(self, trainer: Trainer) -> None:
         """Let a trainer of the same recipe go on from here; without state of the optimiser, with a new one."""
-        trainer.optimiser.state.clear()
-        for name, p in trainer.model.named_parameters():
-            if f"step.{name}" in self.tensors:
-                trainer.optimiser.state[p] = {"step": torch.zeros((), dtype=torch.float32, device=trainer.device),
-                                              "exp_avg": torch.empty_like(p), "exp_avg_sq": torch.empty_like(p)}
+        names = {parameter: name for name, parameter in trainer.model.named_parameters()}
+        for optimiser in trainer.optimisers:
+            optimiser.state.clear()
+            for parameter in (p for group in optimiser.param_groups for p in group["params"]):
+                stored = {key: self.tensors.get(f"{key}.{names[parameter]}") for key in STATE}
+                if state := {key: _like(parameter, value) for key, value in stored.items() if value is not None}:
+                    optimiser.state[parameter] = state
         for name, tensor in _tensors(trainer).items():
             tensor.copy_(self.tensors[name])
         vars(trainer).update(self.position)

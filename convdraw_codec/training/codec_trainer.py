@@ -10,101 +10,91 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import ConfigError
-from ..network.conv_draw import ConvDRAW
-from ..network.untrained import untrained
-from ..network.weights import save_model, thaw
 from . import distributed
-from .objective import Objective, residual_loss, retouch_loss, rollout
+from .export import restore, save
+from .networks.byte_conv import TrainedConv
+from .objectives import CodecNetworks, Objective, prior_rates, turned
 from .photographs import centre_crops, find_photographs, load, random_crops
+from .rates import begin_with_statistics
 from .recipe import CodecRecipe
 from .trainer import Batches, Trainer
 
-CUTS, INSIDE = 8, 0.25  # cuts of a picture to retouch; share of them inside a step
-
-
-class Losses(nn.Module):
-    """The loss of each kind of stage."""
-
-    def __init__(self, objective: Objective):
-        super().__init__()
-        self.objective = objective
-
-    def forward(self, kind: str, *arguments: Any) -> Tensor:
-        """The loss of a stage of that kind."""
-        if kind == "retouch":
-            return retouch_loss(self.objective.model, *arguments)
-        if kind == "residual":
-            return residual_loss(self.objective.model, *arguments)
-        return self.objective(*arguments)
+INSIDE = 0.4  # share of the estimator's cuts that lie inside a step
+STATISTICS = 16  # crops from which the prior's first biases come
+SHOWN = 7  # cuts that are validated
+HEADS = "rows", "exit"  # names of convolutions that learn by Adam
+MUON_FACTOR = 4.0  # of the learning rate
 
 
 class CodecTrainer(Trainer):
-    """Trains a ``ConvDRAW``: the codec with "noisy" or "rounded" latents (see ``objective.take_steps``), the "retouch"
-    of its pictures, or the "residual" steps that make them exact. validation: crops (B, 3, H, W).
-    """
+    """Trains ``CodecNetworks``: the "prior" of symbols, the "estimator" of what is not known, and the "residual" steps
+    that make pictures exact. validation: crops (B, 3, H, W)."""
 
-    slow = "analysis", "synthesis", "posterior"
     recipe: CodecRecipe
-    model: ConvDRAW
-    average: ConvDRAW
+    model: CodecNetworks
+    average: CodecNetworks
 
-    def new_model(self) -> ConvDRAW:
-        return untrained(self.recipe.model)
+    def new_model(self) -> CodecNetworks:
+        return CodecNetworks(self.recipe.model)
 
-    def new_losses(self) -> Losses:
-        self.objective = Objective(self.model, self.recipe.strength).to(self.device)
-        return Losses(self.objective)
+    def new_losses(self) -> Objective:
+        self.objective = Objective(self.model).to(self.device)
+        return self.objective
+
+    def new_optimisers(self) -> list[torch.optim.Optimizer]:
+        """Muon for what lies between convolutions, Adam for heads and biases."""
+        inner = [module.weight for name, module in self.model.named_modules()
+                 if isinstance(module, TrainedConv) and name.rpartition(".")[2] not in HEADS]
+        chosen = {id(weight) for weight in inner}
+        others = [p for p in self.model.parameters() if id(p) not in chosen]
+        return [torch.optim.Muon([{"params": inner, "factor": MUON_FACTOR}], weight_decay=0.0),
+                torch.optim.Adam(others, lr=1e-3, betas=self.betas, fused=True)]
 
     def extra(self) -> dict[str, Tensor]:
-        return {"running": self.objective.running}
+        return dict(self.objective.named_buffers(prefix="objective", remove_duplicate=False))
 
     def write(self, path: Path) -> None:
-        save_model(self.average, path)
+        save(self.average, path)
 
     def read(self, path: Path) -> None:
-        thaw(path, self.model)
+        restore(path, self.model)
 
     def loss(self, batch: Tensor) -> Tensor:
-        kind, config, steps = self.recipe.stages[self.stage].kind, self.recipe, len(self.model.steps)
-        if kind == "retouch":
-            return self.losses(kind, batch, self._cuts())
-        if kind == "residual":
-            return self.losses(kind, batch)
-        places = distributed.share(len(batch) * distributed.count())
-        draws = [np.random.default_rng((config.seed, self.iteration, place, 1)) for place in places]
-        complete = round(config.batch * config.complete)  # any number of steps is stored of the places behind them
-        stored = torch.tensor([steps if place < complete else int(rng.integers(1, steps + 1))
-                               for rng, place in zip(draws, places, strict=True)], device=self.device)
-        noise = [torch.Generator(self.device).manual_seed(int(rng.integers(2**63))) for rng in draws]
-        return self.losses(kind, batch, stored, noise if kind == "noisy" else None)
-
-    def _cuts(self) -> list[float]:
-        """Where pictures are cut to be retouched: after some steps, and now and then inside one; and after all, since
-        between the last two the retouch moves from one to the other."""
-        rng, steps = np.random.default_rng((self.recipe.seed, self.iteration, 0, 2)), len(self.recipe.model.steps)
-        after = rng.choice(steps, min(CUTS, steps) - 1, replace=False) + 1
-        inside = rng.random(len(after)) < INSIDE
-        return [*(after - inside * rng.uniform(0.01, 0.99, len(after))).tolist(), steps]
+        kind, rng = self.recipe.stages[self.stage].kind, np.random.default_rng((self.recipe.seed, self.iteration, 2))
+        inside = (rng.random() < INSIDE) * rng.uniform(0.02, 0.98)
+        cut = int(rng.integers(1, len(self.recipe.model.steps) + 1)) - inside
+        if self.iteration == 0 and kind == "prior":
+            planes, _, _ = turned(batch)
+            begin_with_statistics(self.model.prior, self.model.prior.latents(planes))
+        low = torch.is_autocast_enabled(self.device.type)
+        for conv in self.model.convolutions():
+            conv.hold(torch.bfloat16 if low else torch.float32)
+        try:
+            return self.losses(kind, batch, cut)
+        finally:
+            for conv in self.model.convolutions():
+                conv.release()
 
     def validate(self) -> tuple[dict[str, Any], str]:
-        """Rounded latents: mean bpp and PSNR at each prefix, mean log cost."""
-        model, rates, qualities, costs = self.average, [], [], []
+        """Mean bits per pixel after each step, and mean PSNR after some of them."""
+        rates, qualities, objective = [], [], Objective(self.average).to(self.device)
+        shown = np.unique(np.linspace(1, len(self.recipe.model.steps), SHOWN).round()).astype(int)
         with torch.no_grad(), self.autocast():
             for crop in self.validation:
                 image = crop.to(self.device)
-                stored = torch.full((len(image),), len(model.steps), device=self.device)
-                result = rollout(model, image, stored)
-                rates.append(result.rate.cumsum(0).mean(1))
-                qualities.append((10 * torch.log10(255**2 / result.distortion.clamp_min(1e-9))).mean(1))
-                costs.append(self.objective.costs(result).mean(1))
-        cost = torch.stack(costs).mean(0).log2().mean()
+                planes, back, means = turned(image)
+                latents = self.average.prior.latents(planes)
+                rates.append(prior_rates(self.average.prior, latents).cumsum(0))
+                errors = torch.stack([(image - objective.shown(latents, back, means, count)).square().mean()
+                                      for count in shown.tolist()])
+                qualities.append(10 * torch.log10(255**2 / errors.clamp_min(1e-9)))
         rate, quality = torch.stack(rates).mean(0).tolist(), torch.stack(qualities).mean(0).tolist()
-        points = "  ".join(f"{q:.2f} dB @ {r:.3f}" for r, q in zip(rate, quality, strict=True))
-        record = {"cost": float(cost), "bpp": [round(r, 5) for r in rate], "psnr": [round(q, 3) for q in quality]}
-        return record, f"cost {cost:.4f}  {points}"
+        points = [f"{q:.2f} dB @ {rate[count - 1]:.4f}" for q, count in zip(quality, shown.tolist(), strict=True)]
+        record = {"bpp": [round(r, 5) for r in rate], "shown": shown.tolist(), "psnr": [round(q, 3) for q in quality]}
+        return record, "  ".join(points)
 
 
 def prepare(recipe: CodecRecipe, folders: list[Path], report: Callable[[str], None]) -> tuple[Trainer, Batches]:

@@ -13,7 +13,8 @@ from ..network.config import Config
 class Stage:
     """kind: what is trained, and how; see the trainer. megapixels: pictures seen, in all.
 
-    The learning rate rises over ``warm_up`` megapixels and then falls linearly to ``final_learning_rate``.
+    The learning rate rises over ``warm_up`` megapixels, holds for ``hold`` and then falls linearly to
+    ``final_learning_rate``.
     """
 
     kind: str
@@ -21,12 +22,14 @@ class Stage:
     learning_rate: float
     final_learning_rate: float
     warm_up: float = 0.0
+    hold: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.megapixels > 0:
             raise ConfigError(f"megapixels is larger than 0, not {self.megapixels}")
-        if not 0 <= self.warm_up <= self.megapixels:
-            raise ConfigError(f"warm_up lies from 0 to the stage's {self.megapixels} megapixels, not {self.warm_up}")
+        if not (self.warm_up >= 0 <= self.hold and self.warm_up + self.hold <= self.megapixels):
+            raise ConfigError(f"warm_up and hold lie from 0 to the stage's {self.megapixels} megapixels, together, not "
+                              f"{self.warm_up} and {self.hold}")
         if not (self.learning_rate > 0 and self.final_learning_rate >= 0):
             raise ConfigError("learning_rate is larger than 0, and final_learning_rate at least 0, not "
                               f"{self.learning_rate} and {self.final_learning_rate}")
@@ -35,7 +38,8 @@ class Stage:
         """Learning rate after so many megapixels of the stage."""
         if megapixels < self.warm_up:
             return self.learning_rate * (0.05 + 0.95 * megapixels / self.warm_up)
-        share = (megapixels - self.warm_up) / max(self.megapixels - self.warm_up, 1e-9)
+        held = self.warm_up + self.hold
+        share = max(megapixels - held, 0) / max(self.megapixels - held, 1e-9)
         return self.learning_rate + (self.final_learning_rate - self.learning_rate) * min(share, 1.0)
 
 
@@ -65,19 +69,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class CodecRecipe(Recipe):
-    """For the codec, on photographs. crop: side of a picture. strength, complete: see ``objective``."""
+    """For the codec, on photographs. crop: side of a picture."""
 
-    kinds = ("noisy", "rounded", "retouch", "residual")
+    kinds = ("prior", "estimator", "retouch", "residual")
 
     model: Config
     crop: int
-    strength: float
-    complete: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
         multiple = self.model.layers[0].stride
         if self.crop < multiple or self.crop % multiple:
             raise ConfigError(f"a crop is a multiple of the coarsest stride, {multiple}, not {self.crop}")
-        if self.strength <= 0 or not 0 <= self.complete <= 1:
-            raise ConfigError("the strength is larger than 0, and complete lies from 0 to 1")

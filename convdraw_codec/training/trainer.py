@@ -23,7 +23,6 @@ from . import distributed
 from .recipe import Recipe
 
 Batches: TypeAlias = Callable[[int], Iterator[Tensor]]  # from an iteration on
-SLOW_FACTOR = 0.1  # of the learning rate, for parts that start near their optimum
 
 
 @contextlib.contextmanager
@@ -43,13 +42,11 @@ def torch_defaults() -> Iterator[None]:
 class Trainer(ABC):
     """Trains ``model`` by the stages of a recipe. ``average``: the model with averaged weights, which is what is saved.
 
-    slow: parts of names of the parameters that learn at ``SLOW_FACTOR`` times the rate. betas: of Adam. jump: a loss
-    that is so many times its running mean changes nothing (the paper's section 4).
+    betas: of Adam. jump: a loss that is so many times its running mean changes nothing (the paper's section 4).
     validation: pictures that it does not see. A subclass says what the model and its losses are.
     Raises ConfigError for a batch that processes cannot share.
     """
 
-    slow: tuple[str, ...] = ()
     betas = 0.9, 0.99
     jump = 5.0
 
@@ -63,11 +60,7 @@ class Trainer(ABC):
         if distributed.count() > 1:  # no loss has a gradient for all parameters
             self.losses = DistributedDataParallel(self.losses, broadcast_buffers=False, find_unused_parameters=True)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        slow = [p for n, p in self.model.named_parameters() if any(part in n for part in self.slow)]
-        fast = [p for n, p in self.model.named_parameters() if not any(part in n for part in self.slow)]
-        groups = [{"params": fast, "factor": 1.0}, {"params": slow, "factor": SLOW_FACTOR}]
-        self.optimiser = torch.optim.Adam([group for group in groups if group["params"]], lr=1e-3, betas=self.betas,
-                                          fused=True)
+        self.optimisers = self.new_optimisers()
         self.stage, self.stage_megapixels, self.iteration, self.megapixels = 0, 0.0, 0, 0.0
         self.running_loss = math.nan
 
@@ -78,6 +71,10 @@ class Trainer(ABC):
     @abstractmethod
     def new_losses(self) -> nn.Module:
         """All losses of ``model`` as one module, since DistributedDataParallel wants each parameter in one place."""
+
+    def new_optimisers(self) -> list[torch.optim.Optimizer]:
+        """What updates the parameters; each group's "factor", 1 by default, multiplies the learning rate."""
+        return [torch.optim.Adam(self.model.parameters(), lr=1e-3, betas=self.betas, fused=True)]
 
     @abstractmethod
     def loss(self, batch: Tensor) -> Tensor:
@@ -116,12 +113,13 @@ class Trainer(ABC):
     def step(self, batch: Tensor) -> float | None:
         """One update on this process's share of a batch. None where the loss jumped: nothing is changed then."""
         batch, rate = batch.to(self.device), self.recipe.stages[self.stage].rate_at(self.stage_megapixels)
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["factor"] * rate
+        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
+            group["lr"] = group.get("factor", 1.0) * rate
         torch.clear_autocast_cache()  # inside another autocast, it would keep old weights
         with self.autocast():
             loss = self.loss(batch)
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_limit)
         value = distributed.total(loss.detach()).item() / distributed.count()
@@ -131,7 +129,8 @@ class Trainer(ABC):
         self.stage_megapixels += seen
         if not math.isfinite(value + norm.item()) or value > self.jump * self.running_loss:
             return None
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.running_loss = value if math.isnan(self.running_loss) else 0.99 * self.running_loss + 0.01 * value
         decay = min(self.recipe.average, (1 + self.iteration) / (10 + self.iteration))
         get_ema_multi_avg_fn(decay)(list(self.average.parameters()), list(self.model.parameters()), self.iteration)

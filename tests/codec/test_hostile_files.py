@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convdraw_codec import CdrError, Codec, ImageError
-from convdraw_codec.coding.lossy import Decoder
+from convdraw_codec.coding.sessions import Session
 from convdraw_codec.format.bitstream import Contents, Header, read, write
-from convdraw_codec.format.rotation import Colours
 
 from ..conftest import synthetic, with_alpha
 from ..tiny import TINY_MODEL
@@ -54,12 +53,12 @@ def test_crafted_payloads_decode_or_are_refused(tiny: Codec, payload: bytes) -> 
         assert "not made by a cdraw encoder" in str(error)
 
 
-def test_latents_beyond_the_limit_are_refused(tiny: Codec) -> None:
-    shape = (20, 2, 2)
-    rows = Decoder(tiny.model, 16, 16, Colours()).predict(0)
-    payload = tiny._network.latents.encode(np.full(shape, 64), rows, tiny._network.maps(0, grey=False)[1])
-    with pytest.raises(CdrError, match="beyond 63"):
-        tiny.decompress(write(Contents(Header(16, 16, "RGB", 1, 7, tiny.fingerprint), [payload])))
+def test_coefficients_that_no_picture_has_are_refused(tiny: Codec) -> None:
+    header = Header(16, 16, "RGB", 1, 7, tiny.fingerprint)
+    rows = Session(tiny._network, header).predict(0)
+    payload = tiny._network.symbols.encode(np.full(rows.size, 250), rows.reshape(-1))
+    with pytest.raises(CdrError, match="step 1 holds a coefficient that no picture has"):
+        tiny.decompress(write(Contents(header, [payload])))
 
 
 def test_a_huge_header_allocates_nothing(tiny: Codec) -> None:

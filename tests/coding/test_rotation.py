@@ -4,17 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convdraw_codec.coding.canvas import colour_matrix, in_levels
 from convdraw_codec.coding.rotation_fit import colours_of
 from convdraw_codec.format.rotation import TURN_UNIT, Colours
-from convdraw_codec.network.conv_draw import CANVAS_UNIT, SHOWN_UNIT
-from convdraw_codec.network.transform.nested_dct import colour_axes
+from convdraw_codec.network.lapped_pyramid import UNIT, colour_axes
+from convdraw_codec.network.weights import load_model
 
 from ..conftest import synthetic
-from ..tiny import tiny_model
+from ..tiny import TINY_MODEL
 
 bytes_, signed = st.integers(0, 255), st.integers(-128, 127)
 colours = st.builds(Colours, st.tuples(bytes_, bytes_, bytes_), st.tuples(signed, signed, signed))
@@ -64,22 +64,18 @@ def test_it_looks_at_all_of_a_large_picture() -> None:
     assert np.abs(correlation - np.eye(3)).max() < 0.2
 
 
-@settings(deadline=None)
-@given(st.lists(colours, min_size=1, max_size=3))
-def test_what_goes_to_the_canvas_comes_back(batch: Any) -> None:
-    model = tiny_model()
-    one = torch.from_numpy(synthetic(16, 24)).permute(2, 0, 1).float()
-    pictures = torch.stack([one.roll(i, 2) for i in range(len(batch))])
-    canvas = (model.to_canvas(pictures, batch) * CANVAS_UNIT).round()
-    shown = model.shown(canvas, batch)
-    assert torch.equal(shown, shown.round())
-    assert (shown / SHOWN_UNIT - pictures).abs().max() < 0.3
-    assert torch.equal(shown[-1:], model.shown(canvas[-1:], batch[-1:]))
-
-
-def test_errors_keep_their_size() -> None:
-    model, batch = tiny_model(), [Colours((20, 200, 90), (50, -30, 80))]
-    canvas = torch.randint(0, 16 * 255, (1, 3, 32, 32)).double()
-    change = torch.randn(1, 3, 32, 32).double() * 100
-    shown = (model.shown((canvas + change).round(), batch) - model.shown(canvas, batch)) / SHOWN_UNIT
-    assert shown.square().mean().item() == pytest.approx((change / CANVAS_UNIT).square().mean().item(), rel=0.01)
+@settings(deadline=None, max_examples=20)
+@given(colours, st.booleans())
+def test_what_goes_to_the_canvas_comes_back(one: Any, grey: bool) -> None:
+    """Turned, taken apart in fine cells, put together and turned back."""
+    model, pixels = load_model(TINY_MODEL), synthetic(16, 24)
+    if grey:
+        pixels = np.repeat(pixels[..., :1], 3, axis=2)
+    axes = colour_axes() @ (np.array(one.matrix()) / TURN_UNIT).T
+    planes = np.einsum("kc,yxc->kyx", axes, pixels - np.array(one.mean, float))
+    low = None
+    for layer, coefficients in enumerate(model.pyramid.analysis(planes)):
+        low = model.pyramid.synthesis(layer, (UNIT * coefficients).round(), low)
+    assert low is not None
+    shown = in_levels(low, colour_matrix(one, model.axes), one.mean)
+    assert np.abs(shown.transpose(1, 2, 0).astype(int) - pixels).max() <= 1

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from convdraw_codec import Codec
-from convdraw_codec.network.weights import save_model
 from convdraw_codec.selftest import digest
+from convdraw_codec.training.export import save
 
 from ..conftest import synthetic
-from ..tiny import TINY_MODEL, tiny_model
+from ..tiny import TINY_MODEL, tiny_networks
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -29,7 +29,7 @@ def write(name: str, data: bytes, codec: Codec) -> dict[str, str]:
 
 def main(pictures: list[str]) -> None:
     if not TINY_MODEL.exists():
-        save_model(tiny_model(), TINY_MODEL)
+        save(tiny_networks(), TINY_MODEL)
     tiny, golden = Codec(TINY_MODEL), {}
     loud = (np.indices((24, 40)).sum(0) // 8 % 2 * 255).astype(np.uint8)  # large latents, which escape
     for name, array in {"tiny-1x1": synthetic(1, 1), "tiny-19x33": synthetic(19, 33),

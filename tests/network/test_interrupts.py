@@ -4,7 +4,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-from convdraw_codec.network.weights import read_tensors
+from convdraw_codec.training.tensors import read_tensors
 
 from ..tiny import TINY_MODEL
 

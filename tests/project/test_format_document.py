@@ -5,11 +5,11 @@ import re
 from convdraw_codec.format import bitstream, constants
 
 from ..conftest import ROOT
-from ..reference_decoder.segments import SHIFTS, RangeDecoder
+from ..reference_decoder.segments import RAW, RangeDecoder
 
 TEXT = (ROOT / "docs" / "format.md").read_text()
 CONFORMANCE = ROOT / "convdraw_codec" / "conformance"
-UNIFORM = [2**16] * 256
+SIGNS = [2**22, 2**23, 2**22]
 
 
 def section(title: str) -> str:
@@ -65,7 +65,7 @@ def test_the_worked_example_of_the_range_decoder() -> None:
     example = section("A worked example")
     decoder = RangeDecoder(bytes.fromhex(example.partition("`")[2].partition("`")[0]), 0)
     rows = cells(example)
-    for (symbol, *shown), frequencies in zip(rows, [SHIFTS] * 3 + [UNIFORM] * 2, strict=True):
+    for (symbol, *shown), frequencies in zip(rows, [SIGNS] * 3 + [RAW] * 4, strict=True):
         scale = decoder._range >> 24
         quantile = (decoder._point - decoder._lower) % 2**64 // scale
         found = decoder.symbol(frequencies)

@@ -13,7 +13,7 @@ class File:
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 32
         header = data[:28]
-        assert header[:5] == b"\xcdCDR\x05", "not a .cdr file of version 5"
+        assert header[:5] == b"\xcdCDR\x06", "not a .cdr file of version 6"
         assert zlib.crc32(header) == int.from_bytes(data[28:32], "little"), "the header is damaged"
         self.fingerprint, self.mode = header[5:13].hex(), header[13]
         self.width, self.height = (int.from_bytes(header[i:i + 2], "little") for i in (14, 16))

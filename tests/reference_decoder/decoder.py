@@ -13,15 +13,16 @@ import numpy as np
 from PIL import Image
 
 from .container import File
-from .network import Decoder, Model, f32, patches, rectify, whole
-from .segments import latent_maps, maps_of_a_cut
+from .network import Decoder, Model
+from .segments import decoded
 
-# Section 6: residual steps
+# Section 7: residual steps
 PLACES, COLOURS = ((0, 0), (1, 1), (0, 1), (1, 0)), (1, 0, 2)  # (row, column); green, red, blue
 
 
-def ordered(x: np.ndarray) -> np.ndarray:
-    return patches(x, 2)[[4 * colour + 2 * y + x for y, x in PLACES for colour in COLOURS]]
+def squares(x: np.ndarray) -> np.ndarray:
+    """(3, H, W) -> (H/2, W/2, 12), in the order of the steps."""
+    return np.stack([x[colour, y::2, z::2] for y, z in PLACES for colour in COLOURS], axis=2)
 
 
 def exact_levels(model: Model, shown: np.ndarray, payloads: list[bytes], cut: bool, grey: bool) -> np.ndarray:
@@ -30,35 +31,30 @@ def exact_levels(model: Model, shown: np.ndarray, payloads: list[bytes], cut: bo
         shown = np.stack(3 * [(shown.sum(0) + 1) // 3])
     exact = shown.copy()
     for i, payload in enumerate(payloads):
-        (y, x), colour, head = PLACES[i // 3], COLOURS[i % 3], f"residual.steps.{i}"
+        (y, x), colour, name = PLACES[i // 3], COLOURS[i % 3], f"residual.{i}"
         if grey and i % 3:
             assert not payload, "a grey picture has no residuals of colour"
             continue
-        seen = model.conv(f"{head}.look", ordered(shown - 128))
-        if i:
-            seen = seen + model.conv(f"{head}.known", np.clip(ordered(exact - shown), -127, 127)[:i])
-        seen = rectify(seen)
+        past = 128 + np.clip(8 * (squares(exact) - squares(shown))[..., :i], -127, 127)
+        seen = model.conv(f"{name}.entry", np.concatenate([squares(shown), past], axis=2), 128)
         for j in range(model.config["residual"]["layers"] - 2):
-            seen = rectify(model.conv(f"{head}.hidden.{j}", seen) + seen.astype(f32) / f32(32))
-        a, b = model.conv(f"{head}.exit", seen)
-        centre, index = whole(f32(4) * a, -512, 508), whole(f32(16) * b, 0, 63)
-        level = (centre + 2) // 4
-        rows, table = 64 * (centre + 2 - 4 * level) + index, model.tensors["tables.residual"].astype(np.int64)
-        bands = [rows[first:first + 16] for first in range(0, len(rows), 16)]
-        groups = [np.zeros_like(band) for band in bands]
-        found = (maps_of_a_cut if cut and i == len(payloads) - 1 else latent_maps)(table, payload, bands, groups)
-        coded = list(found)[1:]
-        v = np.concatenate([np.zeros((0, rows.shape[1]), np.int64), *coded])
-        predicted = (shown[colour, y::2, x::2] + level)[:len(v)]
-        exact[slice(None) if grey else colour, y:2 * len(v):2, x::2] = (predicted + v) % 256
+            seen = model.conv(f"{name}.hidden.{j}", seen)
+        centre, scale = np.moveaxis(model.conv(f"{name}.exit", seen), 2, 0)
+        centre = centre - 128
+        level, left = (centre + 2) // 4, (centre + 2) % 4
+        rows, table = 64 * left + np.minimum(scale, 63), model.table("residual_frequencies")
+        found, there = decoded(table, np.arange(256), payload, rows.reshape(-1), cut and i == len(payloads) - 1)
+        before = exact[colour, y::2, x::2]
+        new = (shown[colour, y::2, x::2] + level + found.reshape(rows.shape)) % 256
+        exact[slice(None) if grey else colour, y::2, x::2] = np.where(there.reshape(rows.shape), new, before)
     return exact
 
 
 def sample(model: Model, rows: np.ndarray, seed: int, t: int) -> np.ndarray:
-    """Section 8: latents of step t drawn from the prior."""
+    """Section 8: symbols of step t drawn from the prior."""
     raw = np.random.Philox(key=seed, counter=[0, 0, 0, t]).random_raw(rows.size)
     u = (raw >> np.uint64(40)).astype(np.int64)
-    symbols = (model.cumulative[rows.reshape(-1)] > u[:, None]).argmax(1)
+    symbols = (model.frequencies.cumsum(1)[rows.reshape(-1)] > u[:, None]).argmax(1)
     return (symbols - 15).reshape(rows.shape)
 
 
@@ -74,38 +70,31 @@ def webp_picture(file: File) -> Image.Image:
     return Image.merge(("RGB", "L", "RGBA", "LA")[file.mode], bands)
 
 
-def decode(model: Model, data: bytes, fill: str = "retouch", seed: int = 0) -> Image.Image:
-    """The picture in a file. fill: "retouch", "mean", "sample" or "none"."""
+def decode(model: Model, data: bytes, fill: str = "estimate", seed: int = 0) -> Image.Image:
+    """The picture in a file. fill: "estimate", "sample" or "none"."""
     file = File(data)
     assert file.fingerprint == model.fingerprint(), "another model made it"
     if file.webp is not None:
         return webp_picture(file)
     multiple, grey = model.layers[0]["stride"], file.mode in (1, 3)
-    decoder = Decoder(model, -(-file.height // multiple) * multiple, -(-file.width // multiple) * multiple, file.mean,
-                      file.turn)
-    for t, payload in enumerate(file.payloads[:file.total]):
+    decoder = Decoder(model, -(-file.height // multiple) * multiple, -(-file.width // multiple) * multiple)
+    order = np.argsort(-model.table("slopes"), kind="stable")
+    for t in range(file.total if fill == "sample" else min(len(file.payloads), file.total)):
         step, rows = model.steps[t], decoder.rows(t)
-        luma = model.tensors[f"tables.luma.{step['layer']}"][step["first"]:step["last"]] > 0
-        coded = np.flatnonzero(luma | (not grey))
-        latents, cut = np.zeros_like(rows), t == file.whole
-        groups = np.where(rows >= 128, 0, np.where(luma, 1, 2)[:, None, None])
-        read = maps_of_a_cut if cut else latent_maps
-        found = read(model.frequencies, payload, list(rows[coded]), list(groups[coded]))
-        maps = list(found)[1:]
-        for i, latent_map in zip(coded, maps, strict=not cut):
-            latents[i] = latent_map
-        assert np.abs(latents).max() <= 63, "an invalid latent"
-        known, share = len(latents), 64
-        if len(maps) < len(coded):
-            information = model.tensors["tables.information"].astype(np.int64)[rows[coded]].sum((1, 2))
-            known, share = coded[len(maps)], 64 * information[:len(maps)].sum() // max(information.sum(), 1)
-        decoder.draw(t, latents, known)
-        stored = (t, share) if cut else (t + 1, 0)
-    if fill in ("mean", "sample"):
-        for t in range(len(file.payloads), file.total):
-            decoder.draw(t, sample(model, decoder.rows(t), seed, t) if fill == "sample" else None)
+        functions, places = model.table(f"functions.{step['layer']}"), model.table(f"places.{step['layer']}")
+        luma = places[step["first"]:step["last"]] < len(functions) ** 2
+        sent = np.broadcast_to(luma | (not grey), rows.shape)
+        symbols, there = np.zeros(rows.shape, np.int64), ~sent
+        if t < len(file.payloads):
+            found = decoded(model.frequencies, order, file.payloads[t], rows[sent], t == file.whole)
+            symbols[sent], there[sent] = found
+        if fill == "sample":
+            symbols, there = np.where(there, symbols, sample(model, rows, seed, t)), np.ones(rows.shape, bool)
+        decoder.take(t, symbols, there)
     residual = file.payloads[file.total:]
-    levels = decoder.levels(stored if fill == "retouch" and stored[0] < file.total else None)
+    levels = decoder.levels(file.mean, file.turn, estimated=fill != "none" or bool(residual))
+    if fill == "estimate" and (file.whole < file.total):
+        levels = decoder.retouched(levels)
     if residual:
         levels = exact_levels(model, levels, residual, bool(file.cut), grey)
     levels = levels[:, :file.height, :file.width]

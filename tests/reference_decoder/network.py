@@ -1,209 +1,220 @@
-"""Sections 2 to 5 of docs/format.md: the model, and how it draws."""
+"""Sections 2 to 5 of docs/format.md: convolutions, the transform, the prior, the estimator. Whole numbers as int64."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-
-DTYPES = {"I8": np.int8, "U8": np.uint8, "I16": np.int16, "I32": np.int32, "F16": np.float16, "F32": np.float32}
-f32 = np.float32
+from safetensors import safe_open
 
 
 class Model:
-    """The configuration and the tensors of a model file."""
+    """A model file."""
 
     def __init__(self, path: Path) -> None:
-        data = path.read_bytes()
-        size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8:8 + size])
-        self.config = json.loads(header.pop("__metadata__")["config"])
-        self.tensors: dict[str, np.ndarray] = {}
-        for name, entry in header.items():
-            first, last = entry["data_offsets"]
-            self.tensors[name] = np.frombuffer(data[8 + size + first:8 + size + last],
-                                               DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        with safe_open(path, "np") as file:
+            self.config: dict[str, Any] = json.loads(file.metadata()["config"])
+            self.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         self.layers, self.steps = self.config["layers"], self.config["steps"]
         self.frequencies = self.tensors["tables.frequencies"].astype(np.int64)
-        self.cumulative = self.frequencies.cumsum(1)
 
-    def conv(self, name: str, x: np.ndarray) -> np.ndarray:
-        """Whole numbers (C, H, W) -> float32 (outputs, H, W)."""
-        weight = self.tensors[f"decoder.{name}.weight"].astype(np.int64)
-        size = weight.shape[2]
-        height, width = x.shape[1:]
-        padded = np.pad(x.astype(np.int64), ((0, 0), (size // 2, size // 2), (size // 2, size // 2)))
-        total = np.zeros((len(weight), height * width), np.int64)
-        for dy, dx in np.ndindex(size, size):
-            total += weight[:, :, dy, dx] @ padded[:, dy:dy + height, dx:dx + width].reshape(len(x), -1)
-        if f"decoder.{name}.bias" in self.tensors:
-            total += self.tensors[f"decoder.{name}.bias"].astype(np.int64)[:, None]
-        assert np.abs(total).max() < 2**24
-        return (self.tensors[f"decoder.{name}.multiplier"][:, None] * total.astype(f32)).reshape(-1, height, width)
+    def table(self, name: str) -> np.ndarray:
+        return self.tensors[f"tables.{name}"].astype(np.int64)
 
     def fingerprint(self) -> str:
-        """Section 9."""
-        import hashlib
-
         digest = hashlib.sha256(json.dumps(self.config | {"name": ""}, sort_keys=True).encode())
-        for name in sorted(self.tensors):
-            if not name.startswith("encoder."):
-                array = self.tensors[name]
-                digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+        for name, array in sorted(self.tensors.items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
         return digest.hexdigest()[:16]
 
-
-def whole(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Clamped, then rounded, halves to even; int64."""
-    return np.rint(np.clip(x, f32(low), f32(high))).astype(np.int64)
-
-
-def rectify(x: np.ndarray) -> np.ndarray:
-    return whole(f32(32) * x, 0, 127)
-
-
-def patches(x: np.ndarray, s: int) -> np.ndarray:
-    channels, height, width = x.shape
-    cut = x.reshape(channels, height // s, s, width // s, s)
-    return cut.transpose(0, 2, 4, 1, 3).reshape(channels * s * s, height // s, width // s)
+    def conv(self, name: str, x: np.ndarray, outside: Any = 0, bias: np.ndarray | None = None) -> np.ndarray:
+        """x: (H, W, inputs) bytes, ``outside`` beyond the picture."""
+        weight, factor = self.tensors[f"{name}.weight"].astype(np.int64), self.tensors[f"{name}.factor"]
+        bias, k = self.tensors[f"{name}.bias"] if bias is None else bias, weight.shape[2]
+        height, width, _ = x.shape
+        around = np.ones((height + k - 1, width + k - 1, x.shape[2]), np.int64) * outside
+        around[k // 2:k // 2 + height, k // 2:k // 2 + width] = x
+        total = np.zeros((height, width, len(weight)), np.int64) + bias
+        for dy in range(k):
+            for dx in range(k):
+                total += around[dy:dy + height, dx:dx + width] @ weight[:, :, dy, dx].T
+        return np.rint(np.clip(total.astype(np.float32) * factor, 0, 255)).astype(np.int64)
 
 
-def unpatch(x: np.ndarray, s: int) -> np.ndarray:
-    channels, height, width = x.shape
-    cut = x.reshape(channels // (s * s), s, s, height, width)
-    return cut.transpose(0, 3, 1, 4, 2).reshape(channels // (s * s), height * s, width * s)
+def rounded(x: np.ndarray, bits: int = 26) -> np.ndarray:
+    """x / 2^bits, halves to even."""
+    low, rest, half = x >> bits, x & (2**bits - 1), 2 ** (bits - 1)
+    return low + ((rest > half) | ((rest == half) & (low % 2 == 1)))
 
 
-def both(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def along(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The matrix times every block of n, along the last two axes."""
+    n = len(matrix)
     for _ in range(2):
-        runs = x.swapaxes(1, 2).reshape(len(x), x.shape[2], -1, matrix.shape[1])
-        x = (runs @ matrix.T).reshape(len(x), x.shape[2], -1)
+        x = (x.reshape(*x.shape[:-1], -1, n) @ matrix.T).reshape(x.shape).swapaxes(-1, -2)
     return x
 
 
-def cross(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    b = len(matrix)
+def across(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The matrix times the n values about every border of blocks, along the last two axes."""
+    n = len(matrix)
     for _ in range(2):
-        result = x << 14
-        if b > 1 and x.shape[2] > b:
-            for border in range(b, x.shape[2], b):
-                v = x[:, :, border - b // 2:border + b // 2]
-                result[:, :, border - b // 2:border + b // 2] = v @ matrix
-        x = result.swapaxes(1, 2)
+        result = x << 13
+        for border in range(n, x.shape[-1], n):
+            about = slice(border - n // 2, border + n // 2)
+            result[..., about] = x[..., about] @ matrix.T
+        x = result.swapaxes(-1, -2)
     return x
 
 
-def halves_to_even(x: np.ndarray) -> np.ndarray:
-    """x / 2^28, exactly."""
-    low, rest = x >> 28, x & (2**28 - 1)
-    return low + ((rest > 2**27) | ((rest == 2**27) & (low % 2 == 1)))
+def differences(low: np.ndarray) -> np.ndarray:
+    """(3, 2h, 2w) -> (h, w, 15)."""
+    a, b, c, d = low[:, ::2, ::2], low[:, ::2, 1::2], low[:, 1::2, ::2], low[:, 1::2, 1::2]
+    total = a + b + c + d
+    right, down = np.zeros_like(total), np.zeros_like(total)
+    right[:, :, :-1], down[:, :-1] = np.diff(total, axis=2), np.diff(total, axis=1)
+    return np.concatenate([a + c - b - d, a + b - c - d, a - b - c + d, right, down]).transpose(1, 2, 0)
 
 
 class Decoder:
-    """Canvas and memories of one picture."""
+    """What is known of one picture, and the memory of the prior."""
 
-    def __init__(self, model: Model, height: int, width: int, mean: np.ndarray, turn: list[int]) -> None:
-        self.model, tensors, self.mean, (b, c, d) = model, model.tensors, mean, turn
-        a, n = 127, 127 * 127 + b * b + c * c + d * d
+    def __init__(self, model: Model, height: int, width: int) -> None:
+        self.model, self.known, self.cells, self.h, self.c = model, [], [], [], []
+        for i, layer in enumerate(model.layers):
+            shape = height // layer["stride"], width // layer["stride"]
+            coefficients = len(model.table(f"places.{i}"))
+            self.known.append(np.zeros((*shape, coefficients), np.int64))
+            self.cells.append(np.zeros((*shape, coefficients), np.int64))
+            self.h.append(np.full((*shape, layer["state"]), 128))
+            self.c.append(np.zeros((*shape, layer["state"]), np.int64))
+        self.begun = 0
+
+    def cell(self, t: int) -> int:
+        return int(8 * self.model.steps[t]["quantiser"])
+
+    def first(self, t: int) -> np.ndarray:
+        """Which coefficients step t sends for the first time."""
+        step = self.model.steps[t]
+        return np.array([not any(other["layer"] == step["layer"] and other["first"] <= i < other["last"]
+                                 for other in self.model.steps[:t]) for i in range(step["first"], step["last"])])
+
+    def middles(self, layer: int) -> np.ndarray:
+        known = self.known[layer]
+        return (2 * known + np.sign(known)) * self.cells[layer] // 2
+
+    def synthesis(self, layer: int, values: np.ndarray, low: np.ndarray | None) -> np.ndarray:
+        table = self.model.table
+        functions, places = table(f"functions.{layer}"), table(f"places.{layer}")
+        n, (height, width, _) = len(functions), values.shape
+        blocks = np.zeros((height, width, 3 * n * n), np.int64)
+        blocks[..., places] = values
+        x = blocks.reshape(height, width, 3, n, n).transpose(2, 0, 3, 1, 4).reshape(3, height * n, width * n)
+        x = 2 * x  # so that halves are whole numbers
+        if low is not None:
+            a, b, c, d = low[:, ::2, ::2], low[:, ::2, 1::2], low[:, 1::2, ::2], low[:, 1::2, 1::2]
+            x[:, ::n, ::n], x[:, ::n, 1::n] = a + b + c + d, a - b + c - d
+            x[:, 1::n, ::n], x[:, 1::n, 1::n] = a + b - c - d, a - b - c + d
+        y = rounded(along(x, functions.T), 27)
+        return rounded(across(y, table(f"filters.{layer}").T))
+
+    def low(self, layer: int) -> np.ndarray | None:
+        low = None
+        for i in range(layer):
+            low = self.synthesis(i, self.middles(i), low)
+        return low
+
+    def rows(self, t: int) -> np.ndarray:
+        """The row of each symbol of step t, (H/s, W/s, last - first)."""
+        model, step = self.model, self.model.steps[t]
+        i, head = step["layer"], f"prior.steps.{t}"
+        logarithms = model.table("known")[np.minimum(np.abs(self.known[i]), 31)]
+        seen, around = logarithms, [self.h[i]]
+        if (low := self.low(i)) is not None:
+            quotients = np.abs(differences(low)) * 8 // self.cell(t)
+            seen = np.concatenate([seen, model.table("quotients")[np.minimum(quotients, 1023)]], axis=2)
+            ratio = model.layers[i - 1]["stride"] // model.layers[i]["stride"]
+            around.append(self.h[i - 1].repeat(ratio, 0).repeat(ratio, 1))
+        if i + 1 < len(model.layers):
+            ratio = model.layers[i]["stride"] // model.layers[i + 1]["stride"]
+            height, width, state = self.h[i + 1].shape
+            squares = self.h[i + 1].reshape(height // ratio, ratio, width // ratio, ratio, state).sum((1, 3))
+            around.append((squares + ratio**2 // 2) // ratio**2)
+        embedded = model.conv(f"prior.layers.{i}.embedding", seen, bias=model.tensors[f"{head}.embedding"])
+        outside = np.array([128] * sum(x.shape[2] for x in around) + [0] * embedded.shape[2])
+        gates = model.conv(f"prior.layers.{i}.recurrence", np.concatenate([*around, embedded], axis=2), outside,
+                           model.tensors[f"{head}.recurrence"])
+        admit, keep, emit, candidate = np.split(gates, 4, axis=2)
+        self.c[i] = np.clip((keep * self.c[i] + admit * (candidate - 128) + 128) >> 8, -511, 511)
+        self.h[i] = ((emit * np.clip(self.c[i], -127, 127) + 128) >> 8) + 128
+        context = model.conv(f"prior.layers.{i}.context", self.h[i], 128, model.tensors[f"{head}.context"])
+        found = np.minimum(model.conv(f"{head}.rows", np.concatenate([context, logarithms], axis=2)), 63)
+        first, count = self.first(t), step["last"] - step["first"]
+        if first.all():
+            return found
+        zero = self.known[i][..., step["first"]:step["last"]] == 0
+        return np.where(first, found[..., :count], np.where(zero, found[..., :count] + 64, found[..., count:] + 128))
+
+    def take(self, t: int, symbols: np.ndarray, there: np.ndarray) -> None:
+        """The symbols of step t, where they are ``there``."""
+        step = self.model.steps[t]
+        i, mine = step["layer"], slice(step["first"], step["last"])
+        k = self.known[i][..., mine]
+        new = np.where(k < 0, 2 * k - symbols, 2 * k + symbols)
+        self.known[i][..., mine] = np.where(there, new, k)
+        self.cells[i][..., mine] = np.where(there, self.cell(t), self.cells[i][..., mine])
+        self.begun = t
+
+    def estimate(self, i: int, low: np.ndarray | None) -> np.ndarray:
+        """Values of the coefficients of layer i."""
+        model, name = self.model, f"estimator.{i}"
+        visits = [t for t, step in enumerate(model.steps) if step["layer"] == i]
+        taken = [t for t in visits if t <= self.begun]
+        unit = self.cell(taken[-1] if taken else visits[0] if visits else self.begun)
+        parts, middles = [], self.middles(i)
+        inputs = [(middles, unit), (np.abs(middles), unit)]
+        for numbers, divisor in inputs if low is None else [*inputs, (differences(low), 2 * unit)]:
+            size = model.table("quotients")[np.minimum(np.abs(numbers) * 16 // divisor, 1023)] // 2
+            parts.append(128 + np.sign(numbers) * np.minimum(size, 127))
+        x = model.conv(f"{name}.entry", np.concatenate(parts, axis=2), bias=model.tensors[f"{name}.biases"][self.begun])
+        for j in range(model.config["estimator"]["layers"] - 2):
+            x = model.conv(f"{name}.hidden.{j}", x)
+        offsets = model.conv(f"{name}.exit", x) - 128
+        known, shifts = self.known[i], model.tensors[f"{name}.shifts"][self.begun].astype(np.int64)
+        size = np.abs(known)
+        shift = np.where(size > 0, shifts[np.clip(size, 1, 3) - 1], 0)
+        room = np.where(size > 0, 64, 128)
+        width = np.where(self.cells[i] > 0, self.cells[i], 2 * unit)
+        moved = np.where(known < 0, -offsets, offsets) + np.sign(known) * shift
+        return middles + ((np.clip(moved, -room, room) * width + 64) >> 7)
+
+    def retouched(self, levels: np.ndarray) -> np.ndarray:
+        """A picture of which not all steps are known, (3, H, W)."""
+        model, s, t = self.model, self.model.config["retouch"]["stride"], self.begun
+        _, height, width = levels.shape
+        blocks = levels.reshape(3, height // s, s, width // s, s).transpose(1, 3, 0, 2, 4)
+        patches = blocks.reshape(height // s, width // s, 3 * s * s)
+        x = model.conv("retouch.entry", patches, 128, model.tensors["retouch.biases"][t])
+        for j in range(model.config["retouch"]["layers"] - 2):
+            x = np.clip(x + model.conv(f"retouch.hidden.{j}", x) - 128, 0, 255)
+        added = (model.conv("retouch.exit", x) - 128) * int(4 * model.steps[t]["quantiser"])
+        new = np.clip(patches + ((added + 2048) >> 12), 0, 255)
+        return new.reshape(height // s, width // s, 3, s, s).transpose(2, 0, 3, 1, 4).reshape(3, height, width)
+
+    def levels(self, mean: np.ndarray, turn: list[int], *, estimated: bool) -> np.ndarray:
+        """The picture, (3, H, W)."""
+        a, (b, c, d) = 127, turn
+        n = a * a + b * b + c * c + d * d
         products = np.array([[a * a + b * b - c * c - d * d, 2 * b * c - 2 * a * d, 2 * b * d + 2 * a * c],
                              [2 * b * c + 2 * a * d, a * a - b * b + c * c - d * d, 2 * c * d - 2 * a * b],
                              [2 * b * d - 2 * a * c, 2 * c * d + 2 * a * b, a * a - b * b - c * c + d * d]])
-        self.turn = (2**15 * products + n) // (2 * n)
-        self.canvas = np.ones((3, height, width), np.int64) * tensors["decoder.initial_canvas"][:, None, None]
-        self.h, self.c, self.history = [], [], []
-        for i, layer in enumerate(model.layers):
-            size = height // layer["stride"], width // layer["stride"]
-            first = next(t for t, step in enumerate(model.steps) if step["layer"] == i)
-            coefficients = tensors[f"decoder.steps.{first}.history_embedding.weight"].shape[1]
-            self.h.append(np.zeros((layer["state"], *size), np.int64))
-            self.c.append(np.zeros((layer["state"], *size), np.int64))
-            self.history.append(np.zeros((coefficients, *size), np.int64))
-
-    def refines(self, t: int) -> bool:
-        """Whether step t is a refinement."""
-        steps, step = self.model.steps, self.model.steps[t]
-        return any(other["layer"] == step["layer"] and other["first"] < step["last"] and step["first"] < other["last"]
-                   for other in steps[:t])
-
-    def look(self, t: int) -> np.ndarray:
-        layer = self.model.steps[t]["layer"]
-        levels = whole(self.canvas.astype(f32) / f32(16) - f32(128), -127, 127)
-        return rectify(self.model.conv(f"cores.{layer}.canvas_embedding",
-                                       patches(levels, self.model.layers[layer]["stride"])))
-
-    def rows(self, t: int) -> np.ndarray:
-        """The row of each latent of step t."""
-        step, conv, head = self.model.steps[t], self.model.conv, f"steps.{t}"
-        layer, past = step["layer"], self.history[step["layer"]]
-        known = rectify(conv(f"{head}.history_embedding", np.minimum(np.abs(past), 31)))
-        memory = self.h[layer]
-        if layer > 0:
-            ratio = self.model.layers[layer - 1]["stride"] // self.model.layers[layer]["stride"]
-            memory = np.concatenate([memory, self.h[layer - 1].repeat(ratio, 1).repeat(ratio, 2)])
-        hidden = rectify(conv(f"{head}.prior_state", memory)
-                         + conv(f"{head}.prior_context", np.concatenate([self.look(t), known])))
-        index = conv(f"{head}.prior_index", hidden)
-        if not self.refines(t):
-            return whole(f32(16) * index, 0, 63)
-        zero = past[step["first"]:step["last"]] == 0
-        half = len(index) // 2
-        return whole(f32(16) * np.where(zero, index[:half], index[half:]), 0, 63) + np.where(zero, 64, 128)
-
-    def draw(self, t: int, latents: np.ndarray | None, known: int | None = None) -> None:
-        """Step t. latents: None if there are none; known: of how many maps, if not of all."""
-        step, conv = self.model.steps[t], self.model.conv
-        layer, first, last = step["layer"], step["first"], step["last"]
-        core, stride, past = f"cores.{layer}", self.model.layers[layer]["stride"], self.history[layer]
-        mine = past[first:last]
-        added = np.zeros_like(mine)
-        if latents is not None:
-            sign = np.sign(mine) if self.refines(t) else np.zeros_like(mine)
-            added = np.where(sign == 0, 2 * latents + np.sign(latents), (2 * latents + 1) * sign)
-            if known is not None:
-                added[known:] = 0
-        x = np.concatenate([rectify(conv(f"steps.{t}.latent_embedding", added)), self.look(t)])
-        gates = (conv(f"{core}.decoder.gates_from_input", x) + conv(f"{core}.decoder.gates_from_state", self.h[layer]))
-        admit, keep, emit, candidate = np.split(whole(f32(128) * gates, -1023, 1023) + 1023, 4)
-        logistic, tanh = (self.model.tensors[f"tables.{name}"].astype(np.int64) for name in ("logistic", "tanh"))
-        c = logistic[keep] * self.c[layer] + logistic[admit] * tanh[candidate]
-        self.c[layer] = whole(c.astype(f32) / f32(128), -1023, 1023)
-        h = np.rint((logistic[emit] * tanh[self.c[layer] + 1023]).astype(f32) / f32(128))
-        self.h[layer] = np.clip(h, -127, 127).astype(np.int64)
-        every = np.zeros_like(past)
-        every[first:last] = added
-        unit = f32(16 * (step["quantiser"] / math.sqrt(3 * stride**2)))
-        cells = conv(f"{core}.write", self.h[layer]) + conv(f"{core}.synthesis", every)
-        written = unpatch(whole(cells * unit, -16384, 16384), stride)
-        self.canvas = np.clip(self.canvas + self.spread(written, layer), -4096, 8176)
-        past[first:last] = np.clip(2 * mine + added, -16383, 16383)
-
-    def spread(self, x: np.ndarray, layer: int, k: int = 0) -> np.ndarray:
-        if layer + k == len(self.model.layers) - 1:
-            return x
-        shrink, filter_ = (self.model.tensors[f"tables.{name}.{k}"].astype(np.int64) for name in ("shrink", "overlap"))
-        small = halves_to_even(both(x, shrink))
-        new = halves_to_even(cross(self.spread(small, layer, k + 1), filter_))
-        return x + halves_to_even(both(new - small, shrink.T))
-
-    def levels(self, stored: tuple[int, int] | None) -> np.ndarray:
-        """The picture, (3, H, W); retouched if only so much is ``stored``: steps, and 1/64 of the next one."""
-        tensors = self.model.tensors
-        turned = np.tensordot(self.turn, self.canvas - tensors["decoder.initial_canvas"][:, None, None], 1)
-        colours = (turned + 2**18 * self.mean[:, None, None] + 2**9) // 2**10
-        sums = cross(colours, tensors["tables.lapping"].astype(np.int64))
-        levels = np.clip((sums + 2**35) // 2**36, 0, 255)
-        if stored is None:
-            return levels
-        conv, size, steps = self.model.conv, self.model.config["retouch"], self.model.steps
-        m, j = stored
-        where = np.zeros((len(steps) + 1, 1, 1), np.int64)
-        where[m], where[m + 1] = 64 - j, j
-        x = rectify(conv("retouch.entry", patches(levels - 128, size["stride"])) + conv("retouch.stored", where))
-        for i in range(size["layers"] - 2):
-            x = rectify(conv(f"retouch.hidden.{i}", x) + x.astype(f32) / f32(32))
-        q, p = (f32(steps[max(i, 0)]["quantiser"]) for i in (m - 1, m))
-        unit = (f32(64 - j) * q + f32(j) * p) / f32(64)
-        added = unpatch(np.rint(conv("retouch.exit", x) * unit).astype(np.int64), size["stride"])
-        return np.clip((sums + 2**32 * added + 2**35) // 2**36, 0, 255)
+        matrix = (2**15 * products + n) // (2 * n) @ self.model.table("axes").T
+        planes = None
+        for i in range(len(self.known)):
+            planes = self.synthesis(i, self.estimate(i, planes) if estimated else self.middles(i), planes)
+        assert planes is not None
+        turned = np.tensordot(matrix, planes, 1)
+        return np.clip((turned + 2**30 * mean[:, None, None] + 2**29) >> 30, 0, 255)

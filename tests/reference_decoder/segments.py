@@ -1,4 +1,4 @@
-"""Section 7 of docs/format.md: latents from the payload of a step."""
+"""Section 6 of docs/format.md: symbols from the payload of a step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RangeDecoder:
         self._point = next(self._words) << 32 | next(self._words)
         self._lower, self._range = 0, 2**64 - 1
 
-    def symbol(self, frequencies: list[int]) -> int:
+    def symbol(self, frequencies: Sequence[int]) -> int:
         scale = self._range >> 24
         q = ((self._point - self._lower) % 2**64) // scale
         if q >= 2**24:
@@ -37,38 +37,40 @@ class RangeDecoder:
         return symbol
 
 
-SHIFTS = [2 ** (22 - abs(k)) for k in range(-7, 8)]  # frequencies
-SHIFTS[7] = 2**24 - sum(SHIFTS[:7] + SHIFTS[8:])
+RAW = [2**15] * 512  # of the escaped symbols -256..255
 
 
-def latent_maps(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray], groups: Sequence[np.ndarray],
-                behind: int = 0) -> Iterator[np.ndarray]:
-    """The shifts, then the maps of a payload followed by bytes ``behind``; raises Invalid where it is."""
-    decoder, frequencies = RangeDecoder(payload, behind), table.tolist()
-    shifts = np.zeros(3, np.int64)
-    for group in range(3):
-        if any(np.any(group == of_map) for of_map in groups):
-            shifts[group] = decoder.symbol(SHIFTS) - 7
-    yield shifts
-    for row_map, group_map in zip(rows, groups, strict=True):
-        latents = np.zeros(row_map.size, np.int64)
-        flat = (row_map // 64 * 64 + np.clip(row_map % 64 + 2 * shifts[group_map], 0, 63)).reshape(-1)
-        for position in np.argsort(flat, kind="stable"):
-            latents[position] = decoder.symbol(frequencies[flat[position]]) - 15
-        for position in np.flatnonzero(latents == 16):
-            latents[position] = decoder.symbol([2**16] * 256) - 128
-        yield latents.reshape(row_map.shape)
+def decoded(table: np.ndarray, order: np.ndarray, payload: bytes, rows: np.ndarray, cut: bool
+            ) -> tuple[np.ndarray, np.ndarray]:
+    """The symbols of a step, and where they are known: everywhere, or, of a payload that was cut, those that are the
+    same however it goes on. rows: (symbols,), of each. order: of rows."""
+    decoders = [RangeDecoder(payload, behind) for behind in ((0, 255) if cut else (0,))]
+    result, there, frequencies = np.zeros(rows.size, np.int64), np.zeros(rows.size, bool), table.tolist()
 
+    def read(distribution: Sequence[int], count: int) -> list[int]:
+        """As many symbols as are sure."""
+        found: list[int] = []
+        for _ in range(count):
+            try:
+                one, *others = [decoder.symbol(distribution) for decoder in decoders]
+            except Invalid:
+                if not cut:
+                    raise
+                break
+            if others not in ([], [one]):
+                break
+            found.append(one)
+        return found
 
-def maps_of_a_cut(table: np.ndarray, payload: bytes, rows: Sequence[np.ndarray], groups: Sequence[np.ndarray]
-                  ) -> Iterator[np.ndarray]:
-    """Those of ``latent_maps`` that are the same however the payload goes on."""
-    both_ways = [latent_maps(table, payload, rows, groups, behind) for behind in (0, 255)]
-    for _ in range(1 + len(rows)):
-        try:
-            first, second = (next(maps) for maps in both_ways)
-        except Invalid:
-            return
-        if not np.array_equal(first, second):
-            return
-        yield first
+    for row in order:
+        positions = np.flatnonzero(rows == row).tolist()
+        found = [symbol - 15 for symbol in read(frequencies[row], len(positions))]
+        escaped = [i for i, symbol in enumerate(found) if symbol == 16]
+        raw = read(RAW, len(escaped)) if len(found) == len(positions) else []
+        for i, symbol in zip(escaped, raw, strict=False):
+            found[i] = symbol - 256
+        sure = escaped[len(raw)] if len(raw) < len(escaped) else len(found)
+        result[positions[:sure]], there[positions[:sure]] = found[:sure], True
+        if sure < len(positions):
+            break
+    return result, there

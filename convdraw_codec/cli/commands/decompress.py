@@ -102,8 +102,8 @@ def advised(error: TruncatedError) -> TruncatedError:
 @file_options
 @click.option("--steps", type=int, help="Use only the first so many steps.")
 @click.option("--fill", type=click.Choice(FILLS), default=FILLS[0],
-              show_default=True, help="What stands in for steps that are not stored: the likeliest picture, steps on "
-              "the prior's mean, on a sample from it, or nothing.")
+              show_default=True, help="What stands in for what is not stored: the likeliest picture, a sample of "
+              "the prior, or nothing.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of the sample.")
 @click.option("--reduce", type=click.Choice(REDUCTIONS), default=1, show_default=True,
               help="Divide width and height, and take less time.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..console import Failure, failing, print_out
-from ..loading import use_threads
+from ..loading import threads_used
 from ..options import THREADS
 
 
@@ -13,14 +13,13 @@ from ..options import THREADS
 @THREADS
 def selftest(threads: int | None) -> None:
     """Decode the files that come with cdraw in every way this machine offers, and compare every pixel."""
-    from ...network.exact_conv import fastest_exact
+    from ...network.convolution import fastest_exact
     from ...selftest import selftest as outcomes
 
-    use_threads(threads)
     with failing("decode on", "this machine"):
         used = fastest_exact()
     failed = False
-    for outcome in outcomes():
+    for outcome in outcomes(threads_used(threads)):
         if not outcome.pictures:
             print_out(f"{outcome.path}: not exact on this machine, and not used")
             continue

@@ -9,7 +9,7 @@ import click
 
 from ..console import Chatter, failing
 from ..files import choose_output
-from ..loading import use_threads
+from ..loading import threads_used
 from ..options import FORCE, THREADS, chatter_options
 
 
@@ -20,7 +20,7 @@ from ..options import FORCE, THREADS, chatter_options
 @click.option("--config", default="photo", show_default=True,
               help="Name of a configuration that comes with cdraw, or a TOML file.")
 @click.option("--from", "origin", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Model file of the same configuration (quantisers may differ), to begin with its weights.")
+              help="Model file of the same configuration to begin with its weights.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True,
               help="Time between checkpoints.")
 @FORCE
@@ -34,10 +34,12 @@ def train(data: tuple[Path, ...], output: Path, config: str, origin: Path | None
     The model so far and a checkpoint, OUTPUT with .ckpt added, are written every few minutes, and at ^C; the same
     command goes on from there.
     """
+    import torch
+
     from ..train import find_config, load_config
     from ..train import train as run
 
-    use_threads(threads)
+    torch.set_num_threads(threads_used(threads))
     choose_output(data[0], output, ".safetensors", force or os.path.exists(f"{output}.ckpt"), origin)
     with failing("train on", config):
         run(load_config(find_config(config)), list(data), output, chatter.say, origin=origin,

@@ -40,7 +40,7 @@ def test_a_budget_that_is_not_kept_is_reported(monkeypatch: pytest.MonkeyPatch, 
 
 def test_verify(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a model that has other steps; an estimate of the rate that is wrong is noticed."""
-    monkeypatch.setattr(verify, "estimate", lambda codec, image: 1.0)
+    monkeypatch.setattr(verify, "estimate", lambda codec, model, image: 1.0)
     result = CliRunner().invoke(verify.main, [str(pictures), "--model", str(TINY_MODEL)])
     assert result.exit_code == 1
     failures = json.loads(result.stdout)["failures"]

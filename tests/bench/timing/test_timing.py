@@ -40,7 +40,7 @@ def test_a_seam_is_measured(tmp_path: Path) -> None:
     Image.fromarray(original).save(paths[0])
     Image.fromarray(decoded).save(paths[1])
     assert large.border_step(*paths) == pytest.approx(1, abs=0.05)
-    decoded[:, 1024:] += 10
+    decoded[256:] += 10  # where a strip begins
     Image.fromarray(decoded).save(paths[1])
     assert large.border_step(*paths) > 3
 
@@ -67,7 +67,7 @@ def test_speed(example: Path, processes: bool) -> None:
     assert min(min(row["encode_s"], row["decode_s"]) for row in report["rows"]) > 0
     assert len(first["decode_steps_s"]) == 3
     assert first["bpp"] == pytest.approx(8 * len(data) / (64 * 48), abs=1e-4)
-    assert 0 < first["kmac_per_pixel"]["retouch"] < first["kmac_per_pixel"]["decode"]
+    assert 0 < first["kmac_per_pixel"]["encode"] < first["kmac_per_pixel"]["decode"]
     assert report["picture"] == "example.jpg"
 
 

@@ -1,0 +1,213 @@
+"""The transform: a pyramid of lapped block transforms, in which every coefficient belongs to one layer.
+
+A picture's blocks of 8x8 pixels share their borders: an orthonormal filter across them makes the block transform a
+lapped one (Malvar's, as pre- and post-filter: Tran, Liang, Tu, "Lapped transform via time-domain pre- and
+postfiltering", 2003). Of each block, the coefficients of low frequency stand for a few pixels of a smaller picture,
+which is transformed in the same way, as in JPEG XR: the next coarser layer. All of it is orthonormal.
+
+Every function takes arrays of NumPy or tensors of torch. Towards pixels, they hold whole numbers as float64, in units
+of ``UNIT`` of a level, and sums are exact in whatever order they are taken.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any  # numpy.ndarray or torch.Tensor
+
+MATRIX_UNIT = 2**13  # stored matrices count in 1/2^13
+UNIT = 8  # coefficients and pixels count in 1/8 of a level
+TURN = math.radians(15)  # of the filter across blocks of four: best coding gain behind the finest (rho = 0.95)
+LARGEST_COEFFICIENT = 2**17  # in 1/8 of a level: what ``Pyramid.synthesis`` takes at most
+PROMOTED = 2  # functions along each axis that a coarser layer takes
+SUM_AND_DIFFERENCE = np.array([[1, 1], [1, -1]])  # the cosine transform of two pixels, but for a factor
+
+
+def cosines(size: int, shift: float = 0.0) -> np.ndarray:
+    """Orthonormal cosine transform, one basis function a row, float64: DCT-II, or with shift 0.5 DCT-IV."""
+    n = np.arange(size)
+    basis = np.cos(math.pi / size * (n[None, :] + 0.5) * (n[:, None] + shift)) * math.sqrt(2 / size)
+    if shift == 0:
+        basis[0] /= math.sqrt(2)
+    return basis
+
+
+def colour_axes() -> np.ndarray:
+    """The model's colour axes, orthonormal rows, luma first: (3, 3) float64."""
+    axes = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=np.float64)
+    return axes / np.linalg.norm(axes, axis=1, keepdims=True)
+
+
+def lapping_filter(block: int) -> np.ndarray:
+    """The filter across one border, (block, block), orthonormal; ``block`` is even.
+
+    It leaves what is even about the border alone, and turns what is odd by J C_II' C_IV J (J reverses), or, for a
+    block of four, by ``TURN``.
+    """
+    half = block // 2
+    turn = (cosines(half).T @ cosines(half, 0.5))[::-1, ::-1]
+    if block == 4:
+        turn = np.array([[math.cos(TURN), math.sin(TURN)], [-math.sin(TURN), math.cos(TURN)]])
+    one, none = np.eye(half), np.zeros((half, half))
+    fold = np.block([[one, one[::-1]], [one[::-1], -one]])
+    return fold @ np.block([[one, none], [none, turn]]) @ fold / 2
+
+
+def block_functions(strides: list[int]) -> list[np.ndarray]:
+    """The block transform of each layer along one axis, coarse to fine, (n, n) with orthonormal rows by frequency.
+
+    Those of the finest layer are cosines of pixels. Those of others, of pixels of the smaller picture, are nearest to
+    cosines of the pixels that these stand for.
+    """
+    on_pixels = [cosines(strides[-1])]  # the functions of each layer on pixels of the picture
+    result = list[np.ndarray]()
+    for coarser, stride in reversed(list(itertools.pairwise(strides))):
+        low = on_pixels[0][:PROMOTED]
+        span = np.kron(np.eye(coarser // stride), low)
+        left, _, right = np.linalg.svd(cosines(coarser)[:len(span)] @ span.T)
+        pixels = np.kron(np.eye(coarser // stride), cosines(PROMOTED).T @ low)
+        on_pixels.insert(0, left @ right @ span)
+        result.insert(0, on_pixels[0] @ pixels.T)
+    return [*result, on_pixels[-1]]
+
+
+def places(strides: list[int]) -> list[np.ndarray]:
+    """Where each coefficient of a layer stands among the functions of a block, (coefficients,), for every layer:
+    n n colour + n v + u, v down and u across, those that the coarser layer takes left out.
+
+    They are ordered by the deviation to expect in a photograph, largest first.
+    """
+    result = []
+    for layer, (stride, functions) in enumerate(zip(strides, block_functions(strides), strict=True)):
+        n, deviations, found = len(functions), [], []
+        for v, u in itertools.product(range(n), repeat=2):
+            if layer and u < PROMOTED and v < PROMOTED:
+                continue
+            frequency = math.hypot(u, v) / (2 * stride)
+            for colour, amplitude in enumerate((1.0, 0.2, 0.15)):
+                deviations.append(amplitude * (6 / frequency if frequency else 80 * stride))
+                found.append(n * n * colour + n * v + u)
+        order = np.argsort(-np.array(deviations, np.float32), kind="stable")
+        result.append(np.array(found)[order])
+    return result
+
+
+def coefficient_counts(strides: list[int]) -> list[int]:
+    """How many coefficients each layer has."""
+    sizes = [PROMOTED * coarser // stride for coarser, stride in itertools.pairwise(strides)] + strides[-1:]
+    return [3 * (size**2 - (PROMOTED**2 if layer else 0)) for layer, size in enumerate(sizes)]
+
+
+
+def _along(x: Array, matrix: Array) -> Array:
+    """Apply a square matrix to every block of pixels, along both axes: (..., H, W)."""
+    n = len(matrix)
+    columns = (x.reshape(-1, n) @ matrix.T).reshape(x.shape)
+    *batch, height, width = x.shape
+    return (matrix @ columns.reshape(*batch, height // n, n, width)).reshape(x.shape)
+
+
+def _across(x: Array, matrix: Array) -> Array:
+    """Apply the matrix across every border of the blocks, along both axes; the picture's ends scale by its unit."""
+    n, half = len(matrix), len(matrix) // 2
+    unit = 1.0 if abs(matrix).max() <= 1 else float(MATRIX_UNIT)
+    columns = x * unit
+    if x.shape[-1] > n:
+        columns[..., half:-half] = (x[..., half:-half].reshape(-1, n) @ matrix.T).reshape(x[..., half:-half].shape)
+    result = columns * unit
+    if x.shape[-2] > n:
+        *batch, height, width = x.shape
+        inner = columns[..., half:-half, :].reshape(*batch, height // n - 1, n, width)
+        result[..., half:-half, :] = (matrix @ inner).reshape(*batch, height - n, width)
+    return result
+
+
+def _to_pixels(low: Array) -> Array:
+    """The two functions of lowest frequency along both axes to 2x2 pixels of the smaller picture, or back."""
+    matrix = SUM_AND_DIFFERENCE.astype(low.dtype) if isinstance(low, np.ndarray) else low.new_tensor(SUM_AND_DIFFERENCE)
+    return _along(low, matrix) * 0.5
+
+
+def to_positions(planes: Array, n: int) -> Array:
+    """Blocks beside one another, (..., 3, h n, w n), to channels of positions, (..., h, w, 3 n n)."""
+    *batch, colours, height, width = planes.shape
+    blocks = planes.reshape(*batch, colours, height // n, n, width // n, n)
+    blocks = blocks.swapaxes(-2, -3).swapaxes(-5, -4).swapaxes(-4, -3)
+    return blocks.reshape(*batch, height // n, width // n, colours * n * n)
+
+
+def from_positions(positions: Array, n: int) -> Array:
+    """The inverse."""
+    *batch, height, width, channels = positions.shape
+    blocks = positions.reshape(*batch, height, width, channels // n**2, n, n)
+    blocks = blocks.swapaxes(-4, -3).swapaxes(-5, -4).swapaxes(-2, -3)
+    return blocks.reshape(*batch, channels // n**2, height * n, width * n)
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """Of each layer, coarse to fine: the block transform along an axis and the filter across borders, (n, n) whole
+    numbers in 1/2^13, float64; and where its coefficients stand, see ``places``."""
+
+    functions: list[Array]
+    filters: list[Array]
+    places: list[np.ndarray]
+
+    @classmethod
+    def of(cls, strides: list[int]) -> Pyramid:
+        """For those strides, as arrays of NumPy."""
+        functions = [np.rint(matrix * MATRIX_UNIT) for matrix in block_functions(strides)]
+        filters = [np.rint(lapping_filter(len(matrix)) * MATRIX_UNIT) for matrix in functions]
+        return cls(functions, filters, places(strides))
+
+    def analysis(self, planes: Array) -> list[Array]:
+        """Planes (..., 3, H, W), H and W multiples of the coarsest stride -> the coefficients of each layer, coarse to
+        fine, (..., H/s, W/s, coefficients), in real numbers of the planes' unit."""
+        result: list[Array] = []
+        for layer in reversed(range(len(self.places))):
+            coefficients, planes = self.split(layer, planes)
+            result.insert(0, coefficients)
+        return result
+
+    def split(self, layer: int, planes: Array) -> tuple[Array, Array]:
+        """The coefficients of one layer, and the smaller picture that is left for the coarser ones, (..., 3, 2 h, 2 w).
+        """
+        functions, across, where = self.functions[layer], self.filters[layer], self.places[layer]
+        n = len(functions)
+        planes = _across(planes, across / MATRIX_UNIT)
+        planes = _along(planes, functions / MATRIX_UNIT)
+        *batch, height, width = planes.shape
+        blocks = planes.reshape(*batch, height // n, n, width // n, n)[..., :PROMOTED, :, :PROMOTED]
+        smaller = blocks.reshape(*batch, height // n * PROMOTED, width // n * PROMOTED)
+        return to_positions(planes, n)[..., where], _to_pixels(smaller)
+
+    def synthesis(self, layer: int, coefficients: Array, smaller: Array | None) -> Array:
+        """From the coefficients of a layer (..., h, w, coefficients), and the smaller picture that the coarser layers
+        make, (..., 3, 2 h, 2 w), None at the coarsest: the picture (..., 3, n h, n w). All of it whole numbers."""
+        functions, across, where = self.functions[layer], self.filters[layer], self.places[layer]
+        n = len(functions)
+        source = np.full(3 * n * n, len(where))
+        source[where] = np.arange(len(where))
+        blocks = from_positions(coefficients[..., source.clip(max=len(where) - 1)], n)
+        if smaller is not None:
+            *batch, height, width = blocks.shape
+            inside = blocks.reshape(*batch, height // n, n, width // n, n)
+            inside[..., :PROMOTED, :, :PROMOTED] = _to_pixels(smaller).reshape(
+                *batch, height // n, PROMOTED, width // n, PROMOTED)
+        planes = (_along(blocks, functions.T) * MATRIX_UNIT**-2).round()
+        return (_across(planes, across.T) * MATRIX_UNIT**-2).round()
+
+    def largest_sum(self, limit: float) -> float:
+        """The largest magnitude that any sum of ``synthesis`` can reach from coefficients up to ``limit``."""
+        largest = 0.0
+        for functions, across in zip(self.functions, self.filters, strict=True):
+            gains = [abs(matrix.T).sum(1).max().item() ** 2 for matrix in (functions, across)]
+            for gain in gains:
+                largest = max(largest, limit * max(gain, MATRIX_UNIT**2))
+                limit = limit * max(gain, MATRIX_UNIT**2) / MATRIX_UNIT**2 + 1
+        return largest

@@ -1,1 +1,0 @@
-"""Fixed linear transforms between pixels and coefficients."""

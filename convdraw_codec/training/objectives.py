@@ -1,0 +1,199 @@
+"""What each kind of stage minimises. All of them are relative to running means, and near 1 when nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..coding.rotation_fit import colours_of
+from ..format.rotation import TURN_UNIT, Colours
+from ..network.config import Config
+from ..network.lapped_pyramid import UNIT, colour_axes, to_positions
+from ..network.lossless import ORDER
+from ..network.tables import REFINE, ROWS, ZERO, slope_table
+from . import distributed
+from .networks.byte_conv import TrainedConv
+from .networks.estimator import EstimatorNetwork
+from .networks.prior import Latents, Prediction, PriorNetwork
+from .networks.residual import ResidualNetwork, nats
+from .networks.retouch import RetouchNetwork
+from .rates import step_bits
+
+LEAST = 1e-3  # squared error, against division by zero
+
+
+class CodecNetworks(nn.Module):
+    """All that a model file holds, trainable."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.prior, self.estimator = PriorNetwork(config), EstimatorNetwork(config)
+        self.retouch, self.residual = RetouchNetwork(config), ResidualNetwork(config.residual)
+
+    def convolutions(self) -> Iterator[TrainedConv]:
+        """All of them."""
+        return (module for module in self.modules() if isinstance(module, TrainedConv))
+
+
+class RunningMean(nn.Module):
+    """Of several numbers."""
+
+    mean: Tensor
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(count))
+
+    @torch.no_grad()
+    def follow(self, i: int | slice, now: Tensor) -> Tensor:
+        """The mean of some of them, after another value."""
+        now = distributed.total(now) / distributed.count()
+        self.mean[i] = torch.where(self.mean[i] > 0, 0.98 * self.mean[i] + 0.02 * now, now)
+        return self.mean[i].clamp_min(LEAST**3)
+
+
+def turned(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures (B, 3, H, W) in 0..255 -> planes in the axes of the model, in levels; and what turns them back: matrices
+    (B, 3, 3) and means (B, 3, 1, 1)."""
+    every = [colours_of(pixels) for pixels in image.round().byte().permute(0, 2, 3, 1).cpu().numpy()]
+    back = torch.from_numpy(np.stack([_matrix(colours) for colours in every])).to(image)
+    means = torch.tensor([colours.mean for colours in every]).to(image)[:, :, None, None]
+    with torch.autocast(image.device.type, enabled=False):
+        return torch.einsum("bck,bchw->bkhw", back, image - means), back, means
+
+
+def _matrix(colours: Colours) -> np.ndarray:
+    return np.array(colours.matrix(), np.float64) / TURN_UNIT @ colour_axes().T
+
+
+def prior_rates(prior: PriorNetwork, latents: Latents) -> Tensor:
+    """Bits a pixel of each step, (T,)."""
+    pixels = latents.magnitudes[0][:, 0].numel() * prior.config.strides[0] ** 2
+    firsts = [torch.from_numpy(prior.config.seen_first(t)) for t in range(len(prior.config.steps))]
+    return torch.stack([step_bits(found, first) / pixels
+                        for found, first in zip(prior(latents), firsts, strict=True)])
+
+
+class Objective(nn.Module):
+    """The loss of each kind of stage."""
+
+    def __init__(self, networks: CodecNetworks):
+        super().__init__()
+        self.networks, steps = networks, len(networks.config.steps)
+        self.rates, self.errors, self.residuals = RunningMean(steps), RunningMean(steps), RunningMean(1)
+        self.register_buffer("slopes", torch.from_numpy(slope_table()), persistent=False)
+
+    def forward(self, kind: str, image: Tensor, cut: float) -> Tensor:
+        """The loss of pictures (B, 3, H, W) in 0..255. cut: steps that are stored, for the estimator."""
+        with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
+            planes, back, means = turned(image)
+            latents = self.networks.prior.latents(planes)
+        if kind == "prior":
+            return self._prior(latents)
+        if kind == "estimator":
+            return self._estimator(latents, cut)
+        if kind == "retouch":
+            return self._retouch(latents, image, back, means, cut)
+        return self._residual(latents, image, back, means)
+
+    def _prior(self, latents: Latents) -> Tensor:
+        """The rate of every prefix of steps: every rate counts alike, which is what a BD-rate measures."""
+        prefixes = prior_rates(self.networks.prior, latents).cumsum(0)
+        return (prefixes / self.rates.follow(slice(None), prefixes)).mean()
+
+    def _estimator(self, latents: Latents, cut: float) -> Tensor:
+        """Squared error of what is shown after a cut, to which all layers add."""
+        t, share = min(int(cut), len(self.networks.config.steps) - 1), cut - int(cut)
+        with torch.no_grad():
+            share = share if cut > t else 1.0
+            known, cells = known_at(self.networks.prior, latents, t, share, self.get_buffer("slopes"))
+        errors = [(value / UNIT - true).square().sum() for value, true
+                  in zip(self.estimates(t, known, cells), latents.coefficients, strict=True)]
+        numbers = latents.coefficients[0][:, 0].numel() * 3 * self.networks.config.strides[0] ** 2
+        error = torch.stack(errors).sum() / numbers
+        return error / self.errors.follow(t, error)
+
+    def _retouch(self, latents: Latents, image: Tensor, back: Tensor, means: Tensor, cut: float) -> Tensor:
+        """Squared error of retouched pictures after a cut."""
+        t, share = min(int(cut), len(self.networks.config.steps) - 1), cut - int(cut)
+        with torch.no_grad():
+            share = share if cut > t else 1.0
+            known, cells = known_at(self.networks.prior, latents, t, share, self.get_buffer("slopes"))
+            shown = self._levels(self.estimates(t, known, cells), back, means)
+            before = (shown - image).square().mean()
+        return (shown + self.networks.retouch(shown, t) - image).square().mean() / before.clamp_min(LEAST)
+
+    def estimates(self, t: int, known: list[Tensor], cells: list[Tensor]) -> Iterator[Tensor]:
+        """Values of all layers' coefficients, in 1/8 of a level."""
+        networks, transform, low = self.networks, self.networks.prior.transform(), None
+        for layer, (numbers, widths) in enumerate(zip(known, cells, strict=True)):
+            value = networks.estimator(layer, t, numbers, widths, low)
+            yield value
+            if layer + 1 < len(known):
+                low = transform.synthesis(layer, value.detach().double().permute(0, 2, 3, 1), low)
+
+    def _residual(self, latents: Latents, image: Tensor, back: Tensor, means: Tensor) -> Tensor:
+        """Bits a pixel of what makes whole pictures exact."""
+        with torch.no_grad():
+            shown = self.shown(latents, back, means)
+            seen, exact = (to_positions(planes, 2)[..., ORDER].permute(0, 3, 1, 2) for planes in (shown, image))
+            residuals = exact - seen
+        cost = image.new_zeros(())
+        for i, step in enumerate(self.networks.residual.steps):
+            centre, index = step(seen - 128, residuals[:, :i])
+            cost = cost + nats(residuals[:, i:i + 1], centre, index).mean()
+        return cost / self.residuals.follow(0, cost)
+
+    def shown(self, latents: Latents, back: Tensor, means: Tensor, steps: int | None = None) -> Tensor:
+        """Pictures after so many steps, or all, in whole levels, (B, 3, H, W)."""
+        config = self.networks.config
+        steps = len(config.steps) if steps is None else steps
+        cells = [torch.from_numpy(widths).to(back.device)[:, None, None] for widths in config.cells(steps)]
+        levels = self._levels(self.estimates(steps - 1, latents.known(config, steps), cells), back, means)
+        if steps == len(config.steps):
+            return levels
+        return (levels + self.networks.retouch(levels, steps - 1)).round().clamp(0, 255)
+
+    def _levels(self, values: Iterator[Tensor], back: Tensor, means: Tensor) -> Tensor:
+        """Pictures in whole levels, of the values of all layers' coefficients."""
+        transform, planes = self.networks.prior.transform(), cast("Tensor | None", None)
+        for layer, value in enumerate(values):
+            planes = transform.synthesis(layer, value.double().permute(0, 2, 3, 1), planes)
+        assert planes is not None
+        with torch.autocast(back.device.type, enabled=False):
+            levels = torch.einsum("bck,bkhw->bchw", back, planes.float() / UNIT) + means
+        return levels.round().clamp(0, 255)
+
+
+def known_at(prior: PriorNetwork, latents: Latents, t: int, share: float, slopes: Tensor
+             ) -> tuple[list[Tensor], list[Tensor]]:
+    """What is known after a share of step t, those rows of it whose slope is largest: in which cell each coefficient
+    lies, with its sign, and how wide that is, in 1/8 of a level; as ``coding.canvas`` has it."""
+    config, step = prior.config, prior.config.steps[t]
+    known, after = latents.known(config, t), latents.known(config, t + 1)
+    cells, narrower = ([torch.from_numpy(widths).to(known[0].device)[:, None, None] for widths in config.cells(steps)]
+                       for steps in (t, t + 1))
+    if share < 1:
+        prediction = next(found for number, found in enumerate(prior(latents)) if number == t)
+        slope = slopes[rows_of(prediction, config.seen_first(t))]
+        there = slope >= torch.quantile(slope.float().flatten()[:2**20], 1 - share)
+        at, coefficients = step.layer, slice(step.first, step.last)
+        every = torch.ones_like(known[at], dtype=torch.bool)
+        every[:, coefficients] = there
+        after[at] = torch.where(every, after[at], known[at])
+        narrower[at] = torch.where(every, narrower[at], cells[at])
+    return after, narrower
+
+
+def rows_of(prediction: Prediction, first: np.ndarray) -> Tensor:
+    """The row of each symbol, 0..191, as ``network.prior.chosen``."""
+    rows, count, seen = prediction.rows.round().long(), len(first), torch.from_numpy(first)[:, None, None]
+    if first.all():
+        return rows
+    zero = rows[:, :count] + torch.where(seen, 0, ROWS * ZERO)
+    return torch.where((prediction.before == 0) | seen, zero, rows[:, count:] + ROWS * REFINE)

@@ -1,0 +1,86 @@
+"""The canvas: cells nest, and what is known never moves."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convdraw_codec.coding.canvas import Canvas, refined, symbols_of
+from convdraw_codec.coding.source import Latents
+from convdraw_codec.format.rotation import Colours
+from convdraw_codec.network.convolution import Convolver
+from convdraw_codec.network.estimator import middles_of
+from convdraw_codec.network.weights import load_model
+
+from ..conftest import synthetic
+from ..tiny import CONFIG, TINY_MODEL
+
+MODEL = load_model(TINY_MODEL)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(-2000, 2000), min_size=1, max_size=30), st.integers(1, 6))
+def test_symbols_lead_to_every_cell(numbers: list[int], halvings: int) -> None:
+    """From the first symbol on, each step halves the cell; zero stays zero until its cell is known."""
+    numbers_ = np.array(numbers)
+    known = np.zeros(len(numbers), np.int32)
+    for shift in reversed(range(halvings + 1)):
+        first = np.full(len(numbers), shift == halvings)
+        wanted = np.sign(numbers_) * (np.abs(numbers_) >> shift)
+        symbols = symbols_of(known, wanted, first)
+        if shift < halvings:
+            assert np.abs(symbols).max() <= 1
+            assert (symbols[known != 0] >= 0).all()
+        known = refined(known, symbols)
+        assert np.array_equal(known, wanted)
+
+
+def canvas_after(steps: int, array: np.ndarray) -> tuple[Canvas, Latents]:
+    colours = Colours((120, 110, 130))
+    canvas, latents = Canvas(MODEL, *array.shape[:2]), Latents(MODEL, array.transpose(2, 0, 1), colours)
+    for t in range(steps):
+        before = canvas.of_step(t)
+        canvas.take(t, symbols_of(before, latents.of_step(t), CONFIG.seen_first(t)))
+    return canvas, latents
+
+
+def test_cells_nest() -> None:
+    """What is known after more steps lies inside what was known before."""
+    array = synthetic(40, 48)
+    earlier: list[tuple[np.ndarray, np.ndarray]] = []
+    for steps in range(len(CONFIG.steps) + 1):
+        canvas, _ = canvas_after(steps, array)
+        now = []
+        for known, cells in zip(canvas.known, canvas.cells, strict=True):
+            size = np.abs(known.astype(int))
+            low, high = size * cells, np.where(cells, (size + 1) * cells, 2**20)
+            now.append((np.where(known == 0, -high, np.where(known > 0, low, -high)),
+                        np.where(known == 0, high, np.where(known > 0, high, -low))))
+        for (low, high), (low_before, high_before) in zip(now, earlier, strict=False):
+            assert (low >= low_before).all()
+            assert (high <= high_before).all()
+        earlier = now
+
+
+def test_the_estimate_stays_in_its_cell() -> None:
+    canvas, _ = canvas_after(5, synthetic(40, 48))
+    convolve, low = Convolver("float32", 1), None
+    for layer, (known, cells) in enumerate(zip(canvas.known, canvas.cells, strict=True)):
+        values = MODEL.estimator.estimate(layer, 4, known, cells, low, slice(0, len(known)), convolve)
+        middles = middles_of(known, cells)
+        width = np.broadcast_to(cells, known.shape)
+        assert (np.abs(values - middles)[known != 0] <= width[known != 0] // 2).all()
+        assert (np.abs(values)[(known == 0) & (width > 0)] <= width[(known == 0) & (width > 0)]).all()
+        assert (values != middles).mean() > 0.1
+        low = MODEL.pyramid.synthesis(layer, values.astype(np.float64), low).astype(np.int32)
+
+
+def test_a_part_of_a_step_leaves_the_rest_as_it_was() -> None:
+    array, rng = synthetic(40, 48), np.random.default_rng(0)
+    canvas, latents = canvas_after(3, array)
+    before, wider = canvas.of_step(3).copy(), CONFIG.cells(3)[0]
+    symbols = symbols_of(before, latents.of_step(3), CONFIG.seen_first(3))
+    there = rng.random(symbols.shape) < 0.5
+    canvas.take(3, symbols, there)
+    assert np.array_equal(canvas.of_step(3)[~there], before[~there])
+    assert np.array_equal(canvas.of_step(3)[there], refined(before, symbols)[there])
+    assert np.array_equal(canvas.cells[0], np.where(there, CONFIG.steps[3].cell, wider))

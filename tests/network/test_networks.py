@@ -1,0 +1,86 @@
+"""The networks in bytes are those that are trained, whatever the path, and strips change nothing."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from convdraw_codec import Codec
+from convdraw_codec.coding.canvas import Canvas, symbols_of
+from convdraw_codec.coding.rotation_fit import colours_of
+from convdraw_codec.coding.source import Latents
+from convdraw_codec.network.convolution import GRAPHS, Convolver, is_exact
+from convdraw_codec.network.prior import enlarged, margins, pooled, strips, widened
+from convdraw_codec.network.weights import assemble
+from convdraw_codec.training.export import arrays_of
+from convdraw_codec.training.objectives import Objective, rows_of, turned
+
+from ..conftest import synthetic
+from ..tiny import CONFIG, tiny_networks
+
+
+@pytest.mark.parametrize("path", [path for path in GRAPHS if is_exact(path)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_row_and_estimate_is_that_of_training(path: str, seed: int) -> None:
+    """On the way of a picture through all steps: rows of symbols, recurrent state, values of coefficients."""
+    networks, array, convolve = tiny_networks(seed), synthetic(40, 56, seed), Convolver(path, 1)
+    model, colours = assemble(CONFIG, arrays_of(networks)), colours_of(array)
+    planes, _, _ = turned(torch.from_numpy(array.astype(np.float32)).permute(2, 0, 1)[None])
+    latents = networks.prior.latents(planes)
+    source = Latents(model, array.transpose(2, 0, 1), colours)
+    canvas, states, objective = Canvas(model, 40, 56), model.prior.start(40, 56), Objective(networks)
+    with torch.no_grad():
+        for t, prediction in enumerate(networks.prior(latents)):
+            step, first = CONFIG.steps[t], CONFIG.seen_first(t)
+            layer, before = step.layer, canvas.of_step(t)
+            rows = model.prior.step(t, states, canvas.logarithms[layer], canvas.low(layer), before == 0, convolve)
+            assert np.array_equal(rows, rows_of(prediction, first)[0].permute(1, 2, 0))
+            signs = latents.signs[layer][:, step.first:step.last]
+            after = (prediction.after * signs)[0].permute(1, 2, 0).numpy()
+            assert np.array_equal(after, source.of_step(t))
+            canvas.take(t, symbols_of(before, after, first))
+            assert np.array_equal(canvas.of_step(t), after)
+            cells = [torch.from_numpy(widths)[:, None, None] for widths in CONFIG.cells(t + 1)]
+            low = None
+            for i, value in enumerate(objective.estimates(t, latents.known(CONFIG, t + 1), cells)):
+                rows_ = slice(0, len(canvas.known[i]))
+                found = model.estimator.estimate(i, t, canvas.known[i], canvas.cells[i], low, rows_, convolve)
+                assert np.array_equal(found, value[0].permute(1, 2, 0))
+                low = model.pyramid.synthesis(i, found.astype(np.float64), low).astype(np.int32)
+
+
+@pytest.mark.parametrize("pixels", [1, 300, 2000])
+def test_strips_change_nothing(tiny: Codec, monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
+    array = synthetic(70, 45)
+    data = tiny.compress(array, tiny.lossless_steps)
+    expected = [picture.tobytes() for picture in tiny.progressive(data)]
+    for name in ("network.prior.STRIP_PIXELS", "coding.canvas.SHOWN_PIXELS", "coding.source.SHOWN_PIXELS",
+                 "coding.lossless.STRIP_SQUARES"):
+        monkeypatch.setattr(f"convdraw_codec.{name}", pixels)
+    assert tiny.compress(array, tiny.lossless_steps) == data
+    assert [picture.tobytes() for picture in tiny.progressive(data)] == expected
+
+
+def test_strips_cover_all_rows() -> None:
+    for height, rows in ((10, 3), (3, 0), (7, 100)):
+        assert [i for strip in strips(height, rows) for i in range(strip.start, strip.stop)] == list(range(height))
+    assert widened(slice(0, 3), 10, 2) == slice(0, 5)
+
+
+def test_a_margin_is_what_lies_around_or_outside() -> None:
+    given: Any = np.arange(5 * 4).reshape(5, 4, 1).astype(np.uint8)
+    whole = margins(given, slice(0, 5), slice(0, 5), np.array([99], np.uint8))
+    assert whole.shape == (7, 6, 1)
+    assert (whole[0] == 99).all()
+    assert (whole[:, -1] == 99).all()
+    part = margins(given[1:4], slice(1, 4), slice(2, 3), np.array([99], np.uint8))
+    assert np.array_equal(part, whole[2:5])
+
+
+def test_states_of_other_layers() -> None:
+    h = np.random.default_rng(0).integers(0, 256, (4, 6, 2), np.uint8)
+    large = enlarged(h, 2, slice(1, 7))
+    assert np.array_equal(large, h.repeat(2, 0).repeat(2, 1)[1:7])
+    small = pooled(h, 2, slice(1, 2))
+    assert np.array_equal(small[0, 1], (h[2:4, 2:4].astype(int).sum((0, 1)) + 2) // 4)

@@ -1,0 +1,116 @@
+"""What training minimises is what files and pictures are: rates are bytes, errors those of what is shown."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from convdraw_codec import Codec
+from convdraw_codec.format.bitstream import read
+from convdraw_codec.network.tables import FIRST, REFINE, ROWS, ZERO, frequency_table, slope_table
+from convdraw_codec.training.export import restore
+from convdraw_codec.training.networks.prior import Prediction
+from convdraw_codec.training.objectives import CodecNetworks, Objective, known_at, prior_rates, rows_of, turned
+from convdraw_codec.training.rates import begin_with_statistics, step_bits
+
+from ..conftest import psnr, synthetic
+from ..tiny import CONFIG, TINY_MODEL, tiny_networks
+from .short import batch
+
+
+@pytest.fixture(scope="module")
+def networks() -> CodecNetworks:
+    """Those of the tiny model, as its file holds them."""
+    result = CodecNetworks(CONFIG)
+    restore(TINY_MODEL, result)
+    return result
+
+
+def image_of(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(array.astype(np.float32)).permute(2, 0, 1)[None]
+
+
+def test_the_rate_is_that_of_a_file(tiny: Codec, networks: CodecNetworks) -> None:
+    array = synthetic(64, 72)
+    segments = read(tiny.compress(array)).segments
+    with torch.no_grad():
+        rates = prior_rates(networks.prior, networks.prior.latents(turned(image_of(array))[0])) * 64 * 72 / 8
+    sizes = [len(segment) for segment in segments]
+    assert sizes == pytest.approx(rates.tolist(), rel=0.15, abs=3)  # what escapes costs more than its share
+
+
+def test_the_residual_rate_is_that_of_a_file(tiny: Codec, networks: CodecNetworks) -> None:
+    array = synthetic(64, 72)
+    segments = read(tiny.compress(array, tiny.lossless_steps)).segments[tiny.total_steps:]
+    objective = Objective(networks)
+    with torch.no_grad():
+        objective("residual", image_of(array), 0.0)
+    counted = float(objective.residuals.mean) / np.log(2) / 8 * 32 * 36
+    assert sum(map(len, segments)) == pytest.approx(counted, rel=0.1)  # what escapes costs more than its share
+
+
+@pytest.mark.parametrize("steps", [1, 4, 7])
+def test_what_is_shown_is_what_a_decoder_shows(tiny: Codec, networks: CodecNetworks, steps: int) -> None:
+    array = synthetic(64, 72)
+    planes, back, means = turned(image_of(array))
+    with torch.no_grad():
+        shown = Objective(networks).shown(networks.prior.latents(planes), back, means, steps)[0].permute(1, 2, 0)
+    assert psnr(shown, tiny.decompress(tiny.compress(array), steps)) > 55  # but for a few halves
+
+
+@pytest.mark.parametrize("family", [FIRST, ZERO, REFINE])
+def test_bits_are_those_of_the_stored_table(family: int) -> None:
+    """One symbol after the other, in every row."""
+    table = frequency_table() / 2**24
+    for row in range(0, ROWS, 9):
+        for symbol in np.flatnonzero(table[ROWS * family + row, :31] > 1e-6) - 15:
+            rows = torch.full((1, 1 if family == FIRST else 2, 1, 1), float(row))
+            before = torch.full((1, 1, 1, 1), int(family == REFINE), dtype=torch.int16)
+            after = torch.full((1, 1, 1, 1), abs(int(symbol)) + 2 * int(family == REFINE), dtype=torch.int16)
+            bits = step_bits(Prediction(rows, before, after), torch.tensor([family == FIRST]))
+            assert float(bits) == pytest.approx(-np.log2(table[ROWS * family + row, symbol + 15]), rel=1e-2, abs=1e-4)
+
+
+def test_statistics_are_a_good_start() -> None:
+    torch.manual_seed(0)
+    untrained, image = CodecNetworks(CONFIG), batch()
+    latents = untrained.prior.latents(turned(image)[0])
+    with torch.no_grad():
+        before = prior_rates(untrained.prior, latents).sum()
+        begin_with_statistics(untrained.prior, latents)
+        assert prior_rates(untrained.prior, latents).sum() < 0.7 * before
+
+
+def test_a_part_of_a_step_is_what_is_worth_most() -> None:
+    networks = tiny_networks(2)
+    latents, slopes = networks.prior.latents(turned(batch())[0]), torch.from_numpy(slope_table())
+    with torch.no_grad():
+        prediction = next(found for t, found in enumerate(networks.prior(latents)) if t == 3)
+        known, cells = known_at(networks.prior, latents, 3, 0.5, slopes)
+        whole, _ = known_at(networks.prior, latents, 3, 1.0, slopes)
+    slope = slopes[rows_of(prediction, CONFIG.seen_first(3))]
+    there = (cells[0] == CONFIG.steps[3].cell)[:, 0:48]
+    assert 0.3 < there.float().mean() < 0.9
+    assert slope[there].min() >= slope[~there].max()
+    assert torch.equal(known[0][there], whole[0][there])
+    assert torch.equal(known[0][~there], latents.known(CONFIG, 3)[0][~there])
+
+
+@pytest.mark.parametrize("kind", ["prior", "estimator", "retouch", "residual"])
+def test_a_few_updates_lower_every_objective(kind: Any) -> None:
+    networks, image = tiny_networks(1), batch()
+    objective = Objective(networks)
+    optimiser = torch.optim.Adam(networks.parameters(), 3e-3)
+    losses = []
+    for _ in range(25):
+        for mean in (objective.rates, objective.errors, objective.residuals):
+            mean.mean.fill_(1.0)  # in place of those that follow
+        loss = objective(kind, image, 5.0)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.97 * losses[0]
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for name, p in networks.named_parameters()
+               if name.startswith(kind) and kind != "estimator")

@@ -1,1 +1,1 @@
-"""One picture in progress: tiles, range coding, side information."""
+"""One picture in progress: its latents, the canvas, symbols and range coder."""

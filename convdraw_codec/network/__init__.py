@@ -1,1 +1,1 @@
-"""The model: exact integer convolutions, transforms, priors, post-filter, weights. Knows no pictures."""
+"""The model in bytes: transform, prior, estimator, retouch, residual steps. Knows no pictures, needs no torch."""

@@ -1,1 +1,1 @@
-"""Training: ``configuration`` says what, ``loop`` runs, ``codec`` and ``likelihood`` are what is trained."""
+"""Training: ``recipe`` says what, ``loop`` runs, ``networks`` are what is trained of the codec."""

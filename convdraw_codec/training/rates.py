@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..network.tables import EVEN_ODDS, LARGEST_SCALE, ODDS_UNIT, REFINE, ROWS, SMALLEST_SCALE, ZERO
+from . import distributed
 from .networks.prior import ROW, Latents, Prediction, PriorNetwork, PriorStep
 
 CELLS_SEEN = 2  # of a statistic that has no symbols
@@ -78,10 +79,11 @@ def begin_with_statistics(model: PriorNetwork, latents: Latents) -> None:
             sent = after[:, first].transpose(0, 1).flatten(1)
             costs = torch.stack([first_nats(sent, torch.full_like(sent, row, dtype=torch.float32)).sum(1)
                                  for row in range(ROWS)])
-            bias[:len(first)][first] = costs.argmin(0) / ROW.gain
+            bias[:len(first)][first] = distributed.total(costs).argmin(0) / ROW.gain
         for family, there, start in ((ZERO, zero, 0), (REFINE, ~zero, len(first))):
             bits = (after > 0 if family == ZERO else after % 2 > 0) & there
-            odds = torch.special.logit((bits.sum((0, 2, 3)) + 0.5) / (there.sum((0, 2, 3)) + CELLS_SEEN))
+            ones, all_of_them = (distributed.total(each.sum((0, 2, 3)).float()) for each in (bits, there))
+            odds = torch.special.logit((ones + 0.5) / (all_of_them + CELLS_SEEN))
             row = (odds * ODDS_UNIT[family] + EVEN_ODDS[family]).clamp(2, ROWS - 3)
             if not first.all():
                 bias[start:start + len(first)][~first] = row[~first] / ROW.gain

@@ -37,7 +37,8 @@ def test_the_rate_is_that_of_a_file(tiny: Codec, networks: CodecNetworks) -> Non
     with torch.no_grad():
         rates = prior_rates(networks.prior, networks.prior.latents(turned(image_of(array))[0])) * 64 * 72 / 8
     sizes = [len(segment) for segment in segments]
-    assert sizes == pytest.approx(rates.tolist(), rel=0.15, abs=3)  # what escapes costs more than its share
+    assert sizes[1:] == pytest.approx(rates[1:].tolist(), rel=0.15, abs=3)
+    assert sizes[0] < rates[0] + 3  # under wild rows, an escape costs less than its share of the tail
 
 
 def test_the_residual_rate_is_that_of_a_file(tiny: Codec, networks: CodecNetworks) -> None:

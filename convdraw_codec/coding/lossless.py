@@ -26,8 +26,7 @@ class ExactPixels:
         self._steps, self._convolve, self._grey = model.residual, convolve, grey
         if grey:
             shown = np.broadcast_to((shown.sum(0, dtype=np.uint16) + 1) // 3, shown.shape).astype(np.uint8)
-        self._shown, self._pixels = squares(shown), np.ascontiguousarray(shown)
-        self._pixels = self._pixels.copy()
+        self._shown, self._pixels = squares(shown), shown.copy()
         height, width, _ = self._shown.shape
         self._known = np.zeros((height, width, RESIDUAL_STEPS), np.int16)  # exact level less the shown one
         self._centres = np.empty(0, np.uint8)

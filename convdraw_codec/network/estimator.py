@@ -61,7 +61,8 @@ class Estimator:
         networks, height, unit = self.layers[layer], len(known), reference_cells(self.config, layer, t)
         seen = widened(strip, height, self.reach)
         middles = middles_of(known[seen], cells if cells.ndim == 1 else cells[seen])
-        inputs = [companded(middles, unit, self.quotients), companded(np.abs(middles), unit, self.quotients)]
+        signed = companded(middles, unit, self.quotients)
+        inputs = [signed, np.maximum(signed, np.uint8(0) - signed)]  # and their magnitudes: 256 less those below 128
         if low is not None:
             inputs.append(companded(low_differences(low, seen), 2 * unit, self.quotients))
         x = convolve(networks.entry, np.concatenate(inputs, axis=2), networks.biases[t])

@@ -8,7 +8,6 @@ from .convolution import ZERO_POINT
 from .tables import LARGEST_KNOWN, QUOTIENT_UNIT
 
 LOW_CHANNELS = 15  # of what coarser layers say about a position
-_WIDEST = 2**24  # of a quotient, before it is cut off
 
 
 def low_differences(low: np.ndarray, rows: slice) -> np.ndarray:

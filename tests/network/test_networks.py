@@ -55,8 +55,8 @@ def test_strips_change_nothing(tiny: Codec, monkeypatch: pytest.MonkeyPatch, pix
     array = synthetic(70, 45)
     data = tiny.compress(array, tiny.lossless_steps)
     expected = [picture.tobytes() for picture in tiny.progressive(data)]
-    for name in ("network.prior.STRIP_PIXELS", "coding.canvas.SHOWN_PIXELS", "coding.source.SHOWN_PIXELS",
-                 "coding.lossless.STRIP_SQUARES"):
+    for name in ("network.prior.STRIP_PIXELS", "network.retouch.STRIP_PIXELS", "coding.canvas.SHOWN_PIXELS",
+                 "coding.source.SHOWN_PIXELS", "coding.lossless.STRIP_SQUARES"):
         monkeypatch.setattr(f"convdraw_codec.{name}", pixels)
     assert tiny.compress(array, tiny.lossless_steps) == data
     assert [picture.tobytes() for picture in tiny.progressive(data)] == expected

@@ -4,7 +4,7 @@ curl -s --limit-rate 4k https://example.org/photo.cdr | python preview.py
 
 Two pixels share a character: the upper one is the colour of the half block, the lower one that of its background.
 ``Codec.progressive`` takes an open file or pipe, or pieces of bytes from anywhere, such as the body of a response.
-It decodes each step once. Every picture costs the estimate besides, and every one but the last the retouch.
+It decodes each step once, and every picture costs the estimate besides.
 """
 
 import shutil

@@ -36,7 +36,7 @@ def estimate(codec: Codec, model: str | None, image: Image.Image) -> float:
     planes = torch.from_numpy(to_planes(image, codec.model.padding))[None].float()
     with torch.inference_mode():
         latents = networks.prior.latents(turned(planes)[0])
-        return float(prior_rates(networks.prior, latents).sum()) * planes[0, 0].numel() / 8
+        return float(prior_rates(networks, latents).sum()) * planes[0, 0].numel() / 8
 
 
 @cache

@@ -103,20 +103,18 @@ def measure(task: Task) -> dict[str, Any]:
 
 
 def multiply_adds(model: Model) -> dict[str, float]:
-    """Thousands of multiply-adds per pixel of convolutions: of all steps, which encoder and decoder both take, and to
-    decode of the estimator, too; retouch: of a cut file's picture."""
-    prior = estimator = 0.0
+    """Thousands of multiply-adds per pixel of convolutions: of all steps, which encoder and decoder both take, the
+    estimator's answers to the prior included; and to decode, for the picture that is shown, too."""
+    prior = 0.0
     for step, own in zip(model.config.steps, model.prior.steps, strict=True):
         shared = model.prior.layers[step.layer]
         weights = sum(conv.weight.size for conv in (shared.embedding, shared.recurrence, shared.context, own.rows))
         prior += weights / model.config.layers[step.layer].stride**2 / 1000
-    for layer, networks in zip(model.config.layers, model.estimator.layers, strict=True):
-        weights = sum(conv.weight.size for conv in (networks.entry, *networks.hidden, networks.exit))
-        estimator += weights / layer.stride**2 / 1000
-    retouch = model.retouch
-    weights = sum(conv.weight.size for conv in (retouch.entry, *retouch.hidden, retouch.exit))
-    return {"encode": round(prior, 1), "decode": round(prior + estimator, 1),
-            "retouch": round(weights / model.config.retouch.stride**2 / 1000, 1)}
+    networks = model.estimator
+    weights = sum(conv.weight.size for conv in (networks.entry, *networks.hidden, networks.exit))
+    estimator = weights / model.config.estimator.stride**2 / 1000
+    steps = prior + sum(step.estimate for step in model.config.steps) * estimator
+    return {"encode": round(steps, 1), "decode": round(steps + estimator, 1)}
 
 
 def startup() -> dict[str, float]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import CdrError
 from ..format.rotation import TURN_UNIT, Colours
-from ..network.convolution import Convolver
-from ..network.estimator import middles_of
+from ..network.convolution import ZERO_POINT, Convolver
+from ..network.estimator import middles_of, placed
 from ..network.features import known_logarithms
 from ..network.lapped_pyramid import LARGEST_COEFFICIENT, MATRIX_UNIT, UNIT
 from ..network.model import Model
@@ -25,7 +25,8 @@ class Canvas:
 
     known: of each layer, (H/s, W/s, coefficients) int16: in which cell each coefficient lies, counted from 0, with its
     sign. cells: how wide these are, in 1/8 of a level, (coefficients,) int32, or (H/s, W/s, coefficients) where some
-    symbols of a step are missing; 0 where nothing is known.
+    symbols of a step are missing; 0 where nothing is known. expected: of each layer, once the
+    estimator was asked, its ``offsets``, those of negative coefficients turned round, uint8.
     """
 
     def __init__(self, model: Model, height: int, width: int):
@@ -35,6 +36,7 @@ class Canvas:
         self.known = [np.zeros(shape, np.int16) for shape in shapes]
         self.logarithms = [np.zeros(shape, np.uint8) for shape in shapes]
         self.cells = model.config.cells(0)
+        self.expected: list[np.ndarray | None] = [None] * len(shapes)
         self._largest = [0] * len(shapes)  # that any magnitude of a layer may have
         self._logarithm_of = known_logarithms(np.arange(2**16, dtype=np.uint16).view(np.int16).astype(int),
                                               model.known_table)
@@ -51,7 +53,7 @@ class Canvas:
         step, before = self.model.config.steps[t], self.of_step(t)
         at, coefficients = step.layer, slice(step.first, step.last)
         self._largest[at] = max(2 * self._largest[at] + 1, FIRST_LIMIT)
-        allowed = min(LARGEST_COEFFICIENT // step.cell - 2, LARGEST_KNOWN)
+        allowed = min(LARGEST_COEFFICIENT // step.cell - 3, LARGEST_KNOWN)
         after = refined(before if self._largest[at] <= LARGEST_KNOWN else before.astype(np.int32), symbols)
         if self._largest[at] > allowed:  # it may be, so look
             self._largest[at] = int(max(after.max(), -after.min()))
@@ -67,44 +69,70 @@ class Canvas:
         self.logarithms[at][..., coefficients] = self._logarithm_of[after.view(np.uint16)]
         self._low[at + 1:] = [None] * (len(self._low) - at - 1)
 
+    def expect(self, t: int, convolve: Convolver) -> None:
+        """Ask the estimator where coefficients lie, from step t on."""
+        for layer in range(self.model.config.steps[t].estimate):
+            told = np.empty(self.known[layer].shape, np.uint8)
+            for strip in self._strips(layer):
+                offsets = np.maximum(self._offsets(layer, t - 1, strip, convolve), 1)  # as far as 127 either way
+                told[strip] = np.where(self.known[layer][strip] < 0, np.uint8(0) - offsets, offsets)
+            self.expected[layer] = told
+
+    def signs(self, t: int) -> np.ndarray | None:
+        """The sign that is expected of each coefficient of step t, 1 or -1 int16; 1 where it is known. None if nothing
+        is expected."""
+        step = self.model.config.steps[t]
+        expected = self.expected[step.layer]
+        if expected is None:
+            return None
+        there = expected[..., step.first:step.last] < ZERO_POINT
+        return 1 - 2 * (there & (self.of_step(t) == 0)).astype(np.int16)
+
     def low(self, layer: int) -> np.ndarray | None:
         """The picture that the layers before this one make, of 2x2 pixels a position: (3, 2 H/s, 2 W/s) int32."""
         if layer and self._low[layer] is None:
             coarser = middles_of(self.known[layer - 1], self.cells[layer - 1])
-            made = self.model.pyramid.synthesis(layer - 1, coarser.astype(np.float64), self.low(layer - 1))
+            made = self.model.pyramid.synthesis(layer - 1, coarser, self.low(layer - 1))
             self._low[layer] = made.astype(np.int32)
         return self._low[layer]
 
-    def shown(self, t: int, colours: Colours, convolve: Convolver | None, *, retouched: bool) -> np.ndarray:
-        """The picture after step t was begun, (3, H, W) uint8; with ``convolve``, with the estimate of what is not
-        known, and retouched if so asked, else with the middles of cells."""
+    def shown(self, t: int, colours: Colours, convolve: Convolver | None) -> np.ndarray:
+        """The picture after step t was begun, (3, H, W) uint8; with ``convolve``, as the estimator has it, else with
+        the middles of cells."""
         low: np.ndarray | None = None
         last, layers = len(self.known) - 1, self.model.config.layers
         for layer in range(last):
-            every = [self._values(layer, t, low, strip, convolve) for strip in self._strips(layer)]
-            low = self.model.pyramid.synthesis(layer, np.concatenate(every).astype(np.float64), low).astype(np.int32)
+            every = [self._values(layer, t, strip, convolve) for strip in self._strips(layer)]
+            low = self.model.pyramid.synthesis(layer, np.concatenate(every), low)
         result, stride = np.empty((3, self.height, self.width), np.uint8), layers[-1].stride
         matrix = colour_matrix(colours, self.model.axes)
         for strip in self._strips(last):
             seen = widened(strip, len(self.known[last]), 1)  # blocks overlap
-            values = self._values(last, t, low, seen, convolve)
             smaller = None if low is None else low[:, 2 * seen.start:2 * seen.stop]
-            planes = self.model.pyramid.synthesis(last, values.astype(np.float64), smaller)
+            planes = self.model.pyramid.synthesis(last, self._values(last, t, seen, convolve), smaller)
             mine = slice(stride * (strip.start - seen.start), stride * (strip.stop - seen.start))
             result[:, stride * strip.start:stride * strip.stop] = in_levels(planes[:, mine], matrix, colours.mean)
-        return self.model.retouch.apply(t, result, convolve) if convolve and retouched else result
+        return result
 
     def _strips(self, layer: int) -> Iterator[slice]:
         rows, columns, _ = self.known[layer].shape
         return strips(rows, SHOWN_PIXELS // (columns * self.model.config.layers[layer].stride ** 2))
 
-    def _values(self, layer: int, t: int, low: np.ndarray | None, strip: slice, convolve: Convolver | None
-                ) -> np.ndarray:
-        """Of a layer's coefficients in some rows, in 1/8 of a level."""
-        known, cells = self.known[layer], self.cells[layer]
+    def _values(self, layer: int, t: int, strip: slice, convolve: Convolver | None) -> np.ndarray:
+        """Of a layer's coefficients in some rows, in 1/8 of a level, int32."""
+        middles = self._middles(layer, strip)
         if convolve is None:
-            return middles_of(known[strip], cells if cells.ndim == 1 else cells[strip])
-        return self.model.estimator.estimate(layer, t, known, cells, low, strip, convolve)
+            return middles
+        return placed(middles, self._offsets(layer, t, strip, convolve), self.model.estimator.units(layer, t))
+
+    def _offsets(self, layer: int, t: int, strip: slice, convolve: Convolver) -> np.ndarray:
+        estimator = self.model.estimator
+        seen = widened(strip, len(self.known[layer]), estimator.reach)
+        return estimator.offsets(layer, t, self._middles(layer, seen), self.low(layer), seen, strip, convolve)
+
+    def _middles(self, layer: int, rows: slice) -> np.ndarray:
+        cells = self.cells[layer]
+        return middles_of(self.known[layer][rows], cells if cells.ndim == 1 else cells[rows])
 
 
 def refined(before: np.ndarray, symbols: np.ndarray) -> np.ndarray:

@@ -55,12 +55,13 @@ def _shortest(words: np.ndarray, position: int, state: tuple[int, int]) -> bytes
 
 
 class _Order:
-    """Where symbols stand if those of each row lie together: chunk by chunk, to save memory. rows: (symbols,) uint8."""
+    """Where symbols stand if those of each row lie together: chunk by chunk, to save memory. rows: (symbols,) uint8 or
+    uint16, below ``count``."""
 
-    def __init__(self, rows: np.ndarray):
+    def __init__(self, rows: np.ndarray, count: int):
         self._rows = rows
         self._starts = range(0, max(len(rows), 1), CHUNK)
-        counts = np.array([np.bincount(rows[first:first + CHUNK], minlength=256) for first in self._starts])
+        counts = np.array([np.bincount(rows[first:first + CHUNK], minlength=count) for first in self._starts])
         self.counts = counts.sum(0)
         self._begins = counts.cumsum(1) - counts + np.array(self._starts)[:, None]
         self._ends = self._begins + counts
@@ -93,7 +94,7 @@ class _Order:
 
 
 class SymbolCoder:
-    """Codes symbols under a table of frequencies: (at most 256, 32) whole numbers, each row summing to 2**24, 0 for
+    """Codes symbols under a table of frequencies: (rows, 32) whole numbers, each row summing to 2**24, 0 for
     what a row cannot have. order: its rows, in that in which they are sent."""
 
     def __init__(self, frequencies: np.ndarray, order: np.ndarray):
@@ -112,8 +113,8 @@ class SymbolCoder:
         self._queue = constriction.stream.queue
 
     def encode(self, symbols: np.ndarray, rows: np.ndarray) -> bytes:
-        """Symbols -255..255 and the row of each, (symbols,) uint8 -> bytes."""
-        coder, order = self._queue.RangeEncoder(), _Order(rows)
+        """Symbols -255..255 and the row of each, (symbols,) uint8 or uint16 -> bytes."""
+        coder, order = self._queue.RangeEncoder(), _Order(rows, len(self._models))
         together = order.sorted(symbols)
         for row in self._order:
             if order.counts[row]:
@@ -132,7 +133,7 @@ class SymbolCoder:
         for what no encoder made.
         """
         take = self._cut_reader(data) if cut else self._decoder(data, b"\0", 0).decode
-        order = _Order(rows)
+        order = _Order(rows, len(self._models))
         together, known = np.zeros(len(rows), np.int16), np.zeros(len(rows), bool)
         try:
             for row in self._order:
@@ -198,7 +199,7 @@ class SymbolCoder:
         """Symbols drawn from the prior: int16, shaped like ``rows``; the same on every machine."""
         raw = np.random.Philox(key=seed, counter=[0, 0, 0, step]).random_raw(rows.size)
         uniform = (raw >> np.uint64(64 - 24)).astype(np.int64)
-        cumulative, order = self.frequencies.cumsum(1), _Order(rows.reshape(-1))
+        cumulative, order = self.frequencies.cumsum(1), _Order(rows.reshape(-1), len(self._models))
         together = order.sorted(uniform)
         drawn = np.empty(rows.size, np.int16)
         for row in np.flatnonzero(order.counts).tolist():

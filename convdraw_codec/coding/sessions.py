@@ -58,15 +58,18 @@ class Session:
         return self._canvas
 
     def predict(self, t: int) -> np.ndarray:
-        """The row of each symbol of step t, (H/s, W/s, last - first) uint8."""
-        model, canvas = self.network.model, self.canvas
+        """The row of each symbol of step t, (H/s, W/s, last - first) uint16."""
+        model, canvas, convolve = self.network.model, self.canvas, self.network.convolve
         layer = model.config.steps[t].layer
-        return model.prior.step(t, self._states, canvas.logarithms[layer], canvas.low(layer), canvas.of_step(t) == 0,
-                                self.network.convolve)
+        if model.config.steps[t].estimate:
+            canvas.expect(t, convolve)
+        return model.prior.step(t, self._states, canvas.logarithms[layer], canvas.low(layer), canvas.expected[layer],
+                                convolve)
 
     def take(self, t: int, symbols: np.ndarray, there: np.ndarray | None = None) -> None:
-        """Take the symbols of step t, where they are ``there``, after ``predict``."""
-        self.canvas.take(t, symbols, there)
+        """Take the symbols of step t, where they are ``there``, after ``predict``: 1 is of the expected sign."""
+        signs = self.canvas.signs(t)
+        self.canvas.take(t, symbols if signs is None else symbols * signs, there)
         self._begun = t + 1
 
     def exact(self) -> ExactPixels:
@@ -88,9 +91,8 @@ class Session:
         return self._shown(fill != "none")
 
     def _shown(self, estimated: bool) -> np.ndarray:
-        whole = self._begun == self.network.steps and not self._missing
         return self.canvas.shown(max(self._begun - 1, 0), self.header.colours,
-                                 self.network.convolve if estimated else None, retouched=not whole)
+                                 self.network.convolve if estimated else None)
 
     def _draw(self, total: int, seed: int) -> None:
         """Take what is not stored as drawn from the prior."""
@@ -124,7 +126,9 @@ class Encoding(Session):
     def _step(self, t: int) -> bytes:
         rows, luma = self.predict(t), self.luma(t)
         before, first = self.canvas.of_step(t), self.network.model.config.seen_first(t)
-        symbols = symbols_of(before, self._latents.of_step(t), first)
+        symbols, signs = symbols_of(before, self._latents.of_step(t), first), self.canvas.signs(t)
+        if signs is not None:
+            symbols *= signs
         if self.grey:
             symbols *= luma
         self.take(t, symbols)

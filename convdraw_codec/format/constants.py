@@ -2,7 +2,7 @@
 
 MAGIC = b"\xcdCDR"
 VERSION = 6
-MODEL_FORMAT = "cdraw model 7"  # in the metadata of a model file
+MODEL_FORMAT = "cdraw model 8"  # in the metadata of a model file
 MODES = ("RGB", "L", "RGBA", "LA")
 LARGEST_SIDE = 65535  # pixels
 MAX_PIXELS = 2**26  # of a picture, unless the user allows more

@@ -1,1 +1,1 @@
-"""The model in bytes: transform, prior, estimator, retouch, residual steps. Knows no pictures, needs no torch."""
+"""The model in bytes: transform, estimator, prior, residual steps. Knows no pictures, needs no torch."""

@@ -39,17 +39,20 @@ class Step:
     """One visit of a layer, which sends symbols for its coefficients first..last-1.
 
     quantiser: width of a cell, in pixel levels, a multiple of 1/4. If an earlier step sent some of these coefficients,
-    this step refines them, and its quantiser is exactly half of that one.
+    this step refines them, and its quantiser is exactly half of that one. estimate: of how many layers the estimator
+    is asked before this step; from then on, the prior is told what it says.
     """
 
     layer: int
     quantiser: float
     first: int
     last: int
+    estimate: int = 0
 
     def __post_init__(self) -> None:
-        if not (type(self.layer) is type(self.first) is type(self.last) is int and 0 <= self.first < self.last):
-            raise ConfigError(f"{self}: layer, first and last are whole numbers, first below last")
+        whole = all(type(number) is int for number in (self.layer, self.first, self.last, self.estimate))
+        if not (whole and 0 <= self.first < self.last):
+            raise ConfigError(f"{self}: layer, first, last and estimate are whole numbers, first below last")
         if type(self.quantiser) not in (int, float) or not 0.25 <= self.quantiser <= LARGEST_QUANTISER:
             raise ConfigError(f"{self}: a quantiser lies between 0.25 and {LARGEST_QUANTISER}")
         if self.quantiser % 0.25:
@@ -63,17 +66,8 @@ class Step:
 
 @dataclass(frozen=True)
 class EstimatorSize(Sizes):
-    """channels: of every hidden layer. layers: convolutions, at least 2."""
+    """channels: of every hidden layer. layers: 3x3 convolutions, at least 2."""
 
-    channels: int
-    layers: int
-
-
-@dataclass(frozen=True)
-class RetouchSize(Sizes):
-    """stride: pixels per position. channels: of every hidden layer. layers: convolutions, 3x3, at least 2."""
-
-    stride: int
     channels: int
     layers: int
 
@@ -88,14 +82,13 @@ class ResidualSize(Sizes):
 
 @dataclass(frozen=True)
 class Config:
-    """Layers from coarse to fine, the schedule of steps that visit them, the estimator of what the steps left open, the
-    retouch of a cut picture, and the residual steps of a lossless file."""
+    """Layers from coarse to fine, the schedule of steps that visit them, the estimator of what they left open, and the
+    residual steps of a lossless file."""
 
     name: str
     layers: tuple[Layer, ...]
     steps: tuple[Step, ...]
     estimator: EstimatorSize
-    retouch: RetouchSize
     residual: ResidualSize
 
     def __post_init__(self) -> None:
@@ -104,13 +97,13 @@ class Config:
             raise ConfigError(f"the strides {strides} are not multiples of one another, from coarse to fine")
         if strides[-1] % 2 or strides[-1] < 2 * PROMOTED:
             raise ConfigError(f"the finest stride is even, and at least {2 * PROMOTED}, not {strides[-1]}")
-        if strides[0] % self.retouch.stride:
-            raise ConfigError(f"the retouch's stride, {self.retouch.stride}, does not divide {strides[0]}")
         if not 1 <= len(self.steps) <= MAX_STEPS:
             raise ConfigError(f"a model has 1 to {MAX_STEPS} steps, not {len(self.steps)}")
+        if self.steps[0].estimate:
+            raise ConfigError("there is nothing to estimate before the first step")
         quantisers = [np.zeros(n) for n in self.coefficients]  # the last one of each coefficient; 0 if never sent
         for step in self.steps:
-            if not 0 <= step.layer < len(quantisers):
+            if not (0 <= step.layer < len(quantisers) and 0 <= step.estimate <= len(quantisers)):
                 raise ConfigError(f"{step}: there is no such layer")
             if step.last > len(quantisers[step.layer]):
                 raise ConfigError(f"{step}: its layer has the coefficients 0 to {len(quantisers[step.layer]) - 1}")
@@ -138,6 +131,18 @@ class Config:
         nothing is known: (coefficients,) int32 a layer."""
         result = [np.zeros(n, np.int32) for n in self.coefficients]
         for step in self.steps[:t]:
+            result[step.layer][step.first:step.last] = step.cell
+        return result
+
+    def expects(self, t: int) -> bool:
+        """Whether step t is told what the estimator expects."""
+        return any(step.estimate > self.steps[t].layer for step in self.steps[:t + 1])
+
+    def next_cells(self, t: int) -> list[np.ndarray]:
+        """Width of the cell that the first step from t on gives each coefficient of each layer, in 1/8 of a level; that
+        of step t where there is none: (coefficients,) int32 a layer."""
+        result = [np.full(n, self.steps[t].cell, np.int32) for n in self.coefficients]
+        for step in reversed(self.steps[t:]):
             result[step.layer][step.first:step.last] = step.cell
         return result
 

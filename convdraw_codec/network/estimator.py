@@ -1,6 +1,7 @@
-"""The estimator: where in its cell each coefficient most likely lies, by a small network over all that is known.
+"""The estimator: where in its cell each coefficient most likely lies, by a network of each layer over what is known.
 
-It changes what is shown, never what is known: nothing is fed back, so what follows in a longer file still fits.
+It turns coefficients into positions of half the stride, where edges go on and surfaces are smooth, and back. A decoder
+shows its answer; before some steps, the prior is told of it. It changes nothing that is known. Bytes, as in the prior.
 """
 
 from __future__ import annotations
@@ -11,70 +12,108 @@ import numpy as np
 
 from .config import Config
 from .convolution import ZERO_POINT, ByteConv, Convolver
-from .features import companded, low_differences
-from .prior import margins, widened
+from .prior import margins
 
-OFFSET_UNIT = 128  # offsets count in 1/128 of a cell
-TOLD_APART = 3  # magnitudes that have a shift of their own: 1, 2, and all others
+OFFSET_BITS = 6  # offsets count in 1/64 of a cell
+LOW_LIMIT = 2**16  # of the smaller picture, in 1/8 of a level
+LOW_CELLS = 4  # cells that are worth as much in the smaller picture as one in the picture
+POSITION_UNIT = 8  # of what is seen of it, and made of coefficients, in cells
+AROUND = 2  # of its pixels on each side, over which the mean is taken from which they are counted
 
 
 @dataclass(frozen=True)
 class EstimatorLayer:
-    """entry, 1x1, hidden, 3x3, and exit, 1x1. biases: of the entry after each step was begun, (T, channels) int32.
-    shifts: what is added to a magnitude of 1, 2 or more after each step, (T, 3) int32, in 1/128 of its cell."""
+    """entry and exit: 1x1 convolutions at the positions of a layer. mix and hidden: 3x3, at half its stride. biases: of
+    mix after each step was begun, (T, channels) int32."""
 
     entry: ByteConv
+    mix: ByteConv
     hidden: list[ByteConv]
     exit: ByteConv
     biases: np.ndarray
-    shifts: np.ndarray
-
-
-def reference_cells(config: Config, layer: int, t: int) -> int:
-    """The unit, in 1/8 of a level, in which a layer is looked at after step t was begun: the cell of the step that
-    visited it last, or will visit it first."""
-    visits = [step.cell for step in config.steps if step.layer == layer] or [config.steps[t].cell]
-    taken = [step.cell for step in config.steps[:t + 1] if step.layer == layer]
-    return taken[-1] if taken else visits[0]
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """quotients: ``tables.quotient_table``."""
+    """The networks of all layers."""
 
     config: Config
     layers: list[EstimatorLayer]
-    quotients: np.ndarray
 
     @property
     def reach(self) -> int:
         """Positions that it looks beyond its own."""
-        return self.config.estimator.layers - 2
+        return (self.config.estimator.layers + AROUND + 1) // 2
 
-    def estimate(self, layer: int, t: int, known: np.ndarray, cells: np.ndarray, low: np.ndarray | None, strip: slice,
-                 convolve: Convolver) -> np.ndarray:
-        """Values of a layer's coefficients in some rows after step t was begun, in 1/8 of a level, int32.
+    def offsets(self, layer: int, t: int, middles: np.ndarray, low: np.ndarray | None, seen: slice, strip: slice,
+                convolve: Convolver) -> np.ndarray:
+        """How far from the middle of its cell each coefficient of a layer lies after step t was begun, in the rows
+        ``strip``, (rows, W/s, coefficients): in 1/64 of ``units``, about 128, uint8.
 
-        known: (H/s, W/s, coefficients) int16, cells: (coefficients,) or as ``known``; see ``coding.canvas``. low: the
-        picture that coarser layers make, estimated, (3, 2 H/s, 2 W/s).
+        middles: of the rows ``seen``, which go as far as ``reach`` beyond, in 1/8 of a level. low: the picture that
+        coarser layers make of their middles, (3, 2 H/s, 2 W/s).
         """
-        networks, height, unit = self.layers[layer], len(known), reference_cells(self.config, layer, t)
-        seen = widened(strip, height, self.reach)
-        middles = middles_of(known[seen], cells if cells.ndim == 1 else cells[seen])
-        signed = companded(middles, unit, self.quotients)
-        inputs = [signed, np.maximum(signed, np.uint8(0) - signed)]  # and their magnitudes: 256 less those below 128
+        networks, cells = self.layers[layer], self.config.cells(t + 1)[layer]
+        numbers = middles // np.maximum(cells >> 1, 1)
+        x = split_up(convolve(networks.entry, in_bytes(numbers)))
+        outside = np.full(x.shape[2], ZERO_POINT, np.uint8)
         if low is not None:
-            inputs.append(companded(low_differences(low, seen), 2 * unit, self.quotients))
-        x = convolve(networks.entry, np.concatenate(inputs, axis=2), networks.biases[t])
-        outside = np.zeros(x.shape[2], np.uint8)
-        for done, convolution in enumerate(networks.hidden, 1):
-            inner = widened(strip, height, self.reach - done)
-            x = convolve(convolution, margins(x, seen, inner, outside))
-            seen = inner
-        offsets = convolve(networks.exit, x).astype(np.int16) - ZERO_POINT
-        first = strip.start - widened(strip, height, self.reach).start
-        return placed(known[strip], middles[first:first + len(offsets)],
-                      cells if cells.ndim == 1 else cells[strip], offsets, networks.shifts[t], unit)
+            around = low_in_cells(low[:, 2 * seen.start:2 * seen.stop], self.config.steps[t].cell)
+            x, outside = np.concatenate([x, around], axis=2), np.append(outside, [np.uint8(ZERO_POINT)] * 3)
+        left = self.config.estimator.layers - 1
+        strip, seen = slice(2 * strip.start, 2 * strip.stop), slice(2 * seen.start, 2 * seen.stop)
+        for convolution in [networks.mix, *networks.hidden]:
+            inner = slice(max(strip.start - left, seen.start), min(strip.stop + left, seen.stop))
+            first = convolution is networks.mix
+            found = convolve(convolution, margins(x, seen, inner, outside), networks.biases[t] if first else None)
+            x = found if first else added(x[inner.start - seen.start:inner.stop - seen.start], found)
+            seen, outside, left = inner, np.zeros(x.shape[2], np.uint8), left - 1
+        return convolve(networks.exit, put_together(x))
+
+    def units(self, layer: int, t: int) -> np.ndarray:
+        """In what offsets count after step t was begun: the cell of each coefficient, or its first one if it has none
+        yet, (coefficients,) int32 in 1/8 of a level."""
+        cells = self.config.cells(t + 1)[layer]
+        return np.where(cells, cells, self.config.next_cells(t)[layer])
+
+
+def in_bytes(numbers: np.ndarray) -> np.ndarray:
+    """Whole numbers about 128: uint8."""
+    return (numbers.clip(1 - ZERO_POINT, ZERO_POINT - 1) + ZERO_POINT).astype(np.uint8)
+
+
+def added(x: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Bytes, and what to add to them, about 128."""
+    total = np.add(x, change, dtype=np.int16)
+    total -= ZERO_POINT
+    return np.clip(total, 0, 255, out=total).astype(np.uint8)
+
+
+def split_up(x: np.ndarray) -> np.ndarray:
+    """(h, w, 4 channels) -> (2 h, 2 w, channels), row by row."""
+    height, width, channels = x.shape
+    squares = x.reshape(height, width, 2, 2, channels // 4).swapaxes(1, 2)
+    return squares.reshape(2 * height, 2 * width, channels // 4)
+
+
+def put_together(x: np.ndarray) -> np.ndarray:
+    """The inverse."""
+    height, width, channels = x.shape
+    squares = x.reshape(height // 2, 2, width // 2, 2, channels).swapaxes(1, 2)
+    return squares.reshape(height // 2, width // 2, 4 * channels)
+
+
+def low_in_cells(low: np.ndarray, cell: int) -> np.ndarray:
+    """Pixels of a smaller picture, (3, h, w) whole numbers, less the mean of those around, in 1/8 of four cells, about
+    128: (h, w, 3) uint8."""
+    _, height, width = low.shape
+    pixels = low.clip(-LOW_LIMIT, LOW_LIMIT).astype(np.int32)
+    padded = np.pad(pixels, ((0, 0), (AROUND, AROUND), (AROUND, AROUND)), "edge")
+    size, divisor = 2 * AROUND + 1, LOW_CELLS * cell
+    rows = np.add.reduce([padded[:, i:i + height] for i in range(size)])
+    total = np.add.reduce([rows[:, :, i:i + width] for i in range(size)])
+    mean = (total + size**2 // 2) // size**2
+    return in_bytes(((pixels - mean) * POSITION_UNIT + divisor // 2) // divisor).transpose(1, 2, 0)
 
 
 def middles_of(known: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -82,15 +121,10 @@ def middles_of(known: np.ndarray, cells: np.ndarray) -> np.ndarray:
     return (2 * known + np.sign(known)) * (cells >> 1)
 
 
-def placed(known: np.ndarray, middles: np.ndarray, cells: np.ndarray, offsets: np.ndarray, shifts: np.ndarray,
-           unit: int) -> np.ndarray:
-    """Values in their cells, from offsets in 1/128 of them, int16, away from zero where a sign is known. What is not
-    known at all moves in cells of ``unit`` twice as wide."""
-    size = np.arange(-TOLD_APART, TOLD_APART + 1)
-    shift = np.sign(size) * np.concatenate([shifts[::-1], [0], shifts])
-    room = np.where(size, OFFSET_UNIT // 2, OFFSET_UNIT)
-    which = known.clip(-TOLD_APART, TOLD_APART) + TOLD_APART
-    moved = offsets * np.where(size < 0, -1, 1).astype(np.int16)[which] + shift.astype(np.int16)[which]
-    room_of = room.astype(np.int16)[which]
-    np.minimum(np.maximum(moved, -room_of, out=moved), room_of, out=moved)
-    return middles + (moved * np.where(cells, cells, 2 * unit) + OFFSET_UNIT // 2 >> 7)
+def placed(middles: np.ndarray, offsets: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Values of coefficients, in 1/8 of a level, int32: halves of the offset are rounded up."""
+    moved = (offsets.astype(np.int32) - ZERO_POINT) * units
+    moved += 1 << OFFSET_BITS - 1
+    moved >>= OFFSET_BITS
+    moved += middles
+    return moved

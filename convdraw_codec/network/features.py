@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .convolution import ZERO_POINT
 from .tables import LARGEST_KNOWN, QUOTIENT_UNIT
 
 LOW_CHANNELS = 15  # of what coarser layers say about a position
@@ -37,13 +36,11 @@ def magnitudes(differences: np.ndarray, cell: int, table: np.ndarray) -> np.ndar
     return table[np.minimum(quotients, len(table) - 1)]
 
 
-def companded(numbers: np.ndarray, divisor: np.ndarray | int, table: np.ndarray) -> np.ndarray:
-    """Logarithms of whole numbers in 1/16 of ``divisor``, with signs, about 128: uint8."""
-    quotients = np.minimum(np.abs(numbers) * QUOTIENT_UNIT // divisor, len(table) - 1)
-    size = np.minimum(table[quotients] >> 1, ZERO_POINT - 1).astype(np.int16)
-    return (ZERO_POINT + np.where(numbers < 0, -size, size)).astype(np.uint8)
-
-
 def known_logarithms(known: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Of what is known of coefficients, in cells with signs: uint8."""
     return table[np.minimum(np.abs(known), LARGEST_KNOWN)]
+
+
+def sizes(expected: np.ndarray, zero: np.ndarray) -> np.ndarray:
+    """What is expected of coefficients, about 128, without the signs of those that are ``zero``."""
+    return np.where(zero, np.maximum(expected, np.uint8(0) - expected), expected)  # 256 less those below 128

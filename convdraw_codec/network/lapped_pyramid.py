@@ -116,15 +116,36 @@ def _across(x: Array, matrix: Array) -> Array:
     """Apply the matrix across every border of the blocks, along both axes; the picture's ends scale by its unit."""
     n, half = len(matrix), len(matrix) // 2
     unit = 1.0 if abs(matrix).max() <= 1 else float(MATRIX_UNIT)
-    columns = x * unit
-    if x.shape[-1] > n:
-        columns[..., half:-half] = (x[..., half:-half].reshape(-1, n) @ matrix.T).reshape(x[..., half:-half].shape)
-    result = columns * unit
-    if x.shape[-2] > n:
-        *batch, height, width = x.shape
-        inner = columns[..., half:-half, :].reshape(*batch, height // n - 1, n, width)
-        result[..., half:-half, :] = (matrix @ inner).reshape(*batch, height - n, width)
+    *batch, height, width = x.shape
+    columns = x * unit if width == n else _like(x)
+    if width > n:
+        columns[..., half:-half] = (x[..., half:-half].reshape(-1, n) @ matrix.T).reshape(*batch, height, width - n)
+        for end in (slice(None, half), slice(-half, None)):
+            columns[..., end] = x[..., end] * unit
+    if height == n:
+        return columns * unit
+    result = _like(x)
+    inner = columns[..., half:-half, :].reshape(*batch, height // n - 1, n, width)
+    result[..., half:-half, :] = (matrix @ inner).reshape(*batch, height - n, width)
+    for end in (slice(None, half), slice(-half, None)):
+        result[..., end, :] = columns[..., end, :] * unit
     return result
+
+
+def _like(x: Array) -> Array:
+    """An array of that shape and kind, whatever it holds."""
+    return np.empty_like(x) if isinstance(x, np.ndarray) else x.new_empty(x.shape)
+
+
+def _divided(x: Array) -> Array:
+    """Sums of products with two matrices in whole numbers, halves to even. Overwrites x."""
+    x *= MATRIX_UNIT**-2
+    return np.rint(x, out=x) if isinstance(x, np.ndarray) else x.round_()
+
+
+def _real(x: Array) -> Array:
+    """Whole numbers as float64."""
+    return x.astype(np.float64) if isinstance(x, np.ndarray) else x.double()
 
 
 def _to_pixels(low: Array) -> Array:
@@ -188,19 +209,18 @@ class Pyramid:
 
     def synthesis(self, layer: int, coefficients: Array, smaller: Array | None) -> Array:
         """From the coefficients of a layer (..., h, w, coefficients), and the smaller picture that the coarser layers
-        make, (..., 3, 2 h, 2 w), None at the coarsest: the picture (..., 3, n h, n w). All of it whole numbers."""
+        make, (..., 3, 2 h, 2 w), None at the coarsest: the picture (..., 3, n h, n w), float64. All whole numbers."""
         functions, across, where = self.functions[layer], self.filters[layer], self.places[layer]
         n = len(functions)
         source = np.full(3 * n * n, len(where))
         source[where] = np.arange(len(where))
-        blocks = from_positions(coefficients[..., source.clip(max=len(where) - 1)], n)
+        blocks = _real(from_positions(coefficients[..., source.clip(max=len(where) - 1)], n))
         if smaller is not None:
             *batch, height, width = blocks.shape
             inside = blocks.reshape(*batch, height // n, n, width // n, n)
-            inside[..., :PROMOTED, :, :PROMOTED] = _to_pixels(smaller).reshape(
+            inside[..., :PROMOTED, :, :PROMOTED] = _to_pixels(_real(smaller)).reshape(
                 *batch, height // n, PROMOTED, width // n, PROMOTED)
-        planes = (_along(blocks, functions.T) * MATRIX_UNIT**-2).round()
-        return (_across(planes, across.T) * MATRIX_UNIT**-2).round()
+        return _divided(_across(_divided(_along(blocks, functions.T)), across.T))
 
     def largest_sum(self, limit: float) -> float:
         """The largest magnitude that any sum of ``synthesis`` can reach from coefficients up to ``limit``."""

@@ -11,22 +11,19 @@ from .estimator import Estimator
 from .lapped_pyramid import Pyramid
 from .lossless import ResidualStep
 from .prior import Prior
-from .retouch import Retouch
 
 
 @dataclass(frozen=True)
 class Model:
     """pyramid: the transform. axes: of colour, rows, (3, 3) whole numbers in 1/2^13, float64. frequencies: of symbols
-    in each row, (192, 32); residual_frequencies: (256, 32). slopes: by which rows are ordered, (192,). known_table: see
-    ``tables.known_table``. fingerprint: a hash of all of it,
-    16 hexadecimal digits."""
+    in each row, (576, 32); residual_frequencies: (256, 32). slopes: by which rows are ordered, (576,). known_table: see
+    ``tables.known_table``. fingerprint: a hash of all of it, 16 hexadecimal digits."""
 
     config: Config
     pyramid: Pyramid
     axes: np.ndarray
     prior: Prior
     estimator: Estimator
-    retouch: Retouch
     residual: list[ResidualStep]
     frequencies: np.ndarray
     residual_frequencies: np.ndarray

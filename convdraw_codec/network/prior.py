@@ -13,8 +13,8 @@ import numpy as np
 
 from .config import Config
 from .convolution import ZERO_POINT, ByteConv, Convolver
-from .features import low_differences, magnitudes
-from .tables import REFINE, ROWS, ZERO
+from .features import low_differences, magnitudes, sizes
+from .tables import FIRST, REFINE, ROWS, ZERO
 
 STRIP_PIXELS = 2**19  # that are looked at together
 REACH = 2  # positions that a step looks beyond its own: two convolutions
@@ -33,12 +33,14 @@ class PriorLayer:
 
 @dataclass(frozen=True)
 class PriorStep:
-    """What is a step's own: biases, (outputs,) int32, and the heads."""
+    """What is a step's own: biases, (outputs,) int32, and the heads. thresholds: ``tables.sign_thresholds`` of its
+    coefficients."""
 
     embedding: np.ndarray
     recurrence: np.ndarray
     context: np.ndarray
     rows: ByteConv
+    thresholds: np.ndarray
 
 
 @dataclass
@@ -66,18 +68,18 @@ class Prior:
             result.append(State(np.full(shape, ZERO_POINT, np.uint8), np.zeros(shape, np.int16)))
         return result
 
-    def step(self, t: int, states: list[State], logarithms: np.ndarray, low: np.ndarray | None, zero: np.ndarray,
-             convolve: Convolver) -> np.ndarray:
-        """Take step t: the row of each of its symbols, (H/s, W/s, last - first) uint8, 0..191. The state goes on.
+    def step(self, t: int, states: list[State], logarithms: np.ndarray, low: np.ndarray | None,
+             expected: np.ndarray | None, convolve: Convolver) -> np.ndarray:
+        """Take step t: the row of each of its symbols, (H/s, W/s, last - first) uint16, 0..575. The state goes on.
 
         logarithms: ``known_logarithms`` of the step's layer, (H/s, W/s, coefficients). low: the picture that coarser
-        layers make, None for the coarsest. zero: where coefficients of the step are 0 so far, as ``rows``.
+        layers make, None for the coarsest. expected: see ``coding.canvas``, None if there is nothing.
         """
-        at = self.config.steps[t].layer
-        old, height, width = states[at], *zero.shape[:2]
+        step, at = self.config.steps[t], self.config.steps[t].layer
+        old, height, width = states[at], *logarithms.shape[:2]
         new = State(np.empty_like(old.h), np.empty_like(old.c))
-        first = self.config.seen_first(t)
-        rows = np.empty(zero.shape, np.uint8)
+        first, mine_of = self.config.seen_first(t), slice(step.first, step.last)
+        rows = np.empty((height, width, step.last - step.first), np.uint16)
         for strip in strips(height, STRIP_PIXELS // (width * self.config.stride(t) ** 2)):
             seen = widened(strip, height, REACH)
             gates = self._gates(t, states, logarithms, low, seen, strip, convolve)
@@ -87,9 +89,14 @@ class Prior:
             context = convolve(self.layers[at].context, around, self.steps[t].context)
             mine = slice(strip.start - inner.start, strip.stop - inner.start)
             new.h[strip], new.c[strip] = h[mine], c[mine]
-            found = np.minimum(convolve(self.steps[t].rows, np.concatenate([context, logarithms[strip]], axis=2)),
-                               ROWS - 1)
-            rows[strip] = chosen(found, first, zero[strip])
+            seen_by_heads, zero = [context, logarithms[strip]], logarithms[strip] == 0
+            levels: np.ndarray | int = 0
+            if expected is not None:
+                size = sizes(expected[strip], zero)
+                seen_by_heads.insert(0, size)
+                levels = sign_levels(size[..., mine_of], self.steps[t].thresholds)
+            found = np.minimum(convolve(self.steps[t].rows, np.concatenate(seen_by_heads, axis=2)), ROWS - 1)
+            rows[strip] = chosen(found, first, zero[..., mine_of], levels)
         states[at] = new
         return rows
 
@@ -166,10 +173,20 @@ def recur(gates: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return h.astype(np.uint8), c
 
 
-def chosen(rows: np.ndarray, first: np.ndarray, zero: np.ndarray) -> np.ndarray:
-    """The row of each symbol, 0..191, from what the heads say, (H, W, outputs): see ``tables`` for the families."""
+def sign_levels(size: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """How certain the sign of each coefficient is that is 0 so far, uint8: how many thresholds its ``sizes`` reach."""
+    away, (first, *others) = size - np.uint8(ZERO_POINT), thresholds.T
+    result = (away >= first).view(np.uint8)
+    for threshold in others:
+        result += away >= threshold
+    return result
+
+
+def chosen(rows: np.ndarray, first: np.ndarray, zero: np.ndarray, levels: np.ndarray | int) -> np.ndarray:
+    """The row of each symbol, 0..575, from what the heads say, (H, W, outputs), where coefficients are ``zero`` so far,
+    and the levels of certainty about their signs: see ``tables`` for the families."""
     count = len(first)
+    fresh = rows[..., :count] + np.where(first, FIRST, ZERO).astype(np.uint16) + ROWS * np.asarray(levels, np.uint16)
     if first.all():
-        return rows
-    families = np.where(first, 0, ROWS * ZERO).astype(np.uint8)
-    return np.where(zero | first, rows[..., :count] + families, rows[..., count:] + np.uint8(ROWS * REFINE))
+        return fresh
+    return np.where(zero | first, fresh, rows[..., count:] + np.uint16(REFINE))

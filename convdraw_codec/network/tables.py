@@ -4,10 +4,11 @@ What is known of a coefficient decides the family of the distribution of its nex
 
 - FIRST: nothing is known. The symbol is the whole part k of the coefficient, sign and magnitude: a logistic
   distribution of scale s, in bins that are a cell wide, but for k = 0, which takes -1..1.
-- ZERO: it was zero. The symbol is -1, 0 or 1: whether it stays so, or its sign. Signs are equally likely.
+- ZERO: it was zero. The symbol is -1, 0 or 1: whether it stays so, or its sign.
 - REFINE: it was not. The symbol is 0 or 1, the next bit of its magnitude.
 
-Each family has 64 rows, distributions from the stillest to the loudest.
+Each has 64 rows, distributions from the stillest to the loudest. FIRST and ZERO have them once for each of four levels
+of certainty about the sign: a positive symbol is one of the sign that the estimator expects.
 """
 
 from __future__ import annotations
@@ -18,17 +19,21 @@ import numpy as np
 
 from ..format.constants import LARGEST, PRECISION
 
-FAMILIES = 3
-FIRST, ZERO, REFINE = range(FAMILIES)
-ROWS = 64  # of a family
+ROWS = 64  # of a family and level
+SIGN_ODDS = 0.0, 0.6, 1.4, 2.8  # logarithms of the odds that a sign is the expected one, of each level
+SIGN_STEPS = 0.3, 1.0, 2.1  # from which odds on a level is taken
+LEVELS = len(SIGN_ODDS)
+FIRST, ZERO, REFINE = 0, ROWS * LEVELS, 2 * ROWS * LEVELS  # the first row of each family
+ALL_ROWS = REFINE + ROWS
 SMALLEST_SCALE, LARGEST_SCALE = 0.1, 32.0  # of FIRST, log-spaced between
-ODDS_UNIT = (0, 6, 10)  # rows of ZERO and REFINE count the logarithm of the odds in 1/6 and 1/10, ...
-EVEN_ODDS = (0, 48, 32)  # ... from these, which stand for even odds
+ODDS_UNIT = {ZERO: 4, REFINE: 6}  # rows count the logarithm of the odds in 1/4 and 1/6, ...
+EVEN_ODDS = {ZERO: 40, REFINE: 32}  # ... from these, which stand for even odds
 SLOPE_UNIT = 1024
 
 BYTE_UNIT = 32  # bytes that networks see and pass on count in 1/32
 LARGEST_KNOWN = 31  # magnitudes that networks tell apart
 QUOTIENT_UNIT, QUOTIENTS = 16, 1024  # the table of logarithms goes in 1/16 up to 1023/16
+FACTOR_UNIT = 64  # of what makes odds of offsets, which count in 1/64 as well
 
 
 def scales() -> np.ndarray:
@@ -37,32 +42,36 @@ def scales() -> np.ndarray:
 
 
 def probabilities() -> np.ndarray:
-    """Of the symbols -15..15 in every row, (192, 31) float64; what is missing to 1 is beyond."""
+    """Of the symbols -15..15 in every row, (576, 31) float64; what is missing to 1 is beyond."""
     symbols = np.arange(-LARGEST, LARGEST + 1)
-    size, result = abs(symbols), np.zeros((FAMILIES, ROWS, len(symbols)))
+    size, result = abs(symbols), np.zeros((ALL_ROWS, len(symbols)))
     inverse = 1 / scales()[:, None]
     tail = 1 / (1 + np.exp(size * inverse)) - 1 / (1 + np.exp((size + 1) * inverse))
-    result[FIRST] = np.where(size, tail, np.tanh(inverse / 2))
-    for family in (ZERO, REFINE):
+    result[FIRST:ZERO] = np.tile(np.where(size, tail, np.tanh(inverse / 2)), (LEVELS, 1))
+    for family, last in ((ZERO, REFINE), (REFINE, ALL_ROWS)):
         one = 1 / (1 + np.exp(-(np.arange(ROWS) - EVEN_ODDS[family]) / ODDS_UNIT[family]))
-        result[family, :, LARGEST] = 1 - one
-        result[family, :, LARGEST + 1] = one / (2 if family == ZERO else 1)
-    result[ZERO, :, LARGEST - 1] = result[ZERO, :, LARGEST + 1]
-    return result.reshape(FAMILIES * ROWS, -1)
+        one = np.tile(one, (last - family) // ROWS)
+        result[family:last, LARGEST] = 1 - one
+        result[family:last, LARGEST + 1] = one / (2 if family == ZERO else 1)
+    result[ZERO:REFINE, LARGEST - 1] = result[ZERO:REFINE, LARGEST + 1]
+    agree = 1 / (1 + np.exp(-np.repeat(SIGN_ODDS, ROWS)))[:, None]
+    for family in (FIRST, ZERO):
+        rows = slice(family, family + ROWS * LEVELS)
+        result[rows] *= np.where(symbols > 0, 2 * agree, np.where(symbols < 0, 2 - 2 * agree, 1))
+    return result
 
 
 def frequency_table() -> np.ndarray:
-    """The frequencies to store, (192, 32) int32, each row summing to 2**24: of the symbols -15..15, and of an escape.
+    """The frequencies to store, (576, 32) int32, each row summing to 2**24: of the symbols -15..15, and of an escape.
 
     No symbol that a row can have is left without: the likeliest gives what the others need.
     """
     mass = probabilities()
     mass = np.concatenate([mass, (1 - mass.sum(1, keepdims=True)).clip(0)], axis=1)
     can = np.ones_like(mass, bool)
-    for family, first, last in ((ZERO, LARGEST - 1, LARGEST + 2), (REFINE, LARGEST, LARGEST + 2)):
-        rows = slice(ROWS * family, ROWS * (family + 1))
+    for rows, first in ((slice(ZERO, REFINE), LARGEST - 1), (slice(REFINE, ALL_ROWS), LARGEST)):
         can[rows] = False
-        can[rows, first:last] = True
+        can[rows, first:LARGEST + 2] = True
     return shared_out(mass, can)
 
 
@@ -77,15 +86,15 @@ def shared_out(mass: np.ndarray, can: np.ndarray | None = None) -> np.ndarray:
 
 def slope_table() -> np.ndarray:
     """How much squared error a symbol of each row is expected to take away for a bit, in 1/1024 of a squared cell,
-    (192,) int32: a step sends rows of large slope first."""
+    (576,) int32: a step sends rows of large slope first."""
     mass = probabilities()
     symbols = np.arange(-LARGEST, LARGEST + 1)
     outside = (1 - mass.sum(1)).clip(0)
     bits = -(mass * np.log2(mass.clip(1e-30))).sum(1) - outside * np.log2(outside.clip(1e-30)) + 8 * outside
     found = np.where(symbols, abs(symbols) + 0.5, 0.0)
     gain = mass @ found**2 + outside * (LARGEST + 1.5)**2
-    one = mass[ROWS * REFINE:, LARGEST + 1]
-    gain[ROWS * REFINE:] = one * (1 - one)  # of two halves of a cell, each with its middle
+    one = mass[REFINE:, LARGEST + 1]
+    gain[REFINE:] = one * (1 - one)  # of two halves of a cell, each with its middle
     return np.rint(SLOPE_UNIT * gain / bits).astype(np.int32)
 
 
@@ -102,3 +111,15 @@ def known_table() -> np.ndarray:
 def quotient_table() -> np.ndarray:
     """What networks see of real numbers, in 1/16: (1024,) uint8."""
     return byte_logarithms(QUOTIENTS - 1, QUOTIENT_UNIT)
+
+
+def sign_steps() -> np.ndarray:
+    """``SIGN_STEPS`` in 1/4096, whole numbers."""
+    return np.array([round(step * FACTOR_UNIT**2) for step in SIGN_STEPS])
+
+
+def sign_thresholds(factors: np.ndarray) -> np.ndarray:
+    """From which offset on each level of certainty is taken, (coefficients, 3) uint8. factors: what makes odds of
+    offsets, for each coefficient, (coefficients,) int32 in 1/64."""
+    odds = factors[:, None].astype(np.int64) * np.arange(128)
+    return (odds[:, None] < sign_steps()[:, None]).sum(2).astype(np.uint8)

@@ -20,13 +20,12 @@ from ..format.constants import FINGERPRINT_BYTES, MODEL_FORMAT, PRECISION, RESID
 from . import lossless, tables
 from .config import LARGEST_QUANTISER, SQUARE, Config
 from .convolution import SUM_LIMIT, WEIGHT_LIMIT, ByteConv
-from .estimator import OFFSET_UNIT, TOLD_APART, Estimator, EstimatorLayer
+from .estimator import Estimator, EstimatorLayer
 from .features import LOW_CHANNELS
 from .lapped_pyramid import LARGEST_COEFFICIENT, MATRIX_UNIT, UNIT, Pyramid, colour_axes
 from .lossless import ResidualStep
 from .model import Model
 from .prior import Prior, PriorLayer, PriorStep
-from .retouch import Retouch
 
 Arrays = Mapping[str, np.ndarray]
 Layout = dict[str, tuple[type, tuple[int, ...]]]
@@ -45,19 +44,20 @@ def layout(config: Config) -> Layout:
             result[f"{name}.bias"] = np.int32, (outputs,)
 
     counts, layers, steps = config.coefficients, config.layers, len(config.steps)
-    size, pyramid = config.estimator, Pyramid.of(config.strides)
+    pyramid = Pyramid.of(config.strides)
     for i, (layer, count) in enumerate(zip(layers, counts, strict=True)):
         seen = count + (LOW_CHANNELS if i else 0)
         around = sum(layers[j].state for j in (i - 1, i, i + 1) if 0 <= j < len(layers))
         conv(f"prior.layers.{i}.embedding", seen, layer.embedding, 1, bias=False)
         conv(f"prior.layers.{i}.recurrence", around + layer.embedding, 4 * layer.state, 3, bias=False)
         conv(f"prior.layers.{i}.context", layer.state, layer.state, 3, bias=False)
-        conv(f"estimator.{i}.entry", seen + count, size.channels, 1, bias=False)
-        for j in range(size.layers - 2):
-            conv(f"estimator.{i}.hidden.{j}", size.channels, size.channels, 3)
-        conv(f"estimator.{i}.exit", size.channels, count, 1)
-        result[f"estimator.{i}.biases"] = np.int32, (steps, size.channels)
-        result[f"estimator.{i}.shifts"] = np.int32, (steps, TOLD_APART)
+        channels = config.estimator.channels
+        conv(f"estimator.{i}.entry", count, 4 * channels, 1)
+        conv(f"estimator.{i}.mix", channels + (3 if i else 0), channels, 3, bias=False)
+        for j in range(config.estimator.layers - 1):
+            conv(f"estimator.{i}.hidden.{j}", channels, channels, 3)
+        conv(f"estimator.{i}.exit", 4 * channels, count, 1)
+        result[f"estimator.{i}.biases"] = np.int32, (steps, channels)
         functions, filters, places = (each[i] for each in (pyramid.functions, pyramid.filters, pyramid.places))
         result[f"tables.functions.{i}"] = np.int16, functions.shape
         result[f"tables.filters.{i}"] = np.int16, filters.shape
@@ -68,13 +68,9 @@ def layout(config: Config) -> Layout:
         result[f"prior.steps.{t}.embedding"] = np.int32, (layer.embedding,)
         result[f"prior.steps.{t}.recurrence"] = np.int32, (4 * layer.state,)
         result[f"prior.steps.{t}.context"] = np.int32, (layer.state,)
-        conv(f"prior.steps.{t}.rows", layer.state + counts[step.layer], outputs, 1)
-    patch, channels = 3 * config.retouch.stride**2, config.retouch.channels
-    conv("retouch.entry", patch, channels, 3, bias=False)
-    for j in range(config.retouch.layers - 2):
-        conv(f"retouch.hidden.{j}", channels, channels, 3)
-    conv("retouch.exit", channels, patch, 3)
-    result["retouch.biases"] = np.int32, (steps, channels)
+        told = 2 if config.expects(t) else 1
+        conv(f"prior.steps.{t}.rows", layer.state + told * counts[step.layer], outputs, 1)
+        result[f"prior.steps.{t}.signs"] = np.int32, (step.last - step.first,)
     for i in range(RESIDUAL_STEPS):
         channels, hidden = config.residual.channels, config.residual.layers - 2
         conv(f"residual.{i}.entry", 3 * SQUARE**2 + i, channels, 3)
@@ -159,18 +155,17 @@ def _model(config: Config, arrays: Arrays) -> Model:
     shared = [PriorLayer(*(conv(f"prior.layers.{i}.{name}") for name in ("embedding", "recurrence", "context")))
               for i in count]
     steps = [PriorStep(arrays[f"prior.steps.{t}.embedding"], arrays[f"prior.steps.{t}.recurrence"],
-                       arrays[f"prior.steps.{t}.context"], conv(f"prior.steps.{t}.rows"))
+                       arrays[f"prior.steps.{t}.context"], conv(f"prior.steps.{t}.rows"),
+                       tables.sign_thresholds(arrays[f"prior.steps.{t}.signs"]))
              for t in range(len(config.steps))]
-    estimators = [EstimatorLayer(conv(f"estimator.{i}.entry"), hidden(f"estimator.{i}", config.estimator.layers),
-                                 conv(f"estimator.{i}.exit"), arrays[f"estimator.{i}.biases"],
-                                 arrays[f"estimator.{i}.shifts"]) for i in count]
-    retouch = Retouch(config, conv("retouch.entry"), hidden("retouch", config.retouch.layers), conv("retouch.exit"),
-                      arrays["retouch.biases"])
+    estimator = Estimator(config, [EstimatorLayer(
+        conv(f"estimator.{i}.entry"), conv(f"estimator.{i}.mix"), hidden(f"estimator.{i}", config.estimator.layers + 1),
+        conv(f"estimator.{i}.exit"), arrays[f"estimator.{i}.biases"]) for i in count])
     residual = [ResidualStep(conv(f"residual.{i}.entry"), hidden(f"residual.{i}", config.residual.layers),
                              conv(f"residual.{i}.exit")) for i in range(RESIDUAL_STEPS)]
     return Model(config, pyramid, arrays["tables.axes"].astype(np.float64), Prior(config, shared, steps, quotients),
-                 Estimator(config, estimators, quotients), retouch, residual, arrays["tables.frequencies"],
-                 arrays["tables.residual_frequencies"], arrays["tables.slopes"], arrays["tables.known"],
+                 estimator, residual, arrays["tables.frequencies"], arrays["tables.residual_frequencies"],
+                 arrays["tables.slopes"], arrays["tables.known"],
                  fingerprint(config, arrays))
 
 
@@ -204,15 +199,14 @@ def _biases(config: Config, arrays: Arrays) -> Iterator[tuple[str, np.ndarray]]:
         for role in ("embedding", "recurrence", "context"):
             yield f"prior.layers.{step.layer}.{role}", arrays[f"prior.steps.{t}.{role}"]
     for i in range(len(config.layers)):
-        yield f"estimator.{i}.entry", np.abs(arrays[f"estimator.{i}.biases"].astype(np.int64)).max(0)
-    yield "retouch.entry", np.abs(arrays["retouch.biases"].astype(np.int64)).max(0)
+        yield f"estimator.{i}.mix", np.abs(arrays[f"estimator.{i}.biases"].astype(np.int64)).max(0)
     yield from ((name.removesuffix(".bias"), bias) for name, bias in arrays.items() if name.endswith(".bias"))
 
 
 def _check_tables(model: Model, arrays: Arrays) -> None:
     """Raise ValueError for tables with which a decoder could fail or leave the exact range."""
-    largest = model.pyramid.largest_sum(LARGEST_COEFFICIENT)
     cells = [step.cell for step in model.config.steps]
+    largest = model.pyramid.largest_sum(LARGEST_COEFFICIENT)
     if not largest < DOUBLE_SUM_LIMIT or max(cells) > UNIT * LARGEST_QUANTISER:
         raise ValueError(f"the sums across blocks can reach {largest:.0f}, beyond exactness")
     if not np.abs(model.axes).max() <= MATRIX_UNIT:
@@ -227,8 +221,6 @@ def _check_tables(model: Model, arrays: Arrays) -> None:
         if (counts < 0).any() or (counts.sum(1, dtype=np.int64) != 1 << PRECISION).any() or (
                 np.abs(there).sum(1) != 2).any() or ((counts > 0).sum(1) < 2).any() or counts.shape[1] != SYMBOLS:
             raise ValueError(f"{name} holds rows that do not sum to 2**{PRECISION}, or have gaps")
-    if any(np.abs(layer.shifts.astype(np.int64)).max(initial=0) > OFFSET_UNIT for layer in model.estimator.layers):
-        raise ValueError("the shifts of an estimator go beyond a cell")
     allowed = tables.frequency_table() > 0
     if ((arrays["tables.frequencies"] > 0) != allowed).any():
         raise ValueError("tables.frequencies has symbols that its rows cannot have")

@@ -22,7 +22,8 @@ from .rates import begin_with_statistics
 from .recipe import CodecRecipe
 from .trainer import Batches, Trainer
 
-INSIDE = 0.4  # share of the estimator's cuts that lie inside a step
+TOLD = 0.5  # share of the estimator's cuts after which the prior is told of it, or all is known
+INSIDE = 0.3  # share of the others that lie inside a step
 STATISTICS = 16  # crops from which the prior's first biases come
 SHOWN = 7  # cuts that are validated
 HEADS = "rows", "exit"  # names of convolutions that learn by Adam
@@ -30,12 +31,13 @@ MUON_FACTOR = 4.0  # of the learning rate
 
 
 class CodecTrainer(Trainer):
-    """Trains ``CodecNetworks``: the "prior" of symbols, the "estimator" of what is not known, and the "residual" steps
+    """Trains ``CodecNetworks``: the "estimator" of what is not known, the "prior" of symbols, and the "residual" steps
     that make pictures exact. validation: crops (B, 3, H, W)."""
 
     recipe: CodecRecipe
     model: CodecNetworks
     average: CodecNetworks
+    untrained = True
 
     def new_model(self) -> CodecNetworks:
         return CodecNetworks(self.recipe.model)
@@ -61,14 +63,15 @@ class CodecTrainer(Trainer):
 
     def read(self, path: Path) -> None:
         restore(path, self.model)
+        self.untrained = False
 
     def loss(self, batch: Tensor) -> Tensor:
-        kind, rng = self.recipe.stages[self.stage].kind, np.random.default_rng((self.recipe.seed, self.iteration, 2))
-        inside = (rng.random() < INSIDE) * rng.uniform(0.02, 0.98)
-        cut = int(rng.integers(1, len(self.recipe.model.steps) + 1)) - inside
-        if self.iteration == 0 and kind == "prior":
+        kind, cut = self.recipe.stages[self.stage].kind, self.cut()
+        earlier = [stage.kind for stage in self.recipe.stages[:self.stage]]
+        if kind == "prior" and self.stage_megapixels == 0 and self.untrained and kind not in earlier:
             planes, _, _ = turned(batch)
             begin_with_statistics(self.model.prior, self.model.prior.latents(planes))
+            self.average.prior.load_state_dict(self.model.prior.state_dict())
         low = torch.is_autocast_enabled(self.device.type)
         for conv in self.model.convolutions():
             conv.hold(torch.bfloat16 if low else torch.float32)
@@ -77,6 +80,13 @@ class CodecTrainer(Trainer):
         finally:
             for conv in self.model.convolutions():
                 conv.release()
+
+    def cut(self) -> float:
+        """After how many steps the estimator is asked in this iteration."""
+        steps, rng = self.recipe.model.steps, np.random.default_rng((self.recipe.seed, self.iteration, 2))
+        if rng.random() < TOLD:
+            return int(rng.choice([t for t, step in enumerate(steps) if step.estimate] + [len(steps)]))
+        return int(rng.integers(1, len(steps) + 1)) - (rng.random() < INSIDE) * rng.uniform(0.02, 0.98)
 
     def validate(self) -> tuple[dict[str, Any], str]:
         """Mean bits per pixel after each step, and mean PSNR after some of them."""
@@ -87,7 +97,7 @@ class CodecTrainer(Trainer):
                 image = crop.to(self.device)
                 planes, back, means = turned(image)
                 latents = self.average.prior.latents(planes)
-                rates.append(prior_rates(self.average.prior, latents).cumsum(0))
+                rates.append(prior_rates(self.average, latents).cumsum(0))
                 errors = torch.stack([(image - objective.shown(latents, back, means, count)).square().mean()
                                       for count in shown.tolist()])
                 qualities.append(10 * torch.log10(255**2 / errors.clamp_min(1e-9)))

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
-from ..network.estimator import OFFSET_UNIT
+from ..network.tables import FACTOR_UNIT
 from ..network.weights import constant_tables, read_model, save_model, transform_tables
 from .networks.byte_conv import TrainedConv
 from .networks.estimator import EstimatorLayer
-from .networks.prior import PriorLayer, PriorStep
+from .networks.prior import SIGN_GAIN, PriorLayer, PriorStep
 from .networks.residual import ResidualStep
 from .objectives import CodecNetworks
 
@@ -31,15 +31,12 @@ def parts(networks: CodecNetworks) -> dict[str, tuple[TrainedConv, list[tuple[st
     for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
         result[f"prior.steps.{t}.rows"] = own.rows, [(f"prior.steps.{t}.rows.bias", own.bias)]
     for i, estimator in enumerate(cast("list[EstimatorLayer]", networks.estimator.layers)):
-        result[f"estimator.{i}.entry"] = estimator.entry, [(f"estimator.{i}.biases", estimator.biases)]
+        name = f"estimator.{i}"
+        result[f"{name}.entry"] = estimator.entry, [(f"{name}.entry.bias", estimator.entry_bias)]
+        result[f"{name}.mix"] = estimator.mix, [(f"{name}.biases", estimator.biases)]
         for j, (conv, bias) in enumerate(zip(estimator.hidden, estimator.hidden_biases, strict=True)):
-            result[f"estimator.{i}.hidden.{j}"] = cast(TrainedConv, conv), [(f"estimator.{i}.hidden.{j}.bias", bias)]
-        result[f"estimator.{i}.exit"] = estimator.exit, [(f"estimator.{i}.exit.bias", estimator.exit_bias)]
-    retouch = networks.retouch
-    result["retouch.entry"] = retouch.entry, [("retouch.biases", retouch.biases)]
-    for j, (conv, bias) in enumerate(zip(retouch.hidden, retouch.hidden_biases, strict=True)):
-        result[f"retouch.hidden.{j}"] = cast(TrainedConv, conv), [(f"retouch.hidden.{j}.bias", bias)]
-    result["retouch.exit"] = retouch.exit, [("retouch.exit.bias", retouch.exit_bias)]
+            result[f"{name}.hidden.{j}"] = cast(TrainedConv, conv), [(f"{name}.hidden.{j}.bias", bias)]
+        result[f"{name}.exit"] = estimator.exit, [(f"{name}.exit.bias", estimator.exit_bias)]
     for i, step in enumerate(cast("list[ResidualStep]", networks.residual.steps)):
         names = ["entry", *(f"hidden.{j}" for j in range(len(step.hidden)))]
         for name, conv, bias in zip(names, [step.entry, *step.hidden], step.biases, strict=True):
@@ -56,8 +53,8 @@ def arrays_of(networks: CodecNetworks) -> dict[str, np.ndarray]:
         result[f"{name}.weight"], result[f"{name}.factor"] = conv.integers()
         for bias_name, bias in biases:
             result[bias_name] = conv.integer_bias(bias)
-    for i, estimator in enumerate(cast("list[EstimatorLayer]", networks.estimator.layers)):
-        result[f"estimator.{i}.shifts"] = (estimator.shifts * OFFSET_UNIT).round().to(torch.int32).cpu().numpy()
+    for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
+        result[f"prior.steps.{t}.signs"] = (own.factors() * FACTOR_UNIT).round().to(torch.int32).cpu().numpy()
     return result
 
 
@@ -77,5 +74,5 @@ def restore(path: str | PathLike[str], networks: CodecNetworks) -> None:
         conv.thaw(arrays[f"{name}.weight"], arrays[f"{name}.factor"])
         for bias_name, bias in biases:
             bias.copy_(conv.real_bias(arrays[bias_name]))
-    for i, estimator in enumerate(cast("list[EstimatorLayer]", networks.estimator.layers)):
-        estimator.shifts.copy_(torch.from_numpy(arrays[f"estimator.{i}.shifts"]) / OFFSET_UNIT)
+    for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
+        own.signs.copy_(torch.from_numpy(arrays[f"prior.steps.{t}.signs"]) / (FACTOR_UNIT * SIGN_GAIN))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
+import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from ..coding.rotation_fit import colours_of
 from ..format.rotation import TURN_UNIT, Colours
 from ..network.config import Config
+from ..network.estimator import OFFSET_BITS
 from ..network.lapped_pyramid import UNIT, colour_axes, to_positions
 from ..network.lossless import ORDER
-from ..network.tables import REFINE, ROWS, ZERO, slope_table
+from ..network.tables import FACTOR_UNIT, FIRST, REFINE, ROWS, ZERO, sign_steps, slope_table
 from . import distributed
 from .networks.byte_conv import TrainedConv
 from .networks.estimator import EstimatorNetwork
 from .networks.prior import Latents, Prediction, PriorNetwork
 from .networks.residual import ResidualNetwork, nats
-from .networks.retouch import RetouchNetwork
 from .rates import step_bits
 
 LEAST = 1e-3  # squared error, against division by zero
@@ -33,7 +33,7 @@ class CodecNetworks(nn.Module):
         super().__init__()
         self.config = config
         self.prior, self.estimator = PriorNetwork(config), EstimatorNetwork(config)
-        self.retouch, self.residual = RetouchNetwork(config), ResidualNetwork(config.residual)
+        self.residual = ResidualNetwork(config.residual)
 
     def convolutions(self) -> Iterator[TrainedConv]:
         """All of them."""
@@ -71,12 +71,13 @@ def _matrix(colours: Colours) -> np.ndarray:
     return np.array(colours.matrix(), np.float64) / TURN_UNIT @ colour_axes().T
 
 
-def prior_rates(prior: PriorNetwork, latents: Latents) -> Tensor:
+def prior_rates(networks: CodecNetworks, latents: Latents) -> Tensor:
     """Bits a pixel of each step, (T,)."""
+    prior = networks.prior
     pixels = latents.magnitudes[0][:, 0].numel() * prior.config.strides[0] ** 2
     firsts = [torch.from_numpy(prior.config.seen_first(t)) for t in range(len(prior.config.steps))]
     return torch.stack([step_bits(found, first) / pixels
-                        for found, first in zip(prior(latents), firsts, strict=True)])
+                        for found, first in zip(prior(latents, networks.estimator), firsts, strict=True)])
 
 
 class Objective(nn.Module):
@@ -85,7 +86,7 @@ class Objective(nn.Module):
     def __init__(self, networks: CodecNetworks):
         super().__init__()
         self.networks, steps = networks, len(networks.config.steps)
-        self.rates, self.errors, self.residuals = RunningMean(steps), RunningMean(steps), RunningMean(1)
+        self.rates, self.residuals = RunningMean(steps), RunningMean(1)
         self.register_buffer("slopes", torch.from_numpy(slope_table()), persistent=False)
 
     def forward(self, kind: str, image: Tensor, cut: float) -> Tensor:
@@ -97,45 +98,33 @@ class Objective(nn.Module):
             return self._prior(latents)
         if kind == "estimator":
             return self._estimator(latents, cut)
-        if kind == "retouch":
-            return self._retouch(latents, image, back, means, cut)
         return self._residual(latents, image, back, means)
 
     def _prior(self, latents: Latents) -> Tensor:
         """The rate of every prefix of steps: every rate counts alike, which is what a BD-rate measures."""
-        prefixes = prior_rates(self.networks.prior, latents).cumsum(0)
+        prefixes = prior_rates(self.networks, latents).cumsum(0)
         return (prefixes / self.rates.follow(slice(None), prefixes)).mean()
 
     def _estimator(self, latents: Latents, cut: float) -> Tensor:
-        """Squared error of what is shown after a cut, to which all layers add."""
-        t, share = min(int(cut), len(self.networks.config.steps) - 1), cut - int(cut)
+        """Squared error after a cut, relative to that of the middles of cells: of the picture, and of each layer."""
+        t = math.ceil(cut) - 1
         with torch.no_grad():
-            share = share if cut > t else 1.0
-            known, cells = known_at(self.networks.prior, latents, t, share, self.get_buffer("slopes"))
-        errors = [(value / UNIT - true).square().sum() for value, true
-                  in zip(self.estimates(t, known, cells), latents.coefficients, strict=True)]
-        numbers = latents.coefficients[0][:, 0].numel() * 3 * self.networks.config.strides[0] ** 2
-        error = torch.stack(errors).sum() / numbers
-        return error / self.errors.follow(t, error)
+            known, cells = known_at(self.networks, latents, t, cut - t, self.get_buffer("slopes"))
+            middles = [middles_of(*each) for each in zip(known, cells, strict=True)]
+            before = _errors(middles, latents.coefficients)
+        found = _errors(self.estimates(t, middles), latents.coefficients)
+        of_layers = found / before.clamp_min(LEAST)
+        return found.sum() / before.sum().clamp_min(LEAST) + of_layers.mean()
 
-    def _retouch(self, latents: Latents, image: Tensor, back: Tensor, means: Tensor, cut: float) -> Tensor:
-        """Squared error of retouched pictures after a cut."""
-        t, share = min(int(cut), len(self.networks.config.steps) - 1), cut - int(cut)
-        with torch.no_grad():
-            share = share if cut > t else 1.0
-            known, cells = known_at(self.networks.prior, latents, t, share, self.get_buffer("slopes"))
-            shown = self._levels(self.estimates(t, known, cells), back, means)
-            before = (shown - image).square().mean()
-        return (shown + self.networks.retouch(shown, t) - image).square().mean() / before.clamp_min(LEAST)
-
-    def estimates(self, t: int, known: list[Tensor], cells: list[Tensor]) -> Iterator[Tensor]:
-        """Values of all layers' coefficients, in 1/8 of a level."""
+    def estimates(self, t: int, middles: list[Tensor]) -> Iterator[Tensor]:
+        """Values of all layers' coefficients, in 1/8 of a level, of the middles of their cells."""
         networks, transform, low = self.networks, self.networks.prior.transform(), None
-        for layer, (numbers, widths) in enumerate(zip(known, cells, strict=True)):
-            value = networks.estimator(layer, t, numbers, widths, low)
-            yield value
-            if layer + 1 < len(known):
-                low = transform.synthesis(layer, value.detach().double().permute(0, 2, 3, 1), low)
+        for layer, middle in enumerate(middles):
+            offsets = networks.estimator(layer, t, middle, low)
+            moved = offsets * networks.estimator.units(layer, t).to(offsets) / 2**OFFSET_BITS
+            yield middle + moved + ((moved + 0.5).floor() - moved).detach()
+            if layer + 1 < len(middles):
+                low = transform.synthesis(layer, middle.permute(0, 2, 3, 1), low)
 
     def _residual(self, latents: Latents, image: Tensor, back: Tensor, means: Tensor) -> Tensor:
         """Bits a pixel of what makes whole pictures exact."""
@@ -151,35 +140,37 @@ class Objective(nn.Module):
 
     def shown(self, latents: Latents, back: Tensor, means: Tensor, steps: int | None = None) -> Tensor:
         """Pictures after so many steps, or all, in whole levels, (B, 3, H, W)."""
-        config = self.networks.config
+        networks, config = self.networks, self.networks.config
         steps = len(config.steps) if steps is None else steps
         cells = [torch.from_numpy(widths).to(back.device)[:, None, None] for widths in config.cells(steps)]
-        levels = self._levels(self.estimates(steps - 1, latents.known(config, steps), cells), back, means)
-        if steps == len(config.steps):
-            return levels
-        return (levels + self.networks.retouch(levels, steps - 1)).round().clamp(0, 255)
-
-    def _levels(self, values: Iterator[Tensor], back: Tensor, means: Tensor) -> Tensor:
-        """Pictures in whole levels, of the values of all layers' coefficients."""
-        transform, planes = self.networks.prior.transform(), cast("Tensor | None", None)
-        for layer, value in enumerate(values):
-            planes = transform.synthesis(layer, value.double().permute(0, 2, 3, 1), planes)
-        assert planes is not None
+        middles = [middles_of(*each) for each in zip(latents.known(config, steps), cells, strict=True)]
+        planes = networks.prior.shown([value.double() for value in self.estimates(steps - 1, middles)]).float()
         with torch.autocast(back.device.type, enabled=False):
-            levels = torch.einsum("bck,bkhw->bchw", back, planes.float() / UNIT) + means
+            levels = torch.einsum("bck,bkhw->bchw", back, planes / UNIT) + means
         return levels.round().clamp(0, 255)
 
 
-def known_at(prior: PriorNetwork, latents: Latents, t: int, share: float, slopes: Tensor
+def _errors(values: Iterable[Tensor], true: list[Tensor]) -> Tensor:
+    """Sum of squared errors of each layer, for coefficients in 1/8 of a level, and in levels: (layers,)."""
+    return torch.stack([(value / UNIT - each).square().sum().float() for value, each in zip(values, true, strict=True)])
+
+
+def middles_of(known: Tensor, cells: Tensor) -> Tensor:
+    """As ``network.estimator.middles_of``, float64."""
+    return (2 * known.double() + known.sign()) * torch.div(cells, 2, rounding_mode="floor")
+
+
+def known_at(networks: CodecNetworks, latents: Latents, t: int, share: float, slopes: Tensor
              ) -> tuple[list[Tensor], list[Tensor]]:
     """What is known after a share of step t, those rows of it whose slope is largest: in which cell each coefficient
     lies, with its sign, and how wide that is, in 1/8 of a level; as ``coding.canvas`` has it."""
-    config, step = prior.config, prior.config.steps[t]
+    config, step = networks.config, networks.config.steps[t]
     known, after = latents.known(config, t), latents.known(config, t + 1)
     cells, narrower = ([torch.from_numpy(widths).to(known[0].device)[:, None, None] for widths in config.cells(steps)]
                        for steps in (t, t + 1))
     if share < 1:
-        prediction = next(found for number, found in enumerate(prior(latents)) if number == t)
+        prediction = next(found for number, found in enumerate(networks.prior(latents, networks.estimator))
+                          if number == t)
         slope = slopes[rows_of(prediction, config.seen_first(t))]
         there = slope >= torch.quantile(slope.float().flatten()[:2**20], 1 - share)
         at, coefficients = step.layer, slice(step.first, step.last)
@@ -191,9 +182,11 @@ def known_at(prior: PriorNetwork, latents: Latents, t: int, share: float, slopes
 
 
 def rows_of(prediction: Prediction, first: np.ndarray) -> Tensor:
-    """The row of each symbol, 0..191, as ``network.prior.chosen``."""
+    """The row of each symbol, 0..575, as ``network.prior.chosen``."""
     rows, count, seen = prediction.rows.round().long(), len(first), torch.from_numpy(first)[:, None, None]
+    steps = (sign_steps() / FACTOR_UNIT**2).tolist()
+    levels = torch.stack([prediction.odds.abs() >= step for step in steps]).sum(0)
+    fresh = rows[:, :count] + torch.where(seen, FIRST, ZERO) + ROWS * levels
     if first.all():
-        return rows
-    zero = rows[:, :count] + torch.where(seen, 0, ROWS * ZERO)
-    return torch.where((prediction.before == 0) | seen, zero, rows[:, count:] + ROWS * REFINE)
+        return fresh
+    return torch.where((prediction.before == 0) | seen, fresh, rows[:, count:] + REFINE)

@@ -48,10 +48,10 @@ def first_nats(magnitude: Tensor, row: Tensor) -> Tensor:
 def step_bits(prediction: Prediction, first: Tensor) -> Tensor:
     """Bits of all symbols of a step, a scalar. first: which of its coefficients it sends for the first time."""
     rows, before, after = prediction.rows.float(), prediction.before, prediction.after
-    count, total = len(first), rows.new_zeros(())
+    count, total = len(first), _of_signs(prediction)
     zero_rows = rows[:, :count]
     if first.any():
-        total = first_nats(after[:, first], zero_rows[:, first]).sum() / math.log(2)
+        total = total + first_nats(after[:, first], zero_rows[:, first]).sum() / math.log(2)
     if first.all():
         return total
     refined = ~first
@@ -61,6 +61,12 @@ def step_bits(prediction: Prediction, first: Tensor) -> Tensor:
     odds = torch.where(zero, log_odds(zero_rows[:, refined], ZERO), log_odds(rows[:, count:][:, refined], REFINE))
     nats = cast(Tensor, _Bernoulli.apply(odds, bit.float()))  # type: ignore[no-untyped-call]
     return total + nats.sum() / math.log(2) + (zero & bit).sum()  # and a bit for each sign
+
+
+def _of_signs(prediction: Prediction) -> Tensor:
+    """How many bits signs cost more than one each, a scalar; less than 0 where they are expected."""
+    odds = prediction.odds.float()[(prediction.before == 0) & (prediction.after > 0)]
+    return (F.softplus(-odds) / math.log(2) - 1).sum()
 
 
 @torch.no_grad()

@@ -71,7 +71,7 @@ class Recipe:
 class CodecRecipe(Recipe):
     """For the codec, on photographs. crop: side of a picture."""
 
-    kinds = ("prior", "estimator", "retouch", "residual")
+    kinds = ("prior", "estimator", "residual")
 
     model: Config
     crop: int

@@ -8,7 +8,6 @@ from convdraw_codec.coding.canvas import Canvas, refined, symbols_of
 from convdraw_codec.coding.source import Latents
 from convdraw_codec.format.rotation import Colours
 from convdraw_codec.network.convolution import Convolver
-from convdraw_codec.network.estimator import middles_of
 from convdraw_codec.network.weights import load_model
 
 from ..conftest import synthetic
@@ -61,17 +60,35 @@ def test_cells_nest() -> None:
         earlier = now
 
 
-def test_the_estimate_stays_in_its_cell() -> None:
+def test_signs_are_expected_of_what_is_zero_alone() -> None:
+    canvas, _ = canvas_after(3, synthetic(40, 48))
+    assert canvas.signs(3) is None
+    canvas.expect(3, Convolver("float32", 1))
+    signs, known = canvas.signs(3), canvas.of_step(3)
+    assert signs is not None
+    assert set(np.unique(signs)) == {-1, 1}
+    assert (signs[known != 0] == 1).all()
+
+
+def test_an_estimate_lies_near_its_cell() -> None:
     canvas, _ = canvas_after(5, synthetic(40, 48))
-    convolve, low = Convolver("float32", 1), None
+    convolve = Convolver("float32", 1)
     for layer, (known, cells) in enumerate(zip(canvas.known, canvas.cells, strict=True)):
-        values = MODEL.estimator.estimate(layer, 4, known, cells, low, slice(0, len(known)), convolve)
-        middles = middles_of(known, cells)
-        width = np.broadcast_to(cells, known.shape)
-        assert (np.abs(values - middles)[known != 0] <= width[known != 0] // 2).all()
-        assert (np.abs(values)[(known == 0) & (width > 0)] <= width[(known == 0) & (width > 0)]).all()
+        everywhere = slice(0, len(known))
+        values, middles = (canvas._values(layer, 4, everywhere, each) for each in (convolve, None))
         assert (values != middles).mean() > 0.1
-        low = MODEL.pyramid.synthesis(layer, values.astype(np.float64), low).astype(np.int32)
+        assert (np.abs(values - middles) <= 2 * np.maximum(cells, MODEL.estimator.units(layer, 4))).all()
+
+
+def test_what_is_expected_counts_away_from_zero() -> None:
+    canvas, _ = canvas_after(3, synthetic(40, 48))
+    convolve = Convolver("float32", 1)
+    canvas.expect(3, convolve)
+    known, told = canvas.known[0], canvas.expected[0]
+    assert told is not None
+    offsets = canvas._offsets(0, 2, slice(0, len(known)), convolve).astype(int) - 128
+    assert (known < 0).any()
+    assert np.array_equal(told.astype(int) - 128, np.where(known < 0, -1, 1) * offsets.clip(min=-127))
 
 
 def test_a_part_of_a_step_leaves_the_rest_as_it_was() -> None:

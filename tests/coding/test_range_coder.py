@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from convdraw_codec import CdrError
 from convdraw_codec.coding.range_coder import SymbolCoder
-from convdraw_codec.network.tables import FIRST, REFINE, ROWS, ZERO, frequency_table, slope_table
+from convdraw_codec.network.tables import ALL_ROWS, FIRST, REFINE, ZERO, frequency_table, slope_table
 
 from ..reference_decoder.segments import decoded
 
@@ -19,9 +19,9 @@ CODER = SymbolCoder(FREQUENCIES, ORDER)
 def draw(seed: int, count: int, odd: float = 0.02) -> tuple[np.ndarray, np.ndarray]:
     """Rows at random, and symbols that follow them, but for a few of the first family."""
     rng = np.random.default_rng(seed)
-    rows = rng.integers(0, len(FREQUENCIES), count).astype(np.uint8)
+    rows = rng.integers(0, len(FREQUENCIES), count).astype(np.uint16)
     symbols = CODER.sample(rows, seed, 0)
-    strange = (rng.random(count) < odd) & (rows < ROWS)
+    strange = (rng.random(count) < odd) & (rows < ZERO)
     symbols[strange] = rng.integers(-256, 256, strange.sum())
     return symbols, rows
 
@@ -74,7 +74,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk: int) -> N
 
 @pytest.mark.parametrize("family", [FIRST, ZERO, REFINE])
 def test_the_size_is_the_entropy(family: int) -> None:
-    rows = np.full(40_000, ROWS * family + 30, np.uint8)
+    rows = np.full(40_000, family + 30, np.uint16)
     symbols = CODER.sample(rows, 1, 2)
     share = FREQUENCIES[rows[0]] / 2**24
     bits = -np.log2(share[symbols.astype(int) + 15]).sum()
@@ -82,9 +82,9 @@ def test_the_size_is_the_entropy(family: int) -> None:
 
 
 def test_samples_follow_their_rows() -> None:
-    rows = np.repeat(np.array([20, 100, 160], np.uint8), 30_000)
+    rows = np.repeat(np.array([20, 300, 540], np.uint16), 30_000)
     drawn = CODER.sample(rows, 5, 1)
-    for row in (20, 100, 160):
+    for row in (20, 300, 540):
         share = np.bincount(drawn[rows == row] + 15, minlength=32) / 30_000
         assert np.abs(share - FREQUENCIES[row] / 2**24).max() < 0.01
     assert np.array_equal(drawn, CODER.sample(rows, 5, 1))
@@ -98,14 +98,14 @@ def test_no_symbols_take_no_bytes() -> None:
 
 
 def test_data_that_no_encoder_made() -> None:
-    rows = np.full(2000, 192 - ROWS, np.uint8)
+    rows = np.full(2000, REFINE, np.uint16)
     with pytest.raises(CdrError, match="not made by a cdraw encoder"):
         for seed in range(50):
             CODER.decode(np.random.default_rng(seed).bytes(40) + b"\xff" * 8, rows)
 
 
 def test_a_cut_is_decoded_without_an_error_whatever_it_holds() -> None:
-    rows = np.random.default_rng(0).integers(0, 192, 500).astype(np.uint8)
+    rows = np.random.default_rng(0).integers(0, ALL_ROWS, 500).astype(np.uint16)
     for seed in range(60):
         _, known = CODER.decode(np.random.default_rng(seed).bytes(seed), rows, cut=True)
         assert known is not None

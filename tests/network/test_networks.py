@@ -11,6 +11,7 @@ from convdraw_codec.coding.canvas import Canvas, symbols_of
 from convdraw_codec.coding.rotation_fit import colours_of
 from convdraw_codec.coding.source import Latents
 from convdraw_codec.network.convolution import GRAPHS, Convolver, is_exact
+from convdraw_codec.network.estimator import middles_of
 from convdraw_codec.network.prior import enlarged, margins, pooled, strips, widened
 from convdraw_codec.network.weights import assemble
 from convdraw_codec.training.export import arrays_of
@@ -23,31 +24,39 @@ from ..tiny import CONFIG, tiny_networks
 @pytest.mark.parametrize("path", [path for path in GRAPHS if is_exact(path)])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_row_and_estimate_is_that_of_training(path: str, seed: int) -> None:
-    """On the way of a picture through all steps: rows of symbols, recurrent state, values of coefficients."""
+    """On the way of a picture through all steps: rows of symbols, expected signs, values of coefficients."""
     networks, array, convolve = tiny_networks(seed), synthetic(40, 56, seed), Convolver(path, 1)
     model, colours = assemble(CONFIG, arrays_of(networks)), colours_of(array)
     planes, _, _ = turned(torch.from_numpy(array.astype(np.float32)).permute(2, 0, 1)[None])
     latents = networks.prior.latents(planes)
     source = Latents(model, array.transpose(2, 0, 1), colours)
-    canvas, states, objective = Canvas(model, 40, 56), model.prior.start(40, 56), Objective(networks)
+    canvas, states, signs_seen = Canvas(model, 40, 56), model.prior.start(40, 56), 0
+    objective = Objective(networks)
     with torch.no_grad():
-        for t, prediction in enumerate(networks.prior(latents)):
+        for t, prediction in enumerate(networks.prior(latents, networks.estimator)):
             step, first = CONFIG.steps[t], CONFIG.seen_first(t)
             layer, before = step.layer, canvas.of_step(t)
-            rows = model.prior.step(t, states, canvas.logarithms[layer], canvas.low(layer), before == 0, convolve)
+            if step.estimate:
+                canvas.expect(t, convolve)
+            rows = model.prior.step(t, states, canvas.logarithms[layer], canvas.low(layer), canvas.expected[layer],
+                                    convolve)
             assert np.array_equal(rows, rows_of(prediction, first)[0].permute(1, 2, 0))
             signs = latents.signs[layer][:, step.first:step.last]
             after = (prediction.after * signs)[0].permute(1, 2, 0).numpy()
             assert np.array_equal(after, source.of_step(t))
+            odds, expected = prediction.odds[0].permute(1, 2, 0).numpy(), canvas.signs(t)
+            if expected is not None:
+                there = (before == 0) & (after != 0) & (odds != 0)
+                signs_seen += there.sum()
+                assert np.array_equal((expected * after > 0)[there], (odds > 0)[there])
             canvas.take(t, symbols_of(before, after, first))
             assert np.array_equal(canvas.of_step(t), after)
-            cells = [torch.from_numpy(widths)[:, None, None] for widths in CONFIG.cells(t + 1)]
-            low = None
-            for i, value in enumerate(objective.estimates(t, latents.known(CONFIG, t + 1), cells)):
-                rows_ = slice(0, len(canvas.known[i]))
-                found = model.estimator.estimate(i, t, canvas.known[i], canvas.cells[i], low, rows_, convolve)
+            middles = [torch.from_numpy(middles_of(known, cells)).double().permute(2, 0, 1)[None]
+                       for known, cells in zip(canvas.known, canvas.cells, strict=True)]
+            for i, value in enumerate(objective.estimates(t, middles)):
+                found = canvas._values(i, t, slice(0, len(canvas.known[i])), convolve)
                 assert np.array_equal(found, value[0].permute(1, 2, 0))
-                low = model.pyramid.synthesis(i, found.astype(np.float64), low).astype(np.int32)
+    assert signs_seen > 10
 
 
 @pytest.mark.parametrize("pixels", [1, 300, 2000])
@@ -55,7 +64,7 @@ def test_strips_change_nothing(tiny: Codec, monkeypatch: pytest.MonkeyPatch, pix
     array = synthetic(70, 45)
     data = tiny.compress(array, tiny.lossless_steps)
     expected = [picture.tobytes() for picture in tiny.progressive(data)]
-    for name in ("network.prior.STRIP_PIXELS", "network.retouch.STRIP_PIXELS", "coding.canvas.SHOWN_PIXELS",
+    for name in ("network.prior.STRIP_PIXELS", "coding.canvas.SHOWN_PIXELS",
                  "coding.source.SHOWN_PIXELS", "coding.lossless.STRIP_SQUARES"):
         monkeypatch.setattr(f"convdraw_codec.{name}", pixels)
     assert tiny.compress(array, tiny.lossless_steps) == data

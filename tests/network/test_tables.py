@@ -5,28 +5,31 @@ import pytest
 
 from convdraw_codec.format.constants import ESCAPE, LARGEST, PRECISION
 from convdraw_codec.network.tables import (
-    FAMILIES,
+    ALL_ROWS,
     FIRST,
+    LEVELS,
     REFINE,
     ROWS,
+    SIGN_ODDS,
     ZERO,
     frequency_table,
     known_table,
     probabilities,
     quotient_table,
     scales,
+    sign_thresholds,
     slope_table,
 )
 
 
 def test_frequencies_sum_to_a_power_of_two() -> None:
     table = frequency_table()
-    assert table.shape == (FAMILIES * ROWS, ESCAPE + 1)
+    assert table.shape == (ALL_ROWS, ESCAPE + 1)
     assert (table.sum(1) == 2**PRECISION).all()
     can = table > 0
-    assert can[:ROWS].all()
-    assert (can[ROWS * ZERO:ROWS * REFINE].sum(1) == 3).all()
-    assert (can[ROWS * REFINE:].sum(1) == 2).all()
+    assert can[:ZERO].all()
+    assert (can[ZERO:REFINE].sum(1) == 3).all()
+    assert (can[REFINE:].sum(1) == 2).all()
     share = table[:, :ESCAPE] / 2**PRECISION
     assert np.abs(share - probabilities()).max() < 1e-5
 
@@ -39,21 +42,35 @@ def test_the_first_family_is_logistic() -> None:
         assert (numbers == k).mean() == pytest.approx(probabilities()[row, k + LARGEST], abs=3e-3)
 
 
-def test_signs_are_even() -> None:
+def test_signs_are_as_certain_as_their_level_says() -> None:
     mass = probabilities()
-    assert np.array_equal(mass[:ROWS * REFINE], mass[:ROWS * REFINE, ::-1])
-    assert mass[ROWS * ZERO + 48, LARGEST] == 0.5
-    assert mass[ROWS * REFINE + 32, LARGEST] == 0.5
+    assert np.array_equal(mass[:ROWS], mass[:ROWS, ::-1])
+    for level, odds in enumerate(SIGN_ODDS):
+        for family in (FIRST, ZERO):
+            rows = mass[family + ROWS * level:family + ROWS * (level + 1)]
+            assert np.allclose(rows[:, LARGEST], mass[family:family + ROWS, LARGEST])
+            assert np.allclose(np.log(rows[:, LARGEST + 1] / rows[:, LARGEST - 1]), odds)
+    assert mass[ZERO + 40, LARGEST] == 0.5
+    assert mass[REFINE + 32, LARGEST] == 0.5
+
+
+def test_thresholds_part_the_levels() -> None:
+    thresholds = sign_thresholds(np.array([-64, 0, 64, 256]))
+    assert thresholds.shape == (4, LEVELS - 1)
+    assert (thresholds[:2] == 128).all()  # never reached
+    assert (np.diff(thresholds[2:].astype(int), axis=1) > 0).all()
+    assert (thresholds[3] < thresholds[2]).all()
+    assert thresholds[2, 1] == 64  # 64 times 64 are odds of 1
 
 
 def test_slopes_are_what_a_bit_takes_away() -> None:
     """In samples of a coefficient that is found or refined, from its middle or from zero."""
     slopes = slope_table()
     assert (slopes > 0).all()
-    assert slopes[ROWS * REFINE + 32] == 1024 // 4  # a quarter of a squared cell for a bit
-    assert slopes[ROWS * ZERO + 40] > slopes[ROWS * ZERO + 10] > 100  # rarely found, and little
-    loud = slopes[ROWS * FIRST:ROWS * FIRST + ROWS]
-    assert (np.diff(loud[10:]) > 0).all()
+    assert slopes[REFINE + 32] == 1024 // 4  # a quarter of a squared cell for a bit
+    assert slopes[ZERO + 35] > slopes[ZERO + 10] > 100  # rarely found, and little
+    assert slopes[ZERO + 3 * ROWS + 35] > slopes[ZERO + 35]  # a sign that is expected costs less
+    assert (np.diff(slopes[FIRST + 10:FIRST + ROWS]) > 0).all()
 
 
 def test_logarithms() -> None:

@@ -52,7 +52,6 @@ DAMAGE: dict[str, Any] = {
     "few rows": ("tables.frequencies", lambda x: x[:64].copy()),
     "sums of frequencies": ("tables.residual_frequencies", lambda x: np.ones_like(x)),
     "negative slope": ("tables.slopes", lambda x: -x),
-    "wild shifts": ("estimator.1.shifts", lambda x: np.full_like(x, 2**30)),
 }
 
 
@@ -100,6 +99,7 @@ def changed(config: dict[str, Any], path: tuple[Any, ...], value: object) -> Non
     (("layers", 0, "stride"), 20_000), (("layers", 1, "stride"), 2), (("layers", 1, "stride"), 5),
     (("layers", 1, "state"), 10**4), (("layers", 1, "embedding"), 2**16),
     (("estimator", "layers"), 64), (("estimator", "layers"), 10**9), (("estimator", "channels"), 2**16),
+    (("steps", 0, "estimate"), 1), (("steps", 2, "estimate"), 3), (("steps", 3, "estimate"), True),
     (("residual", "layers"), 64), (("residual", "layers"), 10**9), (("residual", "channels"), 2**16),
     (("residual",), None), (("layers",), []), (("layers",), 3), (("steps",), [1]), (("name",), None),
     (("name",), "another"),

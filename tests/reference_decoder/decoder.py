@@ -80,7 +80,10 @@ def decode(model: Model, data: bytes, fill: str = "estimate", seed: int = 0) -> 
     decoder = Decoder(model, -(-file.height // multiple) * multiple, -(-file.width // multiple) * multiple)
     order = np.argsort(-model.table("slopes"), kind="stable")
     for t in range(file.total if fill == "sample" else min(len(file.payloads), file.total)):
-        step, rows = model.steps[t], decoder.rows(t)
+        step = model.steps[t]
+        if step["estimate"]:
+            decoder.expect(t)
+        rows = decoder.rows(t)
         functions, places = model.table(f"functions.{step['layer']}"), model.table(f"places.{step['layer']}")
         luma = places[step["first"]:step["last"]] < len(functions) ** 2
         sent = np.broadcast_to(luma | (not grey), rows.shape)
@@ -90,11 +93,9 @@ def decode(model: Model, data: bytes, fill: str = "estimate", seed: int = 0) -> 
             symbols[sent], there[sent] = found
         if fill == "sample":
             symbols, there = np.where(there, symbols, sample(model, rows, seed, t)), np.ones(rows.shape, bool)
-        decoder.take(t, symbols, there)
+        decoder.take(t, symbols * decoder.signs(t), there)
     residual = file.payloads[file.total:]
     levels = decoder.levels(file.mean, file.turn, estimated=fill != "none" or bool(residual))
-    if fill == "estimate" and (file.whole < file.total):
-        levels = decoder.retouched(levels)
     if residual:
         levels = exact_levels(model, levels, residual, bool(file.cut), grey)
     levels = levels[:, :file.height, :file.width]

@@ -92,6 +92,7 @@ class Decoder:
             self.h.append(np.full((*shape, layer["state"]), 128))
             self.c.append(np.zeros((*shape, layer["state"]), np.int64))
         self.begun = 0
+        self.expected: dict[int, np.ndarray] = {}
 
     def cell(self, t: int) -> int:
         return int(8 * self.model.steps[t]["quantiser"])
@@ -120,6 +121,54 @@ class Decoder:
             x[:, 1::n, ::n], x[:, 1::n, 1::n] = a + b - c - d, a - b - c + d
         y = rounded(along(x, functions.T), 27)
         return rounded(across(y, table(f"filters.{layer}").T))
+
+    def units(self, i: int, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """The cells of layer i after step t, 0 where there is none; and the units of offsets."""
+        cells, units = (np.full(self.known[i].shape[2], first) for first in (0, self.cell(t)))
+        for s in reversed(range(t, len(self.model.steps))):
+            step = self.model.steps[s]
+            if step["layer"] == i:
+                units[step["first"]:step["last"]] = self.cell(s)
+        for s in range(t + 1):
+            step = self.model.steps[s]
+            if step["layer"] == i:
+                cells[step["first"]:step["last"]] = self.cell(s)
+        return cells, np.where(cells, cells, units)
+
+    def offsets(self, i: int, t: int) -> np.ndarray:
+        """Where the coefficients of layer i lie after step t, less 128."""
+        model, name, low = self.model, f"estimator.{i}", self.low(i)
+        cells, _ = self.units(i, t)
+        x = 128 + np.clip(self.middles(i) // np.maximum(cells // 2, 1), -127, 127)
+        x = model.conv(f"{name}.entry", x)
+        height, width, channels = x.shape
+        x = x.reshape(height, width, 2, 2, channels // 4).transpose(0, 2, 1, 3, 4)
+        x, outside = x.reshape(2 * height, 2 * width, channels // 4), 128
+        if low is not None:
+            low, unit = np.clip(low, -2**16, 2**16), 4 * self.cell(t)
+            padded = np.pad(low, ((0, 0), (2, 2), (2, 2)), "edge")
+            total = sum(padded[:, y:y + 2 * height, z:z + 2 * width] for y in range(5) for z in range(5))
+            seen = 128 + np.clip(((low - (total + 12) // 25) * 8 + unit // 2) // unit, -127, 127)
+            x = np.concatenate([x, seen.transpose(1, 2, 0)], axis=2)
+        x = model.conv(f"{name}.mix", x, outside, model.tensors[f"{name}.biases"][t])
+        for j in range(model.config["estimator"]["layers"] - 1):
+            x = np.clip(x + model.conv(f"{name}.hidden.{j}", x) - 128, 0, 255)
+        x = x.reshape(height, 2, width, 2, channels // 4).transpose(0, 2, 1, 3, 4).reshape(height, width, channels)
+        return model.conv(f"{name}.exit", x) - 128
+
+    def expect(self, t: int) -> None:
+        """Before step t, if it asks for it: bytes for every coefficient."""
+        for i in range(self.model.steps[t]["estimate"]):
+            offsets = np.maximum(self.offsets(i, t - 1), -127)
+            self.expected[i] = 128 + np.where(self.known[i] < 0, -offsets, offsets)
+
+    def signs(self, t: int) -> np.ndarray:
+        """By what symbols of step t are multiplied."""
+        step = self.model.steps[t]
+        i, mine = step["layer"], slice(step["first"], step["last"])
+        if i not in self.expected:
+            return np.ones(self.known[i][..., mine].shape, np.int64)
+        return np.where((self.known[i][..., mine] == 0) & (self.expected[i][..., mine] < 128), -1, 1)
 
     def low(self, layer: int) -> np.ndarray | None:
         low = None
@@ -151,12 +200,18 @@ class Decoder:
         self.c[i] = np.clip((keep * self.c[i] + admit * (candidate - 128) + 128) >> 8, -511, 511)
         self.h[i] = ((emit * np.clip(self.c[i], -127, 127) + 128) >> 8) + 128
         context = model.conv(f"prior.layers.{i}.context", self.h[i], 128, model.tensors[f"{head}.context"])
-        found = np.minimum(model.conv(f"{head}.rows", np.concatenate([context, logarithms], axis=2)), 63)
-        first, count = self.first(t), step["last"] - step["first"]
+        first, mine = self.first(t), slice(step["first"], step["last"])
+        zero, heads, level = self.known[i] == 0, [context, logarithms], np.zeros((), np.int64)
+        if i in self.expected:
+            size = np.where(zero, 128 + np.abs(self.expected[i] - 128), self.expected[i])
+            odds = model.tensors[f"{head}.signs"].astype(np.int64) * np.maximum(size[..., mine] - 128, 0)
+            level = (odds[..., None] >= np.array([1229, 4096, 8602])).sum(3)
+            heads.insert(0, size)
+        found = np.minimum(model.conv(f"{head}.rows", np.concatenate(heads, axis=2)), 63)
+        fresh = found[..., :len(first)] + 64 * level
         if first.all():
-            return found
-        zero = self.known[i][..., step["first"]:step["last"]] == 0
-        return np.where(first, found[..., :count], np.where(zero, found[..., :count] + 64, found[..., count:] + 128))
+            return fresh
+        return np.where(first, fresh, np.where(zero[..., mine], fresh + 256, found[..., len(first):] + 512))
 
     def take(self, t: int, symbols: np.ndarray, there: np.ndarray) -> None:
         """The symbols of step t, where they are ``there``."""
@@ -168,41 +223,9 @@ class Decoder:
         self.cells[i][..., mine] = np.where(there, self.cell(t), self.cells[i][..., mine])
         self.begun = t
 
-    def estimate(self, i: int, low: np.ndarray | None) -> np.ndarray:
-        """Values of the coefficients of layer i."""
-        model, name = self.model, f"estimator.{i}"
-        visits = [t for t, step in enumerate(model.steps) if step["layer"] == i]
-        taken = [t for t in visits if t <= self.begun]
-        unit = self.cell(taken[-1] if taken else visits[0] if visits else self.begun)
-        parts, middles = [], self.middles(i)
-        inputs = [(middles, unit), (np.abs(middles), unit)]
-        for numbers, divisor in inputs if low is None else [*inputs, (differences(low), 2 * unit)]:
-            size = model.table("quotients")[np.minimum(np.abs(numbers) * 16 // divisor, 1023)] // 2
-            parts.append(128 + np.sign(numbers) * np.minimum(size, 127))
-        x = model.conv(f"{name}.entry", np.concatenate(parts, axis=2), bias=model.tensors[f"{name}.biases"][self.begun])
-        for j in range(model.config["estimator"]["layers"] - 2):
-            x = model.conv(f"{name}.hidden.{j}", x)
-        offsets = model.conv(f"{name}.exit", x) - 128
-        known, shifts = self.known[i], model.tensors[f"{name}.shifts"][self.begun].astype(np.int64)
-        size = np.abs(known)
-        shift = np.where(size > 0, shifts[np.clip(size, 1, 3) - 1], 0)
-        room = np.where(size > 0, 64, 128)
-        width = np.where(self.cells[i] > 0, self.cells[i], 2 * unit)
-        moved = np.where(known < 0, -offsets, offsets) + np.sign(known) * shift
-        return middles + ((np.clip(moved, -room, room) * width + 64) >> 7)
-
-    def retouched(self, levels: np.ndarray) -> np.ndarray:
-        """A picture of which not all steps are known, (3, H, W)."""
-        model, s, t = self.model, self.model.config["retouch"]["stride"], self.begun
-        _, height, width = levels.shape
-        blocks = levels.reshape(3, height // s, s, width // s, s).transpose(1, 3, 0, 2, 4)
-        patches = blocks.reshape(height // s, width // s, 3 * s * s)
-        x = model.conv("retouch.entry", patches, 128, model.tensors["retouch.biases"][t])
-        for j in range(model.config["retouch"]["layers"] - 2):
-            x = np.clip(x + model.conv(f"retouch.hidden.{j}", x) - 128, 0, 255)
-        added = (model.conv("retouch.exit", x) - 128) * int(4 * model.steps[t]["quantiser"])
-        new = np.clip(patches + ((added + 2048) >> 12), 0, 255)
-        return new.reshape(height // s, width // s, 3, s, s).transpose(2, 0, 3, 1, 4).reshape(3, height, width)
+    def value(self, i: int) -> np.ndarray:
+        """Of the coefficients of layer i, as they most likely are."""
+        return self.middles(i) + ((self.offsets(i, self.begun) * self.units(i, self.begun)[1] + 32) >> 6)
 
     def levels(self, mean: np.ndarray, turn: list[int], *, estimated: bool) -> np.ndarray:
         """The picture, (3, H, W)."""
@@ -214,7 +237,7 @@ class Decoder:
         matrix = (2**15 * products + n) // (2 * n) @ self.model.table("axes").T
         planes = None
         for i in range(len(self.known)):
-            planes = self.synthesis(i, self.estimate(i, planes) if estimated else self.middles(i), planes)
+            planes = self.synthesis(i, self.value(i) if estimated else self.middles(i), planes)
         assert planes is not None
         turned = np.tensordot(matrix, planes, 1)
         return np.clip((turned + 2**30 * mean[:, None, None] + 2**29) >> 30, 0, 255)

@@ -12,8 +12,8 @@ from ..conftest import synthetic
 from ..tiny import CONFIG
 
 SHORT = CodecRecipe(model=CONFIG, crop=16, batch=4, seed=1, gradient_limit=1.0, average=0.9,
-                    stages=(Stage("prior", 0.01, 1e-3, 1e-5), Stage("estimator", 0.006, 1e-3, 1e-5),
-                            Stage("retouch", 0.006, 1e-3, 1e-5), Stage("residual", 0.006, 1e-3, 1e-5)))
+                    stages=(Stage("estimator", 0.006, 1e-3, 1e-5), Stage("prior", 0.01, 1e-3, 1e-5),
+                            Stage("residual", 0.006, 1e-3, 1e-5)))
 
 
 def short_config(megapixels: float) -> str:
@@ -21,7 +21,7 @@ def short_config(megapixels: float) -> str:
     text = find_config("photo").read_text()
     model = "layers = [{ stride = 4, state = 4, embedding = 4 }]\n" \
             "steps = [{ layer = 0, quantiser = 40, first = 0, last = 48 }]\n" \
-            "estimator = { channels = 4, layers = 2 }\nretouch = { stride = 2, channels = 4, layers = 2 }\n" \
+            "estimator = { channels = 4, layers = 2 }\n" \
             "residual = { channels = 4, layers = 2 }\n"
     text = text[:text.index("layers =")] + model + text[text.index("[training]"):]
     for key, value in (("megapixels", megapixels), ("warm_up", 0), ("hold", 0), ("crop", 16)):

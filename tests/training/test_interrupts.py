@@ -29,7 +29,7 @@ def test_an_interrupted_command_goes_on(number: signal.Signals, photographs: Pat
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr
         said: list[str] = []
-        while not (said and "stage 1 (prior)" in said[-1]):
+        while not (said and "stage 1 (estimator)" in said[-1]):
             said.append(child.stderr.readline())
             assert said[-1], said  # it ended
         child.send_signal(number)

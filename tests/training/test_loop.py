@@ -62,7 +62,7 @@ def test_after_a_jump_the_run_goes_on_from_good_weights(photographs: Path, tmp_p
         calls.append(self.iteration)
         if len(calls) == 4:
             with torch.no_grad():
-                self.model.prior.steps[0].bias.fill_(math.nan)
+                self.model.estimator.exit_bias.fill_(math.nan)
         return step(self, image)
 
     monkeypatch.setattr(CodecTrainer, "step", jump_once)

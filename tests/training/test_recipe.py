@@ -50,7 +50,7 @@ def test_the_command(photographs: Path, tmp_path: Path) -> None:
     ("megapixels = 1000", "megapixels = -1000", r"\[training\] stages 1: megapixels is larger than 0, not -1000"),
     ("megapixels = 1000", "megapixels = '3'", r"\[training\] stages 1 megapixels is a number, not '3'"),
     ("warm_up = 0.5", "warm_up = 501", r"\[training\] stages 1: warm_up and hold lie from 0 to the stage's 1000 meg"),
-    ("learning_rate = 3e-3", "learning_rate = 0", r"\[training\] stages 1: learning_rate is larger than 0"),
+    ("learning_rate = 1e-3", "learning_rate = 0", r"\[training\] stages 1: learning_rate is larger than 0"),
     ('kind = "prior"', 'kind = "round"', r"\[training\]: the kind of a stage is prior or .*residual, not 'round'"),
     ("{ stride = 32, state", "{ stride = 32, stat", r"\[model\] layers 1 has no key 'stat'"),
     ("{ stride = 32,", "{ stride = 'x',", r"\[model\] layers 1 stride is a whole number, not 'x'"),

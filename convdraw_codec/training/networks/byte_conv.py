@@ -116,8 +116,8 @@ class TrainedConv(nn.Module):
     def integer_bias(self, bias: Tensor) -> np.ndarray:
         """Of real biases (..., outputs), those that a decoder adds to its sums of bytes, int32."""
         weight, factor = self.quantised()
-        sums = ((bias * self.gain + self.offset) / factor).clamp(-SUM_LIMIT / 16, SUM_LIMIT / 16)
-        return (sums - self._shift(weight)).round().to(torch.int32).cpu().numpy()
+        sums = ((bias * self.gain + self.offset) / factor).round().clamp(-SUM_LIMIT / 16, SUM_LIMIT / 16)
+        return (sums - self._shift(weight)).to(torch.int32).cpu().numpy()
 
     def thaw(self, weight: np.ndarray, factor: np.ndarray) -> None:
         """Take weights that are quantised to those integers again."""

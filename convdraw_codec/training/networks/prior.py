@@ -20,11 +20,22 @@ from ...network.convolution import ZERO_POINT
 from ...network.features import LOW_CHANNELS
 from ...network.lapped_pyramid import UNIT, Pyramid
 from ...network.prior import CELL_LIMIT, GATE_HALF
-from ...network.tables import BYTE_UNIT, LARGEST_KNOWN, QUOTIENT_UNIT, QUOTIENTS, ROWS, quotient_table
+from ...network.tables import (
+    BYTE_UNIT,
+    FACTOR_UNIT,
+    LARGEST_KNOWN,
+    QUOTIENT_UNIT,
+    QUOTIENTS,
+    ROWS,
+    quotient_table,
+)
 from .byte_conv import GATE, RECTIFIED, SIGNED, Output, TrainedConv, in_bytes, round_through
+from .estimator import EstimatorNetwork
 
 ROW = Output(8, 0)  # so that the heads learn as fast as the rest
 FARTHEST = 2**15 - 1  # a magnitude, in cells
+TOLD_UNIT = 16  # of what is told, to heads: so it is worth as much as what else they see
+SIGN_GAIN = 10  # so that factors of signs learn as fast as the rest
 LEAK = 0.02  # of the gradient of rows beyond the last one, so that none gets stuck
 
 
@@ -51,12 +62,14 @@ class Latents:
 @dataclass(frozen=True)
 class Prediction:
     """Of one step: rows (B, outputs, H/s, W/s), real numbers whose values are whole, first those of FIRST or ZERO, then
-    those of REFINE; magnitudes of its coefficients before and after it, in cells of then, (B, last - first, H/s, W/s).
+    those of REFINE; magnitudes of its coefficients before and after it, in cells of then, (B, last - first, H/s, W/s);
+    and the logarithm of the odds that their signs are what they are, 0 where nothing is expected, as ``before``.
     """
 
     rows: Tensor
     before: Tensor
     after: Tensor
+    odds: Tensor
 
 
 class PriorLayer(nn.Module):
@@ -76,6 +89,8 @@ class PriorLayer(nn.Module):
 class PriorStep(nn.Module):
     """What is a step's own: biases, which say which step it is, and the heads."""
 
+    signs: Tensor
+
     def __init__(self, config: Config, t: int):
         super().__init__()
         step, first = config.steps[t], config.seen_first(t)
@@ -86,11 +101,22 @@ class PriorStep(nn.Module):
         recurrence[1] = 1  # remember by default
         self.recurrence = nn.Parameter(recurrence.flatten())
         self.context = nn.Parameter(torch.zeros(sizes.state))
-        self.rows = TrainedConv(sizes.state + coefficients, [(outputs, ROW)], 1)
+        told = coefficients if config.expects(t) else 0
+        self.rows = TrainedConv(told + sizes.state + coefficients, [(outputs, ROW)], 1, signed=told,
+                                signed_unit=TOLD_UNIT)
         self.bias = nn.Parameter(torch.zeros(outputs))
+        if told:
+            self.signs = nn.Parameter(torch.full((step.last - step.first,), 0.8))
+        else:
+            self.register_buffer("signs", torch.zeros(step.last - step.first))
         with torch.no_grad():
             self.rows.weight.mul_(0.15)
-            self.rows.weight[:, sizes.state:] = 0
+            self.rows.weight[:, :told] = 0
+            self.rows.weight[:, told + sizes.state:] = 0
+
+    def factors(self) -> Tensor:
+        """What makes odds of offsets, (last - first,), whole numbers in 1/64."""
+        return round_through(SIGN_GAIN * FACTOR_UNIT * self.signs.abs()) / FACTOR_UNIT
 
 
 def low_differences(low: Tensor) -> Tensor:
@@ -151,22 +177,47 @@ class PriorNetwork(nn.Module):
             result.signs.append(coefficients.sign().to(torch.int16))
         return result
 
-    def forward(self, latents: Latents) -> Iterator[Prediction]:
-        """The prediction of each step, from all symbols before it."""
+    def forward(self, latents: Latents, estimator: EstimatorNetwork) -> Iterator[Prediction]:
+        """The prediction of each step, from all symbols before it. The estimator learns nothing from it."""
         config, finest = self.config, self.config.cells(len(self.config.steps))
         path = [_Layer.start(layer.state, magnitudes)
                 for layer, magnitudes in zip(config.layers, latents.magnitudes, strict=True)]
         for t, step in enumerate(config.steps):
             here, coefficients = path[step.layer], slice(step.first, step.last)
+            if step.estimate:
+                self._expect(t, path, estimator)
             rows = self._rows(t, path)
             ratio = torch.from_numpy(step.cell // finest[step.layer][coefficients]).to(here.known)[:, None, None]
-            before = here.known[:, coefficients]
+            before, signs = here.known[:, coefficients], latents.signs[step.layer][:, coefficients]
             after = torch.div(latents.magnitudes[step.layer][:, coefficients], ratio, rounding_mode="floor")
-            yield Prediction(rows, before, after)
+            yield Prediction(rows, before, after, self._odds(t, here, signs))
             here.known, here.middles = here.known.clone(), here.middles.clone()
             here.known[:, coefficients] = after
-            here.middles[:, coefficients] = ((2 * after.double() + 1) * (step.cell // 2) * (after > 0)
-                                             * latents.signs[step.layer][:, coefficients])
+            here.middles[:, coefficients] = (2 * after.double() + 1) * (step.cell // 2) * (after > 0) * signs
+
+    @torch.no_grad()
+    def _expect(self, t: int, path: list[_Layer], estimator: EstimatorNetwork) -> None:
+        """As ``coding.canvas.Canvas.expect``."""
+        for layer in range(self.config.steps[t].estimate):
+            here = path[layer]
+            offsets = estimator(layer, t - 1, here.middles, self._low(layer, path) if layer else None)
+            offsets = offsets.clamp_min(1 - ZERO_POINT)
+            here.told = torch.where(here.middles < 0, -offsets, offsets)
+
+    def shown(self, values: list[Tensor]) -> Tensor:
+        """The planes (B, 3, H, W) that coefficients make, whole numbers in 1/8 of a level, float64."""
+        transform, planes = self.transform(), cast("Tensor | None", None)
+        for layer, value in enumerate(values):
+            planes = transform.synthesis(layer, value.permute(0, 2, 3, 1), planes)
+        return cast(Tensor, planes)
+
+    def _odds(self, t: int, here: _Layer, signs: Tensor) -> Tensor:
+        step = self.config.steps[t]
+        if here.told is None:
+            return torch.zeros_like(signs, dtype=torch.float32)
+        told = here.told[:, step.first:step.last]
+        factors = cast(PriorStep, self.steps[t]).factors()[:, None, None]
+        return factors * (told.abs() / FACTOR_UNIT) * torch.where(told * signs < 0, -1, 1)
 
     def _rows(self, t: int, path: list[_Layer]) -> Tensor:
         """What the heads of step t say; the state of its layer goes on."""
@@ -186,7 +237,8 @@ class PriorNetwork(nn.Module):
         gates = shared.recurrence(_last(torch.cat([*around, embedded], dim=1)), own.recurrence)
         here.h, here.c = recur(gates, here.c)
         context = in_bytes(shared.context(here.h, own.context))
-        return as_rows(own.rows(_last(torch.cat([context, logarithms], dim=1)), own.bias))
+        told = [] if here.told is None else [torch.where(here.known == 0, here.told.abs(), here.told)]
+        return as_rows(own.rows(_last(torch.cat([*told, context, logarithms], dim=1)), own.bias))
 
     def _low(self, layer: int, path: list[_Layer]) -> Tensor:
         """The picture that the layers before this one make, (B, 3, 2 H/s, 2 W/s), whole numbers."""
@@ -198,13 +250,14 @@ class PriorNetwork(nn.Module):
 
 @dataclass
 class _Layer:
-    """What is known of a layer: the recurrent state; magnitudes of coefficients, in cells; and the middles of these
-    cells, in 1/8 of a level, float64."""
+    """What is known of a layer: the recurrent state; magnitudes of coefficients, in cells; the middles of these cells,
+    in 1/8 of a level, float64; and what is expected of them, see ``coding.canvas``, less 128, float32."""
 
     h: Tensor
     c: Tensor
     known: Tensor
     middles: Tensor
+    told: Tensor | None = None
 
     @classmethod
     def start(cls, state: int, magnitudes: Tensor) -> _Layer:

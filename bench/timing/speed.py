@@ -26,6 +26,7 @@ import torch
 from PIL import Image
 
 from convdraw_codec.cli.process import cores
+from convdraw_codec.network.lapped_pyramid import PROMOTED
 from convdraw_codec.network.model import Model
 
 from ..shared import parallel
@@ -112,9 +113,11 @@ def multiply_adds(model: Model) -> dict[str, float]:
         prior += weights / model.config.layers[step.layer].stride**2 / 1000
     networks = model.estimator
     weights = sum(conv.weight.size for conv in (networks.entry, *networks.hidden, networks.exit))
-    estimator = weights / model.config.estimator.stride**2 / 1000
-    steps = prior + sum(step.estimate for step in model.config.steps) * estimator
-    return {"encode": round(steps, 1), "decode": round(steps + estimator, 1)}
+    estimator, strides = weights / model.config.estimator.stride**2 / 1000, model.config.strides
+    for step in model.config.steps:
+        if step.estimate:  # of a picture that is smaller, unless it is of all layers
+            prior += estimator * (1 if step.estimate == len(strides) else (PROMOTED / strides[step.estimate]) ** 2)
+    return {"encode": round(prior, 1), "decode": round(prior + estimator, 1)}
 
 
 def startup() -> dict[str, float]:

@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import CdrError
 from ..format.rotation import TURN_UNIT, Colours
 from ..network.convolution import ZERO_POINT, Convolver
-from ..network.estimator import middles_of, placed
-from ..network.features import known_logarithms
+from ..network.estimator import middles_of
+from ..network.features import expectations, known_logarithms
 from ..network.lapped_pyramid import LARGEST_COEFFICIENT, MATRIX_UNIT, UNIT
 from ..network.model import Model
 from ..network.prior import strips, widened
@@ -25,8 +25,7 @@ class Canvas:
 
     known: of each layer, (H/s, W/s, coefficients) int16: in which cell each coefficient lies, counted from 0, with its
     sign. cells: how wide these are, in 1/8 of a level, (coefficients,) int32, or (H/s, W/s, coefficients) where some
-    symbols of a step are missing; 0 where nothing is known. expected: of each layer, once the
-    estimator was asked, its ``offsets``, those of negative coefficients turned round, uint8.
+    symbols of a step are missing; 0 where nothing is known. expected: ``expectations`` of each layer, once there are.
     """
 
     def __init__(self, model: Model, height: int, width: int):
@@ -53,7 +52,7 @@ class Canvas:
         step, before = self.model.config.steps[t], self.of_step(t)
         at, coefficients = step.layer, slice(step.first, step.last)
         self._largest[at] = max(2 * self._largest[at] + 1, FIRST_LIMIT)
-        allowed = min(LARGEST_COEFFICIENT // step.cell - 3, LARGEST_KNOWN)
+        allowed = min(LARGEST_COEFFICIENT // step.cell - 2, LARGEST_KNOWN)
         after = refined(before if self._largest[at] <= LARGEST_KNOWN else before.astype(np.int32), symbols)
         if self._largest[at] > allowed:  # it may be, so look
             self._largest[at] = int(max(after.max(), -after.min()))
@@ -70,13 +69,26 @@ class Canvas:
         self._low[at + 1:] = [None] * (len(self._low) - at - 1)
 
     def expect(self, t: int, convolve: Convolver) -> None:
-        """Ask the estimator where coefficients lie, from step t on."""
-        for layer in range(self.model.config.steps[t].estimate):
-            told = np.empty(self.known[layer].shape, np.uint8)
-            for strip in self._strips(layer):
-                offsets = np.maximum(self._offsets(layer, t - 1, strip, convolve), 1)  # as far as 127 either way
-                told[strip] = np.where(self.known[layer][strip] < 0, np.uint8(0) - offsets, offsets)
-            self.expected[layer] = told
+        """Ask the estimator what it expects of all coefficients, from step t on."""
+        pyramid, next_cells = self.model.pyramid, self.model.config.next_cells(t)
+        last = self.model.config.steps[t].estimate - 1
+        rows, columns, _ = self.known[last].shape
+        told, smaller = np.empty(self.known[last].shape, np.uint8), np.empty((3, 2 * rows, 2 * columns))
+        for strip in self._strips(last):
+            seen = widened(strip, rows, 1)  # blocks overlap
+            found, low = pyramid.whole_split(last, self._planes(last, seen, t - 1, convolve))
+            mine = slice(strip.start - seen.start, strip.stop - seen.start)
+            told[strip] = self._told(last, found[mine], strip, next_cells)
+            smaller[:, 2 * strip.start:2 * strip.stop] = low[:, 2 * mine.start:2 * mine.stop]
+        self.expected[last] = told
+        for layer in reversed(range(last)):
+            found, smaller = pyramid.whole_split(layer, smaller)
+            self.expected[layer] = self._told(layer, found, slice(None), next_cells)
+
+    def _told(self, layer: int, values: np.ndarray, rows: slice, next_cells: list[np.ndarray]) -> np.ndarray:
+        values = values.clip(-LARGEST_COEFFICIENT, LARGEST_COEFFICIENT).astype(np.int32)
+        return expectations(values, self.known[layer][rows], self.cells[layer], next_cells[layer],
+                            self.model.prior.quotients)
 
     def signs(self, t: int) -> np.ndarray | None:
         """The sign that is expected of each coefficient of step t, 1 or -1 int16; 1 where it is known. None if nothing
@@ -99,40 +111,33 @@ class Canvas:
     def shown(self, t: int, colours: Colours, convolve: Convolver | None) -> np.ndarray:
         """The picture after step t was begun, (3, H, W) uint8; with ``convolve``, as the estimator has it, else with
         the middles of cells."""
-        low: np.ndarray | None = None
-        last, layers = len(self.known) - 1, self.model.config.layers
-        for layer in range(last):
-            every = [self._values(layer, t, strip, convolve) for strip in self._strips(layer)]
-            low = self.model.pyramid.synthesis(layer, np.concatenate(every), low)
-        result, stride = np.empty((3, self.height, self.width), np.uint8), layers[-1].stride
-        matrix = colour_matrix(colours, self.model.axes)
+        last, stride = len(self.known) - 1, self.model.config.layers[-1].stride
+        result, matrix = np.empty((3, self.height, self.width), np.uint8), colour_matrix(colours, self.model.axes)
         for strip in self._strips(last):
-            seen = widened(strip, len(self.known[last]), 1)  # blocks overlap
-            smaller = None if low is None else low[:, 2 * seen.start:2 * seen.stop]
-            planes = self.model.pyramid.synthesis(last, self._values(last, t, seen, convolve), smaller)
-            mine = slice(stride * (strip.start - seen.start), stride * (strip.stop - seen.start))
-            result[:, stride * strip.start:stride * strip.stop] = in_levels(planes[:, mine], matrix, colours.mean)
+            planes = self._planes(last, strip, t, convolve)
+            result[:, stride * strip.start:stride * strip.stop] = in_levels(planes, matrix, colours.mean)
         return result
 
     def _strips(self, layer: int) -> Iterator[slice]:
         rows, columns, _ = self.known[layer].shape
-        return strips(rows, SHOWN_PIXELS // (columns * self.model.config.layers[layer].stride ** 2))
+        return strips(rows, SHOWN_PIXELS // (columns * len(self.model.pyramid.functions[layer]) ** 2))
 
-    def _values(self, layer: int, t: int, strip: slice, convolve: Convolver | None) -> np.ndarray:
-        """Of a layer's coefficients in some rows, in 1/8 of a level, int32."""
-        middles = self._middles(layer, strip)
+    def _planes(self, layer: int, strip: slice, t: int, convolve: Convolver | None) -> np.ndarray:
+        """What a layer and coarser ones show after step t was begun, of some rows of its positions, (3, rows, W) whole
+        numbers in 1/8 of a level; with ``convolve``, as the estimator has it."""
+        estimator, known, cells = self.model.estimator, self.known[layer], self.cells[layer]
+        height, side = len(known), len(self.model.pyramid.functions[layer])
+        stride = self.model.config.estimator.stride
+        wanted = widened(strip, height, -(-estimator.reach * stride // side)) if convolve else strip
+        seen, low = widened(wanted, height, 1), self.low(layer)  # blocks overlap
+        smaller = None if low is None else low[:, 2 * seen.start:2 * seen.stop]
+        values = middles_of(known[seen], cells if cells.ndim == 1 else cells[seen])
+        planes = self.model.pyramid.synthesis(layer, values, smaller)
+        planes = planes[:, side * (wanted.start - seen.start):side * (wanted.stop - seen.start)]
         if convolve is None:
-            return middles
-        return placed(middles, self._offsets(layer, t, strip, convolve), self.model.estimator.units(layer, t))
-
-    def _offsets(self, layer: int, t: int, strip: slice, convolve: Convolver) -> np.ndarray:
-        estimator = self.model.estimator
-        seen = widened(strip, len(self.known[layer]), estimator.reach)
-        return estimator.offsets(layer, t, self._middles(layer, seen), self.low(layer), seen, strip, convolve)
-
-    def _middles(self, layer: int, rows: slice) -> np.ndarray:
-        cells = self.cells[layer]
-        return middles_of(self.known[layer][rows], cells if cells.ndim == 1 else cells[rows])
+            return planes
+        there, mine = (slice(side * rows.start // stride, side * rows.stop // stride) for rows in (wanted, strip))
+        return estimator.estimate(layer + 1, t, planes, there, mine, side * height // stride, convolve)
 
 
 def refined(before: np.ndarray, symbols: np.ndarray) -> np.ndarray:

@@ -39,8 +39,8 @@ class Step:
     """One visit of a layer, which sends symbols for its coefficients first..last-1.
 
     quantiser: width of a cell, in pixel levels, a multiple of 1/4. If an earlier step sent some of these coefficients,
-    this step refines them, and its quantiser is exactly half of that one. estimate: of how many layers the estimator
-    is asked before this step; from then on, the prior is told what it says.
+    this step refines them, and its quantiser is exactly half of that one. estimate: if not 0, the estimator looks at
+    the picture of so many layers before this step; from then on, the prior is told what it expects of them.
     """
 
     layer: int
@@ -66,8 +66,9 @@ class Step:
 
 @dataclass(frozen=True)
 class EstimatorSize(Sizes):
-    """channels: of every hidden layer. layers: 3x3 convolutions, at least 2."""
+    """stride: pixels per position. channels: of every hidden layer. layers: convolutions, 3x3, at least 2."""
 
+    stride: int
     channels: int
     layers: int
 
@@ -111,6 +112,11 @@ class Config:
             if not np.isin(chosen, (0, 2 * step.quantiser)).all():
                 raise ConfigError(f"{step}: a refinement halves the quantiser, {chosen.max():g}")
             chosen[:] = step.quantiser
+        for layers in {len(strides)} | {step.estimate for step in self.steps if step.estimate}:
+            side = strides[-1] if layers == len(strides) else PROMOTED * strides[layers - 1] // strides[layers]
+            if side % self.estimator.stride:
+                raise ConfigError(f"the estimator's stride, {self.estimator.stride}, does not divide {side}, the "
+                                  f"pixels of a position in the picture of {layers} layers")
 
     @property
     def strides(self) -> list[int]:

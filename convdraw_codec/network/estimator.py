@@ -1,7 +1,8 @@
-"""The estimator: where in its cell each coefficient most likely lies, by a network of each layer over what is known.
+"""The estimator: what a picture most likely looks like, by a network over the picture that the canvas shows.
 
-It turns coefficients into positions of half the stride, where edges go on and surfaces are smooth, and back. A decoder
-shows its answer; before some steps, the prior is told of it. It changes nothing that is known. Bytes, as in the prior.
+A decoder shows its answer. Before some steps, the prior is told what it expects of every coefficient: see
+``features.expectations``. It works in pixels, where edges go on and surfaces are smooth, and changes nothing that is
+known. Bytes, as in the prior.
 """
 
 from __future__ import annotations
@@ -12,119 +13,73 @@ import numpy as np
 
 from .config import Config
 from .convolution import ZERO_POINT, ByteConv, Convolver
-from .prior import margins
+from .lapped_pyramid import from_positions, to_positions
+from .prior import margins, widened
 
-OFFSET_BITS = 6  # offsets count in 1/64 of a cell
-LOW_LIMIT = 2**16  # of the smaller picture, in 1/8 of a level
-LOW_CELLS = 4  # cells that are worth as much in the smaller picture as one in the picture
-POSITION_UNIT = 8  # of what is seen of it, and made of coefficients, in cells
-AROUND = 2  # of its pixels on each side, over which the mean is taken from which they are counted
-
-
-@dataclass(frozen=True)
-class EstimatorLayer:
-    """entry and exit: 1x1 convolutions at the positions of a layer. mix and hidden: 3x3, at half its stride. biases: of
-    mix after each step was begun, (T, channels) int32."""
-
-    entry: ByteConv
-    mix: ByteConv
-    hidden: list[ByteConv]
-    exit: ByteConv
-    biases: np.ndarray
+PLANE_LIMIT = 2**14 - 1  # of what is looked at, and of the answer, in 1/8 of a level
+AROUND = 2  # positions on each side, over which the mean is taken from which pixels are counted
+SEEN_UNIT = 16  # pixels are seen in 1/16 of a cell
+ADDED_BITS = 6  # what is added to them counts in 1/64 of a cell
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """The networks of all layers."""
+    """entry, hidden and exit: 3x3 convolutions. biases: of the entry, for a picture of so many layers, less one, after
+    each step was begun, (layers, T, channels) int32."""
 
     config: Config
-    layers: list[EstimatorLayer]
+    entry: ByteConv
+    hidden: list[ByteConv]
+    exit: ByteConv
+    biases: np.ndarray
 
     @property
     def reach(self) -> int:
         """Positions that it looks beyond its own."""
-        return (self.config.estimator.layers + AROUND + 1) // 2
+        return len(self.hidden) + 2 + AROUND
 
-    def offsets(self, layer: int, t: int, middles: np.ndarray, low: np.ndarray | None, seen: slice, strip: slice,
-                convolve: Convolver) -> np.ndarray:
-        """How far from the middle of its cell each coefficient of a layer lies after step t was begun, in the rows
-        ``strip``, (rows, W/s, coefficients): in 1/64 of ``units``, about 128, uint8.
+    def estimate(self, layers: int, t: int, planes: np.ndarray, seen: slice, strip: slice, height: int,
+                 convolve: Convolver) -> np.ndarray:
+        """The picture of so many layers after step t was begun, as it most likely is: whole numbers in 1/8 of a level,
+        (3, stride rows, W) int32, of the positions in the rows ``strip``.
 
-        middles: of the rows ``seen``, which go as far as ``reach`` beyond, in 1/8 of a level. low: the picture that
-        coarser layers make of their middles, (3, 2 H/s, 2 W/s).
+        planes: what the canvas shows of the rows ``seen``, which go as far as ``reach`` beyond, in a picture of
+        ``height`` rows of positions.
         """
-        networks, cells = self.layers[layer], self.config.cells(t + 1)[layer]
-        numbers = middles // np.maximum(cells >> 1, 1)
-        x = split_up(convolve(networks.entry, in_bytes(numbers)))
-        outside = np.full(x.shape[2], ZERO_POINT, np.uint8)
-        if low is not None:
-            around = low_in_cells(low[:, 2 * seen.start:2 * seen.stop], self.config.steps[t].cell)
-            x, outside = np.concatenate([x, around], axis=2), np.append(outside, [np.uint8(ZERO_POINT)] * 3)
-        left = self.config.estimator.layers - 1
-        strip, seen = slice(2 * strip.start, 2 * strip.stop), slice(2 * seen.start, 2 * seen.stop)
-        for convolution in [networks.mix, *networks.hidden]:
-            inner = slice(max(strip.start - left, seen.start), min(strip.stop + left, seen.stop))
-            first = convolution is networks.mix
-            found = convolve(convolution, margins(x, seen, inner, outside), networks.biases[t] if first else None)
-            x = found if first else added(x[inner.start - seen.start:inner.stop - seen.start], found)
-            seen, outside, left = inner, np.zeros(x.shape[2], np.uint8), left - 1
-        return convolve(networks.exit, put_together(x))
-
-    def units(self, layer: int, t: int) -> np.ndarray:
-        """In what offsets count after step t was begun: the cell of each coefficient, or its first one if it has none
-        yet, (coefficients,) int32 in 1/8 of a level."""
-        cells = self.config.cells(t + 1)[layer]
-        return np.where(cells, cells, self.config.next_cells(t)[layer])
+        stride, cell, left = self.config.estimator.stride, self.config.steps[t].cell, len(self.hidden) + 1
+        patches = to_positions(planes.clip(-PLANE_LIMIT, PLANE_LIMIT).astype(np.int32), stride)
+        mine = patches[strip.start - seen.start:strip.stop - seen.start]
+        outside = np.full(patches.shape[2], ZERO_POINT, np.uint8)
+        inner = widened(strip, height, left)
+        x = convolve(self.entry, margins(in_cells(patches, cell), seen, inner, outside), self.biases[layers - 1, t])
+        outside = np.zeros(x.shape[2], np.uint8)
+        for convolution in self.hidden:
+            seen, left = inner, left - 1
+            inner = widened(strip, height, left)
+            change = convolve(convolution, margins(x, seen, inner, outside))
+            total = np.add(x[inner.start - seen.start:inner.stop - seen.start], change, dtype=np.int16)
+            total -= ZERO_POINT
+            x = np.clip(total, 0, 255, out=total).astype(np.uint8)
+        added = (np.arange(-ZERO_POINT, ZERO_POINT) * cell + (1 << ADDED_BITS - 1) >> ADDED_BITS).astype(np.int32)
+        result = added[convolve(self.exit, margins(x, inner, strip, outside))]
+        result += mine
+        return from_positions(result.clip(-PLANE_LIMIT, PLANE_LIMIT, out=result), stride)
 
 
-def in_bytes(numbers: np.ndarray) -> np.ndarray:
-    """Whole numbers about 128: uint8."""
-    return (numbers.clip(1 - ZERO_POINT, ZERO_POINT - 1) + ZERO_POINT).astype(np.uint8)
-
-
-def added(x: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Bytes, and what to add to them, about 128."""
-    total = np.add(x, change, dtype=np.int16)
-    total -= ZERO_POINT
-    return np.clip(total, 0, 255, out=total).astype(np.uint8)
-
-
-def split_up(x: np.ndarray) -> np.ndarray:
-    """(h, w, 4 channels) -> (2 h, 2 w, channels), row by row."""
-    height, width, channels = x.shape
-    squares = x.reshape(height, width, 2, 2, channels // 4).swapaxes(1, 2)
-    return squares.reshape(2 * height, 2 * width, channels // 4)
-
-
-def put_together(x: np.ndarray) -> np.ndarray:
-    """The inverse."""
-    height, width, channels = x.shape
-    squares = x.reshape(height // 2, 2, width // 2, 2, channels).swapaxes(1, 2)
-    return squares.reshape(height // 2, width // 2, 4 * channels)
-
-
-def low_in_cells(low: np.ndarray, cell: int) -> np.ndarray:
-    """Pixels of a smaller picture, (3, h, w) whole numbers, less the mean of those around, in 1/8 of four cells, about
-    128: (h, w, 3) uint8."""
-    _, height, width = low.shape
-    pixels = low.clip(-LOW_LIMIT, LOW_LIMIT).astype(np.int32)
-    padded = np.pad(pixels, ((0, 0), (AROUND, AROUND), (AROUND, AROUND)), "edge")
-    size, divisor = 2 * AROUND + 1, LOW_CELLS * cell
-    rows = np.add.reduce([padded[:, i:i + height] for i in range(size)])
-    total = np.add.reduce([rows[:, :, i:i + width] for i in range(size)])
-    mean = (total + size**2 // 2) // size**2
-    return in_bytes(((pixels - mean) * POSITION_UNIT + divisor // 2) // divisor).transpose(1, 2, 0)
+def in_cells(patches: np.ndarray, cell: int) -> np.ndarray:
+    """Pixels, (h, w, 3 n n) int32, less the mean of those around their position, in 1/16 of a cell, about 128: uint8.
+    """
+    height, width, channels = patches.shape
+    each = channels // 3
+    sums = np.pad(patches.reshape(height, width, 3, each).sum(3), ((AROUND, AROUND), (AROUND, AROUND), (0, 0)), "edge")
+    size, count = 2 * AROUND + 1, each * (2 * AROUND + 1) ** 2
+    rows = np.add.reduce([sums[i:i + height] for i in range(size)])
+    total = np.add.reduce([rows[:, i:i + width] for i in range(size)])
+    mean = ((total + count // 2) // count).astype(np.int32)
+    found = ((patches.reshape(height, width, 3, each) - mean[..., None]) * SEEN_UNIT + cell // 2) // cell
+    return (found.clip(1 - ZERO_POINT, ZERO_POINT - 1) + ZERO_POINT).astype(np.uint8).reshape(patches.shape)
 
 
 def middles_of(known: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Of cells, in 1/8 of a level, 0 for 0: int32."""
     return (2 * known + np.sign(known)) * (cells >> 1)
-
-
-def placed(middles: np.ndarray, offsets: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Values of coefficients, in 1/8 of a level, int32: halves of the offset are rounded up."""
-    moved = (offsets.astype(np.int32) - ZERO_POINT) * units
-    moved += 1 << OFFSET_BITS - 1
-    moved >>= OFFSET_BITS
-    moved += middles
-    return moved

@@ -154,6 +154,13 @@ def _to_pixels(low: Array) -> Array:
     return _along(low, matrix) * 0.5
 
 
+def _lowest(planes: Array, n: int) -> Array:
+    """The functions that a coarser layer takes, of blocks of n: (..., 2 h, 2 w)."""
+    *batch, height, width = planes.shape
+    blocks = planes.reshape(*batch, height // n, n, width // n, n)[..., :PROMOTED, :, :PROMOTED]
+    return blocks.reshape(*batch, height // n * PROMOTED, width // n * PROMOTED)
+
+
 def to_positions(planes: Array, n: int) -> Array:
     """Blocks beside one another, (..., 3, h n, w n), to channels of positions, (..., h, w, 3 n n)."""
     *batch, colours, height, width = planes.shape
@@ -202,10 +209,14 @@ class Pyramid:
         n = len(functions)
         planes = _across(planes, across / MATRIX_UNIT)
         planes = _along(planes, functions / MATRIX_UNIT)
-        *batch, height, width = planes.shape
-        blocks = planes.reshape(*batch, height // n, n, width // n, n)[..., :PROMOTED, :, :PROMOTED]
-        smaller = blocks.reshape(*batch, height // n * PROMOTED, width // n * PROMOTED)
-        return to_positions(planes, n)[..., where], _to_pixels(smaller)
+        return to_positions(planes, n)[..., where], _to_pixels(_lowest(planes, n))
+
+    def whole_split(self, layer: int, planes: Array) -> tuple[Array, Array]:
+        """As ``split``, of whole numbers below 2^20, and all of it whole numbers."""
+        functions, across, where = self.functions[layer], self.filters[layer], self.places[layer]
+        planes = _divided(_across(_real(planes), across))
+        planes = _divided(_along(planes, functions))
+        return to_positions(planes, len(functions))[..., where], _to_pixels(_lowest(planes, len(functions))).round()
 
     def synthesis(self, layer: int, coefficients: Array, smaller: Array | None) -> Array:
         """From the coefficients of a layer (..., h, w, coefficients), and the smaller picture that the coarser layers
@@ -222,12 +233,14 @@ class Pyramid:
                 *batch, height // n, PROMOTED, width // n, PROMOTED)
         return _divided(_across(_divided(_along(blocks, functions.T)), across.T))
 
-    def largest_sum(self, limit: float) -> float:
-        """The largest magnitude that any sum of ``synthesis`` can reach from coefficients up to ``limit``."""
-        largest = 0.0
-        for functions, across in zip(self.functions, self.filters, strict=True):
-            gains = [abs(matrix.T).sum(1).max().item() ** 2 for matrix in (functions, across)]
-            for gain in gains:
+    def largest_sum(self, limit: float, *, towards_pixels: bool = True) -> float:
+        """The largest magnitude that any sum of ``synthesis``, or else of ``whole_split``, can reach from numbers up to
+        ``limit``."""
+        largest, layers = 0.0, list(zip(self.functions, self.filters, strict=True))
+        for layer in layers if towards_pixels else layers[::-1]:
+            for matrix in layer if towards_pixels else layer[::-1]:
+                gain = abs(matrix).sum(0 if towards_pixels else 1).max().item() ** 2
                 largest = max(largest, limit * max(gain, MATRIX_UNIT**2))
                 limit = limit * max(gain, MATRIX_UNIT**2) / MATRIX_UNIT**2 + 1
+            limit *= 1 if towards_pixels else 2  # four of the lowest functions, halved
         return largest

@@ -73,7 +73,7 @@ class Prior:
         """Take step t: the row of each of its symbols, (H/s, W/s, last - first) uint16, 0..575. The state goes on.
 
         logarithms: ``known_logarithms`` of the step's layer, (H/s, W/s, coefficients). low: the picture that coarser
-        layers make, None for the coarsest. expected: see ``coding.canvas``, None if there is nothing.
+        layers make, None for the coarsest. expected: ``expectations`` of its coefficients, None if there are none.
         """
         step, at = self.config.steps[t], self.config.steps[t].layer
         old, height, width = states[at], *logarithms.shape[:2]

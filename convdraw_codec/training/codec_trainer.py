@@ -66,7 +66,7 @@ class CodecTrainer(Trainer):
         self.untrained = False
 
     def loss(self, batch: Tensor) -> Tensor:
-        kind, cut = self.recipe.stages[self.stage].kind, self.cut()
+        kind, (cut, layers) = self.recipe.stages[self.stage].kind, self.cut()
         earlier = [stage.kind for stage in self.recipe.stages[:self.stage]]
         if kind == "prior" and self.stage_megapixels == 0 and self.untrained and kind not in earlier:
             planes, _, _ = turned(batch)
@@ -76,17 +76,19 @@ class CodecTrainer(Trainer):
         for conv in self.model.convolutions():
             conv.hold(torch.bfloat16 if low else torch.float32)
         try:
-            return self.losses(kind, batch, cut)
+            return self.losses(kind, batch, cut, layers)
         finally:
             for conv in self.model.convolutions():
                 conv.release()
 
-    def cut(self) -> float:
-        """After how many steps the estimator is asked in this iteration."""
+    def cut(self) -> tuple[float, int]:
+        """After how many steps the estimator is asked in this iteration, and about the picture of how many layers, 0
+        for all."""
         steps, rng = self.recipe.model.steps, np.random.default_rng((self.recipe.seed, self.iteration, 2))
+        told = [(t, step.estimate) for t, step in enumerate(steps) if step.estimate] + [(len(steps), 0)]
         if rng.random() < TOLD:
-            return int(rng.choice([t for t, step in enumerate(steps) if step.estimate] + [len(steps)]))
-        return int(rng.integers(1, len(steps) + 1)) - (rng.random() < INSIDE) * rng.uniform(0.02, 0.98)
+            return told[rng.integers(len(told))]
+        return int(rng.integers(1, len(steps) + 1)) - (rng.random() < INSIDE) * rng.uniform(0.02, 0.98), 0
 
     def validate(self) -> tuple[dict[str, Any], str]:
         """Mean bits per pixel after each step, and mean PSNR after some of them."""

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
-from ..network.tables import FACTOR_UNIT
+from ..network.tables import RATIO_UNIT
 from ..network.weights import constant_tables, read_model, save_model, transform_tables
 from .networks.byte_conv import TrainedConv
-from .networks.estimator import EstimatorLayer
 from .networks.prior import SIGN_GAIN, PriorLayer, PriorStep
 from .networks.residual import ResidualStep
 from .objectives import CodecNetworks
@@ -30,13 +29,11 @@ def parts(networks: CodecNetworks) -> dict[str, tuple[TrainedConv, list[tuple[st
                 (f"prior.steps.{t}.{role}", getattr(own, role)) for t, own in steps]
     for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
         result[f"prior.steps.{t}.rows"] = own.rows, [(f"prior.steps.{t}.rows.bias", own.bias)]
-    for i, estimator in enumerate(cast("list[EstimatorLayer]", networks.estimator.layers)):
-        name = f"estimator.{i}"
-        result[f"{name}.entry"] = estimator.entry, [(f"{name}.entry.bias", estimator.entry_bias)]
-        result[f"{name}.mix"] = estimator.mix, [(f"{name}.biases", estimator.biases)]
-        for j, (conv, bias) in enumerate(zip(estimator.hidden, estimator.hidden_biases, strict=True)):
-            result[f"{name}.hidden.{j}"] = cast(TrainedConv, conv), [(f"{name}.hidden.{j}.bias", bias)]
-        result[f"{name}.exit"] = estimator.exit, [(f"{name}.exit.bias", estimator.exit_bias)]
+    estimator = networks.estimator
+    result["estimator.entry"] = estimator.entry, [("estimator.biases", estimator.biases)]
+    for j, (conv, bias) in enumerate(zip(estimator.hidden, estimator.hidden_biases, strict=True)):
+        result[f"estimator.hidden.{j}"] = cast(TrainedConv, conv), [(f"estimator.hidden.{j}.bias", bias)]
+    result["estimator.exit"] = estimator.exit, [("estimator.exit.bias", estimator.exit_bias)]
     for i, step in enumerate(cast("list[ResidualStep]", networks.residual.steps)):
         names = ["entry", *(f"hidden.{j}" for j in range(len(step.hidden)))]
         for name, conv, bias in zip(names, [step.entry, *step.hidden], step.biases, strict=True):
@@ -54,7 +51,7 @@ def arrays_of(networks: CodecNetworks) -> dict[str, np.ndarray]:
         for bias_name, bias in biases:
             result[bias_name] = conv.integer_bias(bias)
     for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
-        result[f"prior.steps.{t}.signs"] = (own.factors() * FACTOR_UNIT).round().to(torch.int32).cpu().numpy()
+        result[f"prior.steps.{t}.signs"] = (own.factors() * RATIO_UNIT).round().to(torch.int32).cpu().numpy()
     return result
 
 
@@ -75,4 +72,4 @@ def restore(path: str | PathLike[str], networks: CodecNetworks) -> None:
         for bias_name, bias in biases:
             bias.copy_(conv.real_bias(arrays[bias_name]))
     for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
-        own.signs.copy_(torch.from_numpy(arrays[f"prior.steps.{t}.signs"]) / (FACTOR_UNIT * SIGN_GAIN))
+        own.signs.copy_(torch.from_numpy(arrays[f"prior.steps.{t}.signs"]) / (RATIO_UNIT * SIGN_GAIN))

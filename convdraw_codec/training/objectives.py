@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from ..coding.rotation_fit import colours_of
 from ..format.rotation import TURN_UNIT, Colours
 from ..network.config import Config
-from ..network.estimator import OFFSET_BITS
 from ..network.lapped_pyramid import UNIT, colour_axes, to_positions
 from ..network.lossless import ORDER
-from ..network.tables import FACTOR_UNIT, FIRST, REFINE, ROWS, ZERO, sign_steps, slope_table
+from ..network.tables import FIRST, RATIO_UNIT, REFINE, ROWS, ZERO, sign_steps, slope_table
 from . import distributed
 from .networks.byte_conv import TrainedConv
 from .networks.estimator import EstimatorNetwork
@@ -89,15 +88,16 @@ class Objective(nn.Module):
         self.rates, self.residuals = RunningMean(steps), RunningMean(1)
         self.register_buffer("slopes", torch.from_numpy(slope_table()), persistent=False)
 
-    def forward(self, kind: str, image: Tensor, cut: float) -> Tensor:
-        """The loss of pictures (B, 3, H, W) in 0..255. cut: steps that are stored, for the estimator."""
+    def forward(self, kind: str, image: Tensor, cut: float, layers: int = 0) -> Tensor:
+        """The loss of pictures (B, 3, H, W) in 0..255. cut: steps that are stored, for the estimator; layers: whose
+        picture it looks at, all if 0."""
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
             planes, back, means = turned(image)
             latents = self.networks.prior.latents(planes)
         if kind == "prior":
             return self._prior(latents)
         if kind == "estimator":
-            return self._estimator(latents, cut)
+            return self._estimator(latents, cut, layers or len(latents.coefficients))
         return self._residual(latents, image, back, means)
 
     def _prior(self, latents: Latents) -> Tensor:
@@ -105,26 +105,16 @@ class Objective(nn.Module):
         prefixes = prior_rates(self.networks, latents).cumsum(0)
         return (prefixes / self.rates.follow(slice(None), prefixes)).mean()
 
-    def _estimator(self, latents: Latents, cut: float) -> Tensor:
-        """Squared error after a cut, relative to that of the middles of cells: of the picture, and of each layer."""
-        t = math.ceil(cut) - 1
+    def _estimator(self, latents: Latents, cut: float, layers: int) -> Tensor:
+        """Squared error of what the estimator makes of a cut, relative to that of the middles of cells."""
+        networks, t = self.networks, math.ceil(cut) - 1
         with torch.no_grad():
-            known, cells = known_at(self.networks, latents, t, cut - t, self.get_buffer("slopes"))
-            middles = [middles_of(*each) for each in zip(known, cells, strict=True)]
-            before = _errors(middles, latents.coefficients)
-        found = _errors(self.estimates(t, middles), latents.coefficients)
-        of_layers = found / before.clamp_min(LEAST)
-        return found.sum() / before.sum().clamp_min(LEAST) + of_layers.mean()
-
-    def estimates(self, t: int, middles: list[Tensor]) -> Iterator[Tensor]:
-        """Values of all layers' coefficients, in 1/8 of a level, of the middles of their cells."""
-        networks, transform, low = self.networks, self.networks.prior.transform(), None
-        for layer, middle in enumerate(middles):
-            offsets = networks.estimator(layer, t, middle, low)
-            moved = offsets * networks.estimator.units(layer, t).to(offsets) / 2**OFFSET_BITS
-            yield middle + moved + ((moved + 0.5).floor() - moved).detach()
-            if layer + 1 < len(middles):
-                low = transform.synthesis(layer, middle.permute(0, 2, 3, 1), low)
+            known, cells = known_at(networks, latents, t, cut - t, self.get_buffer("slopes"))
+            canvas = networks.prior.shown([middles_of(*each) for each in zip(known, cells, strict=True)][:layers])
+            true = networks.prior.shown([(UNIT * each.double()).round() for each in latents.coefficients[:layers]])
+            before = distributed.total((canvas - true).square().mean()) / distributed.count()
+        found = networks.estimator(canvas, layers, t)
+        return (found - true).square().mean().float() / before.clamp_min(LEAST).float()
 
     def _residual(self, latents: Latents, image: Tensor, back: Tensor, means: Tensor) -> Tensor:
         """Bits a pixel of what makes whole pictures exact."""
@@ -143,16 +133,12 @@ class Objective(nn.Module):
         networks, config = self.networks, self.networks.config
         steps = len(config.steps) if steps is None else steps
         cells = [torch.from_numpy(widths).to(back.device)[:, None, None] for widths in config.cells(steps)]
-        middles = [middles_of(*each) for each in zip(latents.known(config, steps), cells, strict=True)]
-        planes = networks.prior.shown([value.double() for value in self.estimates(steps - 1, middles)]).float()
+        canvas = networks.prior.shown([middles_of(*each) for each in zip(latents.known(config, steps), cells,
+                                                                         strict=True)])
+        planes = networks.estimator(canvas, len(config.layers), steps - 1)
         with torch.autocast(back.device.type, enabled=False):
             levels = torch.einsum("bck,bkhw->bchw", back, planes / UNIT) + means
         return levels.round().clamp(0, 255)
-
-
-def _errors(values: Iterable[Tensor], true: list[Tensor]) -> Tensor:
-    """Sum of squared errors of each layer, for coefficients in 1/8 of a level, and in levels: (layers,)."""
-    return torch.stack([(value / UNIT - each).square().sum().float() for value, each in zip(values, true, strict=True)])
 
 
 def middles_of(known: Tensor, cells: Tensor) -> Tensor:
@@ -184,7 +170,7 @@ def known_at(networks: CodecNetworks, latents: Latents, t: int, share: float, sl
 def rows_of(prediction: Prediction, first: np.ndarray) -> Tensor:
     """The row of each symbol, 0..575, as ``network.prior.chosen``."""
     rows, count, seen = prediction.rows.round().long(), len(first), torch.from_numpy(first)[:, None, None]
-    steps = (sign_steps() / FACTOR_UNIT**2).tolist()
+    steps = (sign_steps() / RATIO_UNIT**2).tolist()
     levels = torch.stack([prediction.odds.abs() >= step for step in steps]).sum(0)
     fresh = rows[:, :count] + torch.where(seen, FIRST, ZERO) + ROWS * levels
     if first.all():

@@ -15,7 +15,7 @@ from convdraw_codec.network.estimator import middles_of
 from convdraw_codec.network.prior import enlarged, margins, pooled, strips, widened
 from convdraw_codec.network.weights import assemble
 from convdraw_codec.training.export import arrays_of
-from convdraw_codec.training.objectives import Objective, rows_of, turned
+from convdraw_codec.training.objectives import rows_of, turned
 
 from ..conftest import synthetic
 from ..tiny import CONFIG, tiny_networks
@@ -24,14 +24,13 @@ from ..tiny import CONFIG, tiny_networks
 @pytest.mark.parametrize("path", [path for path in GRAPHS if is_exact(path)])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_row_and_estimate_is_that_of_training(path: str, seed: int) -> None:
-    """On the way of a picture through all steps: rows of symbols, expected signs, values of coefficients."""
+    """On the way of a picture through all steps: rows of symbols, expected signs, planes as the estimator has them."""
     networks, array, convolve = tiny_networks(seed), synthetic(40, 56, seed), Convolver(path, 1)
     model, colours = assemble(CONFIG, arrays_of(networks)), colours_of(array)
     planes, _, _ = turned(torch.from_numpy(array.astype(np.float32)).permute(2, 0, 1)[None])
     latents = networks.prior.latents(planes)
     source = Latents(model, array.transpose(2, 0, 1), colours)
     canvas, states, signs_seen = Canvas(model, 40, 56), model.prior.start(40, 56), 0
-    objective = Objective(networks)
     with torch.no_grad():
         for t, prediction in enumerate(networks.prior(latents, networks.estimator)):
             step, first = CONFIG.steps[t], CONFIG.seen_first(t)
@@ -51,11 +50,11 @@ def test_every_row_and_estimate_is_that_of_training(path: str, seed: int) -> Non
                 assert np.array_equal((expected * after > 0)[there], (odds > 0)[there])
             canvas.take(t, symbols_of(before, after, first))
             assert np.array_equal(canvas.of_step(t), after)
-            middles = [torch.from_numpy(middles_of(known, cells)).double().permute(2, 0, 1)[None]
-                       for known, cells in zip(canvas.known, canvas.cells, strict=True)]
-            for i, value in enumerate(objective.estimates(t, middles)):
-                found = canvas._values(i, t, slice(0, len(canvas.known[i])), convolve)
-                assert np.array_equal(found, value[0].permute(1, 2, 0))
+            values = [torch.from_numpy(middles_of(known, cells)).double().permute(2, 0, 1)[None]
+                      for known, cells in zip(canvas.known, canvas.cells, strict=True)]
+            for layers, rows_ in ((1, 5), (2, 10)):
+                found = canvas._planes(layers - 1, slice(0, rows_), t, convolve)
+                assert np.array_equal(found, networks.estimator(networks.prior.shown(values[:layers]), layers, t)[0])
     assert signs_seen > 10
 
 

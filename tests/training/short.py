@@ -21,7 +21,7 @@ def short_config(megapixels: float) -> str:
     text = find_config("photo").read_text()
     model = "layers = [{ stride = 4, state = 4, embedding = 4 }]\n" \
             "steps = [{ layer = 0, quantiser = 40, first = 0, last = 48 }]\n" \
-            "estimator = { channels = 4, layers = 2 }\n" \
+            "estimator = { stride = 2, channels = 4, layers = 2 }\n" \
             "residual = { channels = 4, layers = 2 }\n"
     text = text[:text.index("layers =")] + model + text[text.index("[training]"):]
     for key, value in (("megapixels", megapixels), ("warm_up", 0), ("hold", 0), ("crop", 16)):

@@ -98,7 +98,7 @@ def test_the_decibels_that_were_reached_are_told(folder: Path) -> None:
 
 
 def test_a_result_that_is_larger_than_the_input_is_told(folder: Path) -> None:
-    Image.new("RGB", (32, 24), "navy").save("flat.png")
+    Image.new("RGB", (64, 48), "navy").save("flat.png")
     result = run("compress", "flat.png", "in.png", "-o", "out/", *MODEL)
     assert "flat.png: the result is larger than the input" in result.stderr
     assert "in.png: the result" not in result.stderr

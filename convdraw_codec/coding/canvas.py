@@ -90,15 +90,15 @@ class Canvas:
         return expectations(values, self.known[layer][rows], self.cells[layer], next_cells[layer],
                             self.model.prior.quotients)
 
-    def signs(self, t: int) -> np.ndarray | None:
-        """The sign that is expected of each coefficient of step t, 1 or -1 int16; 1 where it is known. None if nothing
-        is expected."""
+    def turned(self, t: int, symbols: np.ndarray) -> np.ndarray:
+        """The symbols of step t, which it is about to take, counted from the sign that is expected of each coefficient
+        that is 0 so far; or the inverse."""
         step = self.model.config.steps[t]
         expected = self.expected[step.layer]
         if expected is None:
-            return None
-        there = expected[..., step.first:step.last] < ZERO_POINT
-        return 1 - 2 * (there & (self.of_step(t) == 0)).astype(np.int16)
+            return symbols
+        negative = (expected[..., step.first:step.last] < ZERO_POINT) & (self.of_step(t) == 0)
+        return np.where(negative, -symbols, symbols)
 
     def low(self, layer: int) -> np.ndarray | None:
         """The picture that the layers before this one make, of 2x2 pixels a position: (3, 2 H/s, 2 W/s) int32."""

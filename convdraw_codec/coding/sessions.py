@@ -67,9 +67,8 @@ class Session:
                                 convolve)
 
     def take(self, t: int, symbols: np.ndarray, there: np.ndarray | None = None) -> None:
-        """Take the symbols of step t, where they are ``there``, after ``predict``: 1 is of the expected sign."""
-        signs = self.canvas.signs(t)
-        self.canvas.take(t, symbols if signs is None else symbols * signs, there)
+        """Take the symbols of step t, where they are ``there``, after ``predict``."""
+        self.canvas.take(t, symbols, there)
         self._begun = t + 1
 
     def exact(self) -> ExactPixels:
@@ -99,10 +98,12 @@ class Session:
         if self._missing:
             t, (before, rows, symbols, there) = self._begun - 1, self._missing
             self.canvas.cells, self.canvas.of_step(t)[...] = self.network.model.config.cells(t), before
-            self.take(t, np.where(there, symbols, self.network.symbols.sample(rows, seed, t)))
+            drawn = self.canvas.turned(t, self.network.symbols.sample(rows, seed, t))
+            self.take(t, np.where(there, symbols, drawn))
             self._missing = None
         for t in range(self._begun, total):
-            self.take(t, self.network.symbols.sample(self.predict(t), seed, t) * self.luma(t))
+            drawn = self.network.symbols.sample(self.predict(t), seed, t) * self.luma(t)
+            self.take(t, self.canvas.turned(t, drawn))
 
     def luma(self, t: int) -> np.ndarray:
         """Which symbols of a position a file holds, (last - first,) bool."""
@@ -126,13 +127,12 @@ class Encoding(Session):
     def _step(self, t: int) -> bytes:
         rows, luma = self.predict(t), self.luma(t)
         before, first = self.canvas.of_step(t), self.network.model.config.seen_first(t)
-        symbols, signs = symbols_of(before, self._latents.of_step(t), first), self.canvas.signs(t)
-        if signs is not None:
-            symbols *= signs
+        symbols = symbols_of(before, self._latents.of_step(t), first)
         if self.grey:
             symbols *= luma
+        turned = self.canvas.turned(t, symbols)
         self.take(t, symbols)
-        return self.network.symbols.encode(sent(symbols, luma), sent(rows, luma))
+        return self.network.symbols.encode(sent(turned, luma), sent(rows, luma))
 
     def _residual_step(self, i: int) -> bytes:
         exact = self.exact()
@@ -174,7 +174,7 @@ class Decoding(Session):
     def _step(self, t: int, segment: bytes, cut: bool) -> None:
         rows, luma = self.predict(t), self.luma(t)
         found, known = self.network.symbols.decode(segment, sent(rows, luma), cut)
-        symbols = placed(found, np.zeros, rows, luma)
+        symbols = self.canvas.turned(t, placed(found, np.zeros, rows, luma))
         if known is None:
             self.take(t, symbols)
             return

@@ -33,7 +33,7 @@ SLOPE_UNIT = 1024
 BYTE_UNIT = 32  # bytes that networks see and pass on count in 1/32
 LARGEST_KNOWN = 31  # magnitudes that networks tell apart
 QUOTIENT_UNIT, QUOTIENTS = 16, 1024  # the table of logarithms goes in 1/16 up to 1023/16
-LOGARITHM_UNIT = 16  # of ``features.companded``, an octave
+LOGARITHM_UNIT = BYTE_UNIT // 2  # of ``features.companded``, an octave
 RATIO_UNIT = 64  # of ``ratio_table``, and of the factors of a step that make odds of them
 
 

@@ -241,7 +241,7 @@ def test_the_second_decoder_agrees_where_symbols_are_wild(tiny: tuple[Codec, Mod
         wild = np.where(first, rng.integers(-160, 161, rows.shape), rng.integers(-1, 2, rows.shape))
         symbols = np.where(~first & (before != 0), np.abs(wild) & 1, wild) * (rng.random(rows.shape) < luck)
         segments.append(codec._network.symbols.encode(symbols.reshape(-1), rows.reshape(-1)))
-        session.take(t, symbols.astype(np.int16))
+        session.take(t, session.canvas.turned(t, symbols.astype(np.int16)))
     data = bitstream.write(bitstream.Contents(header, segments))
     assert digest(decode(model, data)) == digest(codec.decompress(data))
 

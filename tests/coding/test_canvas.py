@@ -64,10 +64,12 @@ def test_cells_nest() -> None:
 
 def test_signs_are_expected_of_what_is_zero_alone() -> None:
     canvas, _ = canvas_after(3, synthetic(40, 48))
-    assert canvas.signs(3) is None
+    known = canvas.of_step(3)
+    ones = np.ones_like(known)
+    assert (canvas.turned(3, ones) == 1).all()
     canvas.expect(3, Convolver("float32", 1))
-    signs, known = canvas.signs(3), canvas.of_step(3)
-    assert signs is not None
+    signs = canvas.turned(3, ones)
+    assert np.array_equal(canvas.turned(3, signs), ones)
     assert set(np.unique(signs)) == {-1, 1}
     assert (signs[known != 0] == 1).all()
 

@@ -43,11 +43,10 @@ def test_every_row_and_estimate_is_that_of_training(path: str, seed: int) -> Non
             signs = latents.signs[layer][:, step.first:step.last]
             after = (prediction.after * signs)[0].permute(1, 2, 0).numpy()
             assert np.array_equal(after, source.of_step(t))
-            odds, expected = prediction.odds[0].permute(1, 2, 0).numpy(), canvas.signs(t)
-            if expected is not None:
-                there = (before == 0) & (after != 0) & (odds != 0)
-                signs_seen += there.sum()
-                assert np.array_equal((expected * after > 0)[there], (odds > 0)[there])
+            odds = prediction.odds[0].permute(1, 2, 0).numpy()
+            there = (before == 0) & (after != 0) & (odds != 0)
+            signs_seen += there.sum()
+            assert np.array_equal((canvas.turned(t, after) > 0)[there], (odds > 0)[there])
             canvas.take(t, symbols_of(before, after, first))
             assert np.array_equal(canvas.of_step(t), after)
             values = [torch.from_numpy(middles_of(known, cells)).double().permute(2, 0, 1)[None]

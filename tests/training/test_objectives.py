@@ -116,7 +116,6 @@ def test_a_few_updates_lower_every_objective(kind: Any) -> None:
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.97 * losses[0]
-    learned = [p.grad is not None and bool(p.grad.abs().sum() > 0) for name, p in networks.named_parameters()
-               if name.startswith(kind)]
-    assert np.mean(learned) > 0.9  # but for signs that do not occur in so few crops
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for name, p in networks.named_parameters()
+               if name.startswith(kind) and not name.endswith(".signs"))  # some do not occur in so few crops
     assert all(p.grad is None for name, p in networks.named_parameters() if not name.startswith(kind))

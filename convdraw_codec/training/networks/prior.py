@@ -247,7 +247,7 @@ class PriorNetwork(nn.Module):
         logarithms = here.known.clamp_max(LARGEST_KNOWN).add(1).float().log2_().mul_(BYTE_UNIT).round_()
         seen, around = logarithms, [here.h]
         if at:
-            differences = low_differences(self._low(at, path))
+            differences = low_differences(self.shown([coarser.middles for coarser in path[:at]]))
             seen = torch.cat([logarithms, logarithms_of(differences, step.cell, self.table)], dim=1)
             ratio = layers[at - 1].stride // layers[at].stride
             around.append(path[at - 1].h.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3))
@@ -259,13 +259,6 @@ class PriorNetwork(nn.Module):
         context = in_bytes(shared.context(here.h, own.context))
         told = [] if here.told is None else [torch.where(here.known == 0, here.told.abs(), here.told)]
         return as_rows(own.rows(_last(torch.cat([*told, context, logarithms], dim=1)), own.bias))
-
-    def _low(self, layer: int, path: list[_Layer]) -> Tensor:
-        """The picture that the layers before this one make, (B, 3, 2 H/s, 2 W/s), whole numbers."""
-        low, transform = None, self.transform()
-        for coarser in range(layer):
-            low = transform.synthesis(coarser, path[coarser].middles.permute(0, 2, 3, 1), low)
-        return cast(Tensor, low)
 
 
 @dataclass

@@ -5,15 +5,16 @@ from typing import cast
 
 import torch
 
-from convdraw_codec.network.config import Config, EstimatorSize, Layer, ResidualSize, Step
+from convdraw_codec.network.config import Config, EstimatorSize, ForecastSize, Layer, ResidualSize, Step
 from convdraw_codec.training.networks.prior import ROW, PriorStep
 from convdraw_codec.training.objectives import CodecNetworks
 
 CONFIG = Config(
     "tiny",
     (Layer(8, 6, 5), Layer(4, 5, 4)),
-    (Step(0, 96, 0, 20), Step(0, 96, 20, 48), Step(1, 96, 0, 12), Step(0, 48, 0, 48, estimate=1),
-     Step(1, 48, 0, 12), Step(1, 48, 12, 36, estimate=2), Step(0, 24, 0, 48, estimate=2)),
+    (Step(0, 96, 0, 20), Step(0, 96, 20, 48), Step(1, 96, 0, 12), Step(0, 48, 0, 48, forecast=True),
+     Step(1, 48, 0, 12), Step(1, 48, 12, 36, forecast=True), Step(0, 24, 0, 48, forecast=True)),
+    ForecastSize(8, 2),
     EstimatorSize(2, 8, 3),
     ResidualSize(6, 3),
 )
@@ -28,7 +29,8 @@ def tiny_networks(seed: int = 0) -> CodecNetworks:
         for step in cast("list[PriorStep]", networks.prior.steps):
             step.rows.weight.uniform_(-0.3, 0.3)
             step.bias.add_(torch.rand_like(step.bias) + 8 / ROW.gain)
-            step.signs.uniform_(-0.1, 1)
-        networks.estimator.biases.uniform_(0, 0.5)
-        networks.estimator.exit.weight.uniform_(-0.02, 0.02)
+            step.signs.uniform_(-0.1, 0.3)
+        for network in (networks.forecast, networks.estimator):
+            network.biases.uniform_(0, 0.5)
+            network.exit.weight.uniform_(-0.03, 0.03)
     return networks

@@ -26,7 +26,6 @@ import torch
 from PIL import Image
 
 from convdraw_codec.cli.process import cores
-from convdraw_codec.network.lapped_pyramid import PROMOTED
 from convdraw_codec.network.model import Model
 
 from ..shared import parallel
@@ -104,20 +103,20 @@ def measure(task: Task) -> dict[str, Any]:
 
 
 def multiply_adds(model: Model) -> dict[str, float]:
-    """Thousands of multiply-adds per pixel of convolutions: of all steps, which encoder and decoder both take, the
-    estimator's answers to the prior included; and to decode, for the picture that is shown, too."""
+    """Thousands of multiply-adds per pixel of convolutions: of all steps and forecasts, which encoder and decoder
+    both take; and to decode, for the picture that is shown, too."""
     prior = 0.0
     for step, own in zip(model.config.steps, model.prior.steps, strict=True):
         shared = model.prior.layers[step.layer]
         weights = sum(conv.weight.size for conv in (shared.embedding, shared.recurrence, shared.context, own.rows))
         prior += weights / model.config.layers[step.layer].stride**2 / 1000
-    networks = model.estimator
-    weights = sum(conv.weight.size for conv in (networks.entry, *networks.hidden, networks.exit))
-    estimator, strides = weights / model.config.estimator.stride**2 / 1000, model.config.strides
-    for step in model.config.steps:
-        if step.estimate:  # of a picture that is smaller, unless it is of all layers
-            prior += estimator * (1 if step.estimate == len(strides) else (PROMOTED / strides[step.estimate]) ** 2)
-    return {"encode": round(prior, 1), "decode": round(prior + estimator, 1)}
+    forecast, estimator = model.forecast, model.estimator
+    weights = sum(conv.weight.size for conv in (forecast.entry, forecast.exit))
+    weights += 4 * sum(conv.weight.size for conv in (forecast.mix, *forecast.hidden))  # at half the stride
+    prior += sum(step.forecast for step in model.config.steps) * weights / model.config.strides[-1]**2 / 1000
+    weights = sum(conv.weight.size for conv in (estimator.entry, *estimator.hidden, estimator.exit))
+    shown = weights / model.config.estimator.stride**2 / 1000
+    return {"encode": round(prior, 1), "decode": round(prior + shown, 1)}
 
 
 def startup() -> dict[str, float]:

@@ -10,13 +10,15 @@ from ..errors import CdrError
 from ..format.rotation import TURN_UNIT, Colours
 from ..network.convolution import ZERO_POINT, Convolver
 from ..network.estimator import middles_of
-from ..network.features import expectations, known_logarithms
+from ..network.features import known_logarithms, negated
+from ..network.forecast import LOW_LIMIT, displaced
 from ..network.lapped_pyramid import LARGEST_COEFFICIENT, MATRIX_UNIT, UNIT
 from ..network.model import Model
 from ..network.prior import strips, widened
 
 SHOWN_PIXELS = 2**19  # that are made at a time
 LARGEST_KNOWN = 2**15 - 1  # of a magnitude, in cells
+HALVES_LIMIT = 63  # of a magnitude, so that its cell's middle, in halves of a cell, is 127 at most
 FIRST_LIMIT = 256  # of the magnitude of a symbol
 
 
@@ -25,7 +27,8 @@ class Canvas:
 
     known: of each layer, (H/s, W/s, coefficients) int16: in which cell each coefficient lies, counted from 0, with its
     sign. cells: how wide these are, in 1/8 of a level, (coefficients,) int32, or (H/s, W/s, coefficients) where some
-    symbols of a step are missing; 0 where nothing is known. expected: ``expectations`` of each layer, once there are.
+    symbols of a step are missing; 0 where nothing is known. expected: of each layer, once there was a forecast, where
+    coefficients lie, as ``away`` has it.
     """
 
     def __init__(self, model: Model, height: int, width: int):
@@ -65,30 +68,32 @@ class Canvas:
         cells[..., coefficients] = step.cell if there is None else np.where(there, step.cell, cells[..., coefficients])
         self.cells[at] = cells
         before[...] = after
-        self.logarithms[at][..., coefficients] = self._logarithm_of[after.view(np.uint16)]
+        self.logarithms[at][..., coefficients] = self._logarithm_of.take(after.view(np.uint16))
         self._low[at + 1:] = [None] * (len(self._low) - at - 1)
 
     def expect(self, t: int, convolve: Convolver) -> None:
-        """Ask the estimator what it expects of all coefficients, from step t on."""
-        pyramid, next_cells = self.model.pyramid, self.model.config.next_cells(t)
-        last = self.model.config.steps[t].estimate - 1
+        """Make a forecast of where coefficients lie, for step t and those that follow."""
+        last, units = len(self.known) - 1, self.model.config.units(t)
         rows, columns, _ = self.known[last].shape
-        told, smaller = np.empty(self.known[last].shape, np.uint8), np.empty((3, 2 * rows, 2 * columns))
-        for strip in self._strips(last):
-            seen = widened(strip, rows, 1)  # blocks overlap
-            found, low = pyramid.whole_split(last, self._planes(last, seen, t - 1, convolve))
-            mine = slice(strip.start - seen.start, strip.stop - seen.start)
-            told[strip] = self._told(last, found[mine], strip, next_cells)
-            smaller[:, 2 * strip.start:2 * strip.stop] = low[:, 2 * mine.start:2 * mine.stop]
-        self.expected[last] = told
+        told, low = np.empty(self.known[last].shape, np.uint8), np.empty((3, 2 * rows, 2 * columns), np.int32)
+        for strip in self._strips():
+            offsets, smaller = self._forecast(t, strip, convolve)
+            told[strip] = away(offsets, self.known[last][strip])
+            if smaller is not None:
+                low[:, 2 * strip.start:2 * strip.stop] = smaller
+        self.expected[last], low = told, low.clip(-LOW_LIMIT, LOW_LIMIT)
         for layer in reversed(range(last)):
-            found, smaller = pyramid.whole_split(layer, smaller)
-            self.expected[layer] = self._told(layer, found, slice(None), next_cells)
+            values, low = self.model.pyramid.whole_split(layer, low)
+            offsets = displaced(values.astype(np.int32), middles_of(self.known[layer], self.cells[layer]), units[layer])
+            self.expected[layer] = away(offsets, self.known[layer])
 
-    def _told(self, layer: int, values: np.ndarray, rows: slice, next_cells: list[np.ndarray]) -> np.ndarray:
-        values = values.clip(-LARGEST_COEFFICIENT, LARGEST_COEFFICIENT).astype(np.int32)
-        return expectations(values, self.known[layer][rows], self.cells[layer], next_cells[layer],
-                            self.model.prior.quotients)
+    def _forecast(self, t: int, strip: slice, convolve: Convolver) -> tuple[np.ndarray, np.ndarray | None]:
+        """Of some rows of the finest layer, before step t."""
+        forecast, last = self.model.forecast, len(self.known) - 1
+        seen = widened(strip, len(self.known[last]), forecast.reach)
+        known = self.known[last][seen].clip(-HALVES_LIMIT, HALVES_LIMIT).astype(np.int8)
+        halves = (2 * known + (known > 0) - (known < 0)).view(np.uint8) + np.uint8(ZERO_POINT)
+        return forecast.before(t, halves, self.low(last), seen, strip, convolve)
 
     def turned(self, t: int, symbols: np.ndarray) -> np.ndarray:
         """The symbols of step t, which it is about to take, counted from the sign that is expected of each coefficient
@@ -98,7 +103,7 @@ class Canvas:
         if expected is None:
             return symbols
         negative = (expected[..., step.first:step.last] < ZERO_POINT) & (self.of_step(t) == 0)
-        return np.where(negative, -symbols, symbols)
+        return negated(symbols, negative)
 
     def low(self, layer: int) -> np.ndarray | None:
         """The picture that the layers before this one make, of 2x2 pixels a position: (3, 2 H/s, 2 W/s) int32."""
@@ -111,39 +116,46 @@ class Canvas:
     def shown(self, t: int, colours: Colours, convolve: Convolver | None) -> np.ndarray:
         """The picture after step t was begun, (3, H, W) uint8; with ``convolve``, as the estimator has it, else with
         the middles of cells."""
-        last, stride = len(self.known) - 1, self.model.config.layers[-1].stride
+        stride = self.model.config.layers[-1].stride
         result, matrix = np.empty((3, self.height, self.width), np.uint8), colour_matrix(colours, self.model.axes)
-        for strip in self._strips(last):
-            planes = self._planes(last, strip, t, convolve)
+        for strip in self._strips():
+            planes = self._planes(strip, t, convolve)
             result[:, stride * strip.start:stride * strip.stop] = in_levels(planes, matrix, colours.mean)
         return result
 
-    def _strips(self, layer: int) -> Iterator[slice]:
-        rows, columns, _ = self.known[layer].shape
-        return strips(rows, SHOWN_PIXELS // (columns * len(self.model.pyramid.functions[layer]) ** 2))
+    def _strips(self) -> Iterator[slice]:
+        """Of the finest layer."""
+        rows, columns, _ = self.known[-1].shape
+        return strips(rows, SHOWN_PIXELS // (columns * self.model.config.layers[-1].stride ** 2))
 
-    def _planes(self, layer: int, strip: slice, t: int, convolve: Convolver | None) -> np.ndarray:
-        """What a layer and coarser ones show after step t was begun, of some rows of its positions, (3, rows, W) whole
+    def _planes(self, strip: slice, t: int, convolve: Convolver | None) -> np.ndarray:
+        """What all layers show after step t was begun, of some rows of positions of the finest one, (3, rows, W) whole
         numbers in 1/8 of a level; with ``convolve``, as the estimator has it."""
-        estimator, known, cells = self.model.estimator, self.known[layer], self.cells[layer]
-        height, side = len(known), len(self.model.pyramid.functions[layer])
-        stride = self.model.config.estimator.stride
+        last, estimator = len(self.known) - 1, self.model.estimator
+        side, stride = self.model.config.layers[-1].stride, self.model.config.estimator.stride
+        height = len(self.known[last])
         wanted = widened(strip, height, -(-estimator.reach * stride // side)) if convolve else strip
-        seen, low = widened(wanted, height, 1), self.low(layer)  # blocks overlap
+        seen, low = widened(wanted, height, 1), self.low(last)  # blocks overlap
         smaller = None if low is None else low[:, 2 * seen.start:2 * seen.stop]
-        values = middles_of(known[seen], cells if cells.ndim == 1 else cells[seen])
-        planes = self.model.pyramid.synthesis(layer, values, smaller)
+        cells = self.cells[last]
+        values = middles_of(self.known[last][seen], cells if cells.ndim == 1 else cells[seen])
+        planes = self.model.pyramid.synthesis(last, values, smaller)
         planes = planes[:, side * (wanted.start - seen.start):side * (wanted.stop - seen.start)]
         if convolve is None:
             return planes
         there, mine = (slice(side * rows.start // stride, side * rows.stop // stride) for rows in (wanted, strip))
-        return estimator.estimate(layer + 1, t, planes, there, mine, side * height // stride, convolve)
+        return estimator.estimate(t, planes, there, mine, side * height // stride, convolve)
+
+
+def away(offsets: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Offsets about 128, those of negative coefficients turned round, so that more is away from 0: uint8."""
+    return negated(np.maximum(offsets, np.uint8(1)), known < 0)  # as far as 127 either way
 
 
 def refined(before: np.ndarray, symbols: np.ndarray) -> np.ndarray:
     """In which cell each coefficient of a step lies: from that before, and its symbols, see ``network.tables``. A
     coefficient that was not sent before is 0 so far."""
-    return 2 * before + np.where(before < 0, -symbols, symbols)
+    return 2 * before + negated(symbols, before < 0)
 
 
 def symbols_of(before: np.ndarray, after: np.ndarray, first: np.ndarray) -> np.ndarray:
@@ -159,5 +171,8 @@ def colour_matrix(colours: Colours, axes: np.ndarray) -> np.ndarray:
 def in_levels(planes: np.ndarray, matrix: np.ndarray, mean: tuple[int, int, int]) -> np.ndarray:
     """Planes (3, H, W) in 1/8 of a level -> the picture, uint8. Sums are exact, halves are rounded up."""
     unit = TURN_UNIT * MATRIX_UNIT * UNIT
-    turned = (matrix @ planes.reshape(3, -1)).reshape(planes.shape)
-    return np.floor(turned / unit + 0.5 + np.array(mean)[:, None, None]).clip(0, 255).astype(np.uint8)
+    turned = matrix @ planes.reshape(3, -1)
+    turned /= unit
+    turned += 0.5 + np.array(mean)[:, None]
+    np.floor(turned, out=turned)
+    return turned.clip(0, 255, out=turned).astype(np.uint8).reshape(planes.shape)

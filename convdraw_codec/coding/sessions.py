@@ -61,7 +61,7 @@ class Session:
         """The row of each symbol of step t, (H/s, W/s, last - first) uint16."""
         model, canvas, convolve = self.network.model, self.canvas, self.network.convolve
         layer = model.config.steps[t].layer
-        if model.config.steps[t].estimate:
+        if model.config.steps[t].forecast:
             canvas.expect(t, convolve)
         return model.prior.step(t, self._states, canvas.logarithms[layer], canvas.low(layer), canvas.expected[layer],
                                 convolve)

@@ -39,20 +39,20 @@ class Step:
     """One visit of a layer, which sends symbols for its coefficients first..last-1.
 
     quantiser: width of a cell, in pixel levels, a multiple of 1/4. If an earlier step sent some of these coefficients,
-    this step refines them, and its quantiser is exactly half of that one. estimate: if not 0, the estimator looks at
-    the picture of so many layers before this step; from then on, the prior is told what it expects of them.
+    this step refines them, and its quantiser is exactly half of that one. forecast: whether there is a new forecast
+    before this step; from then on, the prior is told of it.
     """
 
     layer: int
     quantiser: float
     first: int
     last: int
-    estimate: int = 0
+    forecast: bool = False
 
     def __post_init__(self) -> None:
-        whole = all(type(number) is int for number in (self.layer, self.first, self.last, self.estimate))
-        if not (whole and 0 <= self.first < self.last):
-            raise ConfigError(f"{self}: layer, first, last and estimate are whole numbers, first below last")
+        whole = all(type(number) is int for number in (self.layer, self.first, self.last))
+        if not (whole and 0 <= self.first < self.last and type(self.forecast) is bool):
+            raise ConfigError(f"{self}: layer, first and last are whole numbers, first below last; forecast is a bool")
         if type(self.quantiser) not in (int, float) or not 0.25 <= self.quantiser <= LARGEST_QUANTISER:
             raise ConfigError(f"{self}: a quantiser lies between 0.25 and {LARGEST_QUANTISER}")
         if self.quantiser % 0.25:
@@ -62,6 +62,14 @@ class Step:
     def cell(self) -> int:
         """Width of a cell, in 1/8 of a level; even."""
         return round(UNIT * self.quantiser)
+
+
+@dataclass(frozen=True)
+class ForecastSize(Sizes):
+    """channels: of every hidden layer. layers: 3x3 convolutions, at least 2."""
+
+    channels: int
+    layers: int
 
 
 @dataclass(frozen=True)
@@ -83,12 +91,13 @@ class ResidualSize(Sizes):
 
 @dataclass(frozen=True)
 class Config:
-    """Layers from coarse to fine, the schedule of steps that visit them, the estimator of what they left open, and the
-    residual steps of a lossless file."""
+    """Layers from coarse to fine, the schedule of steps that visit them, the forecast that the prior is told of, the
+    estimator of what is shown, and the residual steps of a lossless file."""
 
     name: str
     layers: tuple[Layer, ...]
     steps: tuple[Step, ...]
+    forecast: ForecastSize
     estimator: EstimatorSize
     residual: ResidualSize
 
@@ -100,11 +109,14 @@ class Config:
             raise ConfigError(f"the finest stride is even, and at least {2 * PROMOTED}, not {strides[-1]}")
         if not 1 <= len(self.steps) <= MAX_STEPS:
             raise ConfigError(f"a model has 1 to {MAX_STEPS} steps, not {len(self.steps)}")
-        if self.steps[0].estimate:
-            raise ConfigError("there is nothing to estimate before the first step")
+        if self.steps[0].forecast:
+            raise ConfigError("there is nothing to foresee before the first step")
+        if strides[-1] % self.estimator.stride:
+            raise ConfigError(f"the estimator's stride, {self.estimator.stride}, does not divide the finest one, "
+                              f"{strides[-1]}")
         quantisers = [np.zeros(n) for n in self.coefficients]  # the last one of each coefficient; 0 if never sent
         for step in self.steps:
-            if not (0 <= step.layer < len(quantisers) and 0 <= step.estimate <= len(quantisers)):
+            if not 0 <= step.layer < len(quantisers):
                 raise ConfigError(f"{step}: there is no such layer")
             if step.last > len(quantisers[step.layer]):
                 raise ConfigError(f"{step}: its layer has the coefficients 0 to {len(quantisers[step.layer]) - 1}")
@@ -112,11 +124,6 @@ class Config:
             if not np.isin(chosen, (0, 2 * step.quantiser)).all():
                 raise ConfigError(f"{step}: a refinement halves the quantiser, {chosen.max():g}")
             chosen[:] = step.quantiser
-        for layers in {len(strides)} | {step.estimate for step in self.steps if step.estimate}:
-            side = strides[-1] if layers == len(strides) else PROMOTED * strides[layers - 1] // strides[layers]
-            if side % self.estimator.stride:
-                raise ConfigError(f"the estimator's stride, {self.estimator.stride}, does not divide {side}, the "
-                                  f"pixels of a position in the picture of {layers} layers")
 
     @property
     def strides(self) -> list[int]:
@@ -141,14 +148,14 @@ class Config:
         return result
 
     def expects(self, t: int) -> bool:
-        """Whether step t is told what the estimator expects."""
-        return any(step.estimate > self.steps[t].layer for step in self.steps[:t + 1])
+        """Whether step t is told of a forecast."""
+        return any(step.forecast for step in self.steps[:t + 1])
 
-    def next_cells(self, t: int) -> list[np.ndarray]:
-        """Width of the cell that the first step from t on gives each coefficient of each layer, in 1/8 of a level; that
-        of step t where there is none: (coefficients,) int32 a layer."""
-        result = [np.full(n, self.steps[t].cell, np.int32) for n in self.coefficients]
-        for step in reversed(self.steps[t:]):
+    def units(self, t: int) -> list[np.ndarray]:
+        """In what offsets count before step t, in 1/8 of a level: the cell of each coefficient of each layer; if it has
+        none yet, the first that it will have, or that of the step before: (coefficients,) int32 a layer."""
+        result = [np.full(n, self.steps[t - 1].cell, np.int32) for n in self.coefficients]
+        for step in [*reversed(self.steps[t:]), *self.steps[:t]]:
             result[step.layer][step.first:step.last] = step.cell
         return result
 

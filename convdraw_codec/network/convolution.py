@@ -33,8 +33,8 @@ class ByteConv:
 
     def largest_sum(self) -> int:
         """The largest magnitude that any sum can reach, whatever the bytes."""
-        sums = np.abs(self.weight.astype(np.int64)).sum((1, 2, 3)) * 255 + np.abs(self.bias.astype(np.int64))
-        return int(sums.max())
+        weights = np.abs(self.weight.astype(np.int16)).reshape(len(self.weight), -1)
+        return int((weights.sum(1, dtype=np.int64) * 255 + np.abs(self.bias.astype(np.int64))).max())
 
 
 INPUTS = {"x": (np.uint8, 4), "weight": (np.int8, 4), "factor": (np.float32, 1), "bias": (np.int32, 1)}
@@ -108,7 +108,7 @@ def available_cores() -> int:
 
 
 # inputs, outputs, kernel and size of the convolutions that are tried: kernels are chosen by shape
-PROBES = [(64, 48, 1, 12), (64, 48, 1, 56), (64, 48, 3, 12), (64, 48, 3, 56), (1, 32, 3, 24), (12, 32, 3, 24),
+PROBES = [(64, 48, 1, 12), (64, 48, 1, 28), (64, 48, 3, 12), (64, 48, 3, 28), (1, 32, 3, 24), (12, 32, 3, 24),
           (32, 2, 3, 24), (96, 180, 1, 1), (7, 3, 3, 3), (195, 72, 1, 9), (168, 128, 3, 9)]
 
 

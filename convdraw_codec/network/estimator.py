@@ -1,7 +1,6 @@
 """The estimator: what a picture most likely looks like, by a network over the picture that the canvas shows.
 
-A decoder shows its answer. Before some steps, the prior is told what it expects of every coefficient: see
-``features.expectations``. It works in pixels, where edges go on and surfaces are smooth, and changes nothing that is
+A decoder shows its answer. It works in pixels, where edges go on and surfaces are smooth, and changes nothing that is
 known. Bytes, as in the prior.
 """
 
@@ -24,8 +23,7 @@ ADDED_BITS = 6  # what is added to them counts in 1/64 of a cell
 
 @dataclass(frozen=True)
 class Estimator:
-    """entry, hidden and exit: 3x3 convolutions. biases: of the entry, for a picture of so many layers, less one, after
-    each step was begun, (layers, T, channels) int32."""
+    """entry, hidden and exit: 3x3 convolutions. biases: of the entry after each step was begun, (T, channels) int32."""
 
     config: Config
     entry: ByteConv
@@ -38,10 +36,10 @@ class Estimator:
         """Positions that it looks beyond its own."""
         return len(self.hidden) + 2 + AROUND
 
-    def estimate(self, layers: int, t: int, planes: np.ndarray, seen: slice, strip: slice, height: int,
-                 convolve: Convolver) -> np.ndarray:
-        """The picture of so many layers after step t was begun, as it most likely is: whole numbers in 1/8 of a level,
-        (3, stride rows, W) int32, of the positions in the rows ``strip``.
+    def estimate(self, t: int, planes: np.ndarray, seen: slice, strip: slice, height: int, convolve: Convolver
+                 ) -> np.ndarray:
+        """The picture after step t was begun, as it most likely is: whole numbers in 1/8 of a level, (3, stride rows,
+        W) int32, of the positions in the rows ``strip``.
 
         planes: what the canvas shows of the rows ``seen``, which go as far as ``reach`` beyond, in a picture of
         ``height`` rows of positions.
@@ -51,7 +49,7 @@ class Estimator:
         mine = patches[strip.start - seen.start:strip.stop - seen.start]
         outside = np.full(patches.shape[2], ZERO_POINT, np.uint8)
         inner = widened(strip, height, left)
-        x = convolve(self.entry, margins(in_cells(patches, cell), seen, inner, outside), self.biases[layers - 1, t])
+        x = convolve(self.entry, margins(in_cells(patches, cell), seen, inner, outside), self.biases[t])
         outside = np.zeros(x.shape[2], np.uint8)
         for convolution in self.hidden:
             seen, left = inner, left - 1

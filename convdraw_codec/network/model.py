@@ -8,6 +8,7 @@ import numpy as np
 
 from .config import Config
 from .estimator import Estimator
+from .forecast import Forecast
 from .lapped_pyramid import Pyramid
 from .lossless import ResidualStep
 from .prior import Prior
@@ -23,6 +24,7 @@ class Model:
     pyramid: Pyramid
     axes: np.ndarray
     prior: Prior
+    forecast: Forecast
     estimator: Estimator
     residual: list[ResidualStep]
     frequencies: np.ndarray

@@ -73,7 +73,7 @@ class Prior:
         """Take step t: the row of each of its symbols, (H/s, W/s, last - first) uint16, 0..575. The state goes on.
 
         logarithms: ``known_logarithms`` of the step's layer, (H/s, W/s, coefficients). low: the picture that coarser
-        layers make, None for the coarsest. expected: ``expectations`` of its coefficients, None if there are none.
+        layers make, None for the coarsest. expected: of its coefficients, see ``coding.canvas``, None if nothing is.
         """
         step, at = self.config.steps[t], self.config.steps[t].layer
         old, height, width = states[at], *logarithms.shape[:2]
@@ -186,7 +186,11 @@ def chosen(rows: np.ndarray, first: np.ndarray, zero: np.ndarray, levels: np.nda
     """The row of each symbol, 0..575, from what the heads say, (H, W, outputs), where coefficients are ``zero`` so far,
     and the levels of certainty about their signs: see ``tables`` for the families."""
     count = len(first)
-    fresh = rows[..., :count] + np.where(first, FIRST, ZERO).astype(np.uint16) + ROWS * np.asarray(levels, np.uint16)
+    result = (rows[..., :count] + np.uint8(ROWS) * np.asarray(levels, np.uint8)).astype(np.uint16)  # FIRST is 0
     if first.all():
-        return fresh
-    return np.where(zero | first, fresh, rows[..., count:] + np.uint16(REFINE))
+        return result
+    result += np.where(first, FIRST, ZERO).astype(np.uint16)
+    change = rows[..., count:] + np.uint16(REFINE) - result  # modulo 2**16: several times faster than np.where
+    change *= ~(zero | first)
+    result += change
+    return result

@@ -33,8 +33,7 @@ SLOPE_UNIT = 1024
 BYTE_UNIT = 32  # bytes that networks see and pass on count in 1/32
 LARGEST_KNOWN = 31  # magnitudes that networks tell apart
 QUOTIENT_UNIT, QUOTIENTS = 16, 1024  # the table of logarithms goes in 1/16 up to 1023/16
-LOGARITHM_UNIT = BYTE_UNIT // 2  # of ``features.companded``, an octave
-RATIO_UNIT = 64  # of ``ratio_table``, and of the factors of a step that make odds of them
+FACTOR_UNIT = 64  # of what makes odds of offsets, which count in 1/64 as well
 
 
 def scales() -> np.ndarray:
@@ -114,18 +113,13 @@ def quotient_table() -> np.ndarray:
     return byte_logarithms(QUOTIENTS - 1, QUOTIENT_UNIT)
 
 
-def ratio_table() -> np.ndarray:
-    """What the logarithms of ``features.expectations`` stand for, in cells, in 1/64: (128,) int32."""
-    return np.array([round(RATIO_UNIT * (2 ** (i / LOGARITHM_UNIT) - 1)) for i in range(128)], np.int32)
-
-
 def sign_steps() -> np.ndarray:
     """``SIGN_STEPS`` in 1/4096, whole numbers."""
-    return np.array([round(step * RATIO_UNIT**2) for step in SIGN_STEPS])
+    return np.array([round(step * FACTOR_UNIT**2) for step in SIGN_STEPS])
 
 
-def sign_thresholds(factors: np.ndarray, ratios: np.ndarray) -> np.ndarray:
-    """From which logarithm on each level of certainty is taken, (coefficients, 3) uint8. factors: what makes odds of
-    ratios, for each coefficient, (coefficients,) int32 in 1/64."""
-    odds = factors[:, None].astype(np.int64) * ratios
+def sign_thresholds(factors: np.ndarray) -> np.ndarray:
+    """From which offset on each level of certainty is taken, (coefficients, 3) uint8. factors: what makes odds of
+    offsets, for each coefficient, (coefficients,) int32 in 1/64."""
+    odds = factors[:, None].astype(np.int64) * np.arange(128)
     return (odds[:, None] < sign_steps()[:, None]).sum(2).astype(np.uint8)

@@ -20,8 +20,9 @@ from ..format.constants import FINGERPRINT_BYTES, MODEL_FORMAT, PRECISION, RESID
 from . import lossless, tables
 from .config import LARGEST_QUANTISER, SQUARE, Config
 from .convolution import SUM_LIMIT, WEIGHT_LIMIT, ByteConv
-from .estimator import PLANE_LIMIT, Estimator
+from .estimator import Estimator
 from .features import LOW_CHANNELS
+from .forecast import LOW_LIMIT, LOW_PIXELS, Forecast
 from .lapped_pyramid import LARGEST_COEFFICIENT, MATRIX_UNIT, UNIT, Pyramid, colour_axes
 from .lossless import ResidualStep
 from .model import Model
@@ -64,12 +65,19 @@ def layout(config: Config) -> Layout:
         told = 2 if config.expects(t) else 1
         conv(f"prior.steps.{t}.rows", layer.state + told * counts[step.layer], outputs, 1)
         result[f"prior.steps.{t}.signs"] = np.int32, (step.last - step.first,)
+    channels, smaller = config.forecast.channels, len(layers) > 1
+    conv("forecast.entry", counts[-1], 4 * channels, 1)
+    conv("forecast.mix", channels + (3 if smaller else 0), channels, 3, bias=False)
+    for j in range(config.forecast.layers - 1):
+        conv(f"forecast.hidden.{j}", channels, channels, 3)
+    conv("forecast.exit", 4 * channels, counts[-1] + (LOW_PIXELS if smaller else 0), 1)
+    result["forecast.biases"] = np.int32, (steps, channels)
     patch, channels = 3 * config.estimator.stride**2, config.estimator.channels
     conv("estimator.entry", patch, channels, 3, bias=False)
     for j in range(config.estimator.layers - 2):
         conv(f"estimator.hidden.{j}", channels, channels, 3)
     conv("estimator.exit", channels, patch, 3)
-    result["estimator.biases"] = np.int32, (len(layers), steps, channels)
+    result["estimator.biases"] = np.int32, (steps, channels)
     for i in range(RESIDUAL_STEPS):
         channels, hidden = config.residual.channels, config.residual.layers - 2
         conv(f"residual.{i}.entry", 3 * SQUARE**2 + i, channels, 3)
@@ -83,7 +91,7 @@ def constant_tables() -> dict[str, np.ndarray]:
     """The tables that every model starts with."""
     return {"tables.frequencies": tables.frequency_table(), "tables.slopes": tables.slope_table(),
             "tables.residual_frequencies": lossless.frequency_table(), "tables.known": tables.known_table(),
-            "tables.quotients": tables.quotient_table(), "tables.ratios": tables.ratio_table(),
+            "tables.quotients": tables.quotient_table(),
             "tables.axes": np.rint(colour_axes() * MATRIX_UNIT).astype(np.int16)}
 
 
@@ -155,14 +163,17 @@ def _model(config: Config, arrays: Arrays) -> Model:
               for i in count]
     steps = [PriorStep(arrays[f"prior.steps.{t}.embedding"], arrays[f"prior.steps.{t}.recurrence"],
                        arrays[f"prior.steps.{t}.context"], conv(f"prior.steps.{t}.rows"),
-                       tables.sign_thresholds(arrays[f"prior.steps.{t}.signs"], arrays["tables.ratios"]))
+                       tables.sign_thresholds(arrays[f"prior.steps.{t}.signs"]))
              for t in range(len(config.steps))]
+    forecast = Forecast(config, conv("forecast.entry"), conv("forecast.mix"),
+                        hidden("forecast", config.forecast.layers + 1), conv("forecast.exit"),
+                        arrays["forecast.biases"])
     estimator = Estimator(config, conv("estimator.entry"), hidden("estimator", config.estimator.layers),
                           conv("estimator.exit"), arrays["estimator.biases"])
     residual = [ResidualStep(conv(f"residual.{i}.entry"), hidden(f"residual.{i}", config.residual.layers),
                              conv(f"residual.{i}.exit")) for i in range(RESIDUAL_STEPS)]
     return Model(config, pyramid, arrays["tables.axes"].astype(np.float64), Prior(config, shared, steps, quotients),
-                 estimator, residual, arrays["tables.frequencies"], arrays["tables.residual_frequencies"],
+                 forecast, estimator, residual, arrays["tables.frequencies"], arrays["tables.residual_frequencies"],
                  arrays["tables.slopes"], arrays["tables.known"],
                  fingerprint(config, arrays))
 
@@ -196,7 +207,8 @@ def _biases(config: Config, arrays: Arrays) -> Iterator[tuple[str, np.ndarray]]:
     for t, step in enumerate(config.steps):
         for role in ("embedding", "recurrence", "context"):
             yield f"prior.layers.{step.layer}.{role}", arrays[f"prior.steps.{t}.{role}"]
-    yield "estimator.entry", np.abs(arrays["estimator.biases"].astype(np.int64)).max((0, 1))
+    for name in ("forecast.mix", "estimator.entry"):
+        yield name, np.abs(arrays[f"{name.partition('.')[0]}.biases"].astype(np.int64)).max(0)
     yield from ((name.removesuffix(".bias"), bias) for name, bias in arrays.items() if name.endswith(".bias"))
 
 
@@ -204,7 +216,8 @@ def _check_tables(model: Model, arrays: Arrays) -> None:
     """Raise ValueError for tables with which a decoder could fail or leave the exact range."""
     cells = [step.cell for step in model.config.steps]
     largest = model.pyramid.largest_sum(LARGEST_COEFFICIENT)
-    looked_at = model.pyramid.largest_sum(PLANE_LIMIT, towards_pixels=False)
+    coarser = (each[:-1] for each in (model.pyramid.functions, model.pyramid.filters, model.pyramid.places))
+    looked_at = Pyramid(*coarser).largest_sum(LOW_LIMIT, towards_pixels=False)
     if not max(largest, looked_at) < DOUBLE_SUM_LIMIT or max(cells) > UNIT * LARGEST_QUANTISER:
         raise ValueError(f"the sums across blocks can reach {largest:.0f}, beyond exactness")
     if not np.abs(model.axes).max() <= MATRIX_UNIT:
@@ -219,9 +232,6 @@ def _check_tables(model: Model, arrays: Arrays) -> None:
         if (counts < 0).any() or (counts.sum(1, dtype=np.int64) != 1 << PRECISION).any() or (
                 np.abs(there).sum(1) != 2).any() or ((counts > 0).sum(1) < 2).any() or counts.shape[1] != SYMBOLS:
             raise ValueError(f"{name} holds rows that do not sum to 2**{PRECISION}, or have gaps")
-    ratios = arrays["tables.ratios"]
-    if not ((ratios >= 0) & (ratios < LARGEST_SLOPE)).all():
-        raise ValueError("tables.ratios makes no sense")
     allowed = tables.frequency_table() > 0
     if ((arrays["tables.frequencies"] > 0) != allowed).any():
         raise ValueError("tables.frequencies has symbols that its rows cannot have")

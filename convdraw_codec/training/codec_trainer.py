@@ -22,7 +22,7 @@ from .rates import begin_with_statistics
 from .recipe import CodecRecipe
 from .trainer import Batches, Trainer
 
-TOLD = 0.5  # share of the estimator's cuts after which the prior is told of it, or all is known
+WHOLE = 0.15  # share of the estimator's cuts after which all is known
 INSIDE = 0.3  # share of the others that lie inside a step
 STATISTICS = 16  # crops from which the prior's first biases come
 SHOWN = 7  # cuts that are validated
@@ -31,8 +31,8 @@ MUON_FACTOR = 4.0  # of the learning rate
 
 
 class CodecTrainer(Trainer):
-    """Trains ``CodecNetworks``: the "estimator" of what is not known, the "prior" of symbols, and the "residual" steps
-    that make pictures exact. validation: crops (B, 3, H, W)."""
+    """Trains ``CodecNetworks``: the "forecast" that the prior is told of, the "prior" of symbols, the "estimator" of
+    what is shown, and the "residual" steps that make pictures exact. validation: crops (B, 3, H, W)."""
 
     recipe: CodecRecipe
     model: CodecNetworks
@@ -66,7 +66,7 @@ class CodecTrainer(Trainer):
         self.untrained = False
 
     def loss(self, batch: Tensor) -> Tensor:
-        kind, (cut, layers) = self.recipe.stages[self.stage].kind, self.cut()
+        kind = self.recipe.stages[self.stage].kind
         earlier = [stage.kind for stage in self.recipe.stages[:self.stage]]
         if kind == "prior" and self.stage_megapixels == 0 and self.untrained and kind not in earlier:
             planes, _, _ = turned(batch)
@@ -76,19 +76,19 @@ class CodecTrainer(Trainer):
         for conv in self.model.convolutions():
             conv.hold(torch.bfloat16 if low else torch.float32)
         try:
-            return self.losses(kind, batch, cut, layers)
+            return self.losses(kind, batch, self.cut(kind))
         finally:
             for conv in self.model.convolutions():
                 conv.release()
 
-    def cut(self) -> tuple[float, int]:
-        """After how many steps the estimator is asked in this iteration, and about the picture of how many layers, 0
-        for all."""
+    def cut(self, kind: str) -> float:
+        """After how many steps forecast or estimator is asked in this iteration."""
         steps, rng = self.recipe.model.steps, np.random.default_rng((self.recipe.seed, self.iteration, 2))
-        told = [(t, step.estimate) for t, step in enumerate(steps) if step.estimate] + [(len(steps), 0)]
-        if rng.random() < TOLD:
-            return told[rng.integers(len(told))]
-        return int(rng.integers(1, len(steps) + 1)) - (rng.random() < INSIDE) * rng.uniform(0.02, 0.98), 0
+        if kind == "forecast":
+            return int(rng.choice([t for t, step in enumerate(steps) if step.forecast]))
+        if rng.random() < WHOLE:
+            return len(steps)
+        return int(rng.integers(1, len(steps) + 1)) - (rng.random() < INSIDE) * rng.uniform(0.02, 0.98)
 
     def validate(self) -> tuple[dict[str, Any], str]:
         """Mean bits per pixel after each step, and mean PSNR after some of them."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
-from ..network.tables import RATIO_UNIT
+from ..network.tables import FACTOR_UNIT
 from ..network.weights import constant_tables, read_model, save_model, transform_tables
 from .networks.byte_conv import TrainedConv
 from .networks.prior import SIGN_GAIN, PriorLayer, PriorStep
@@ -29,11 +29,14 @@ def parts(networks: CodecNetworks) -> dict[str, tuple[TrainedConv, list[tuple[st
                 (f"prior.steps.{t}.{role}", getattr(own, role)) for t, own in steps]
     for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
         result[f"prior.steps.{t}.rows"] = own.rows, [(f"prior.steps.{t}.rows.bias", own.bias)]
-    estimator = networks.estimator
+    forecast, estimator = networks.forecast, networks.estimator
+    result["forecast.entry"] = forecast.entry, [("forecast.entry.bias", forecast.entry_bias)]
+    result["forecast.mix"] = forecast.mix, [("forecast.biases", forecast.biases)]
     result["estimator.entry"] = estimator.entry, [("estimator.biases", estimator.biases)]
-    for j, (conv, bias) in enumerate(zip(estimator.hidden, estimator.hidden_biases, strict=True)):
-        result[f"estimator.hidden.{j}"] = cast(TrainedConv, conv), [(f"estimator.hidden.{j}.bias", bias)]
-    result["estimator.exit"] = estimator.exit, [("estimator.exit.bias", estimator.exit_bias)]
+    for name, network in (("forecast", forecast), ("estimator", estimator)):
+        for j, (conv, bias) in enumerate(zip(network.hidden, network.hidden_biases, strict=True)):
+            result[f"{name}.hidden.{j}"] = cast(TrainedConv, conv), [(f"{name}.hidden.{j}.bias", bias)]
+        result[f"{name}.exit"] = network.exit, [(f"{name}.exit.bias", network.exit_bias)]
     for i, step in enumerate(cast("list[ResidualStep]", networks.residual.steps)):
         names = ["entry", *(f"hidden.{j}" for j in range(len(step.hidden)))]
         for name, conv, bias in zip(names, [step.entry, *step.hidden], step.biases, strict=True):
@@ -51,7 +54,7 @@ def arrays_of(networks: CodecNetworks) -> dict[str, np.ndarray]:
         for bias_name, bias in biases:
             result[bias_name] = conv.integer_bias(bias)
     for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
-        result[f"prior.steps.{t}.signs"] = (own.factors() * RATIO_UNIT).round().to(torch.int32).cpu().numpy()
+        result[f"prior.steps.{t}.signs"] = (own.factors() * FACTOR_UNIT).round().to(torch.int32).cpu().numpy()
     return result
 
 
@@ -72,4 +75,4 @@ def restore(path: str | PathLike[str], networks: CodecNetworks) -> None:
         for bias_name, bias in biases:
             bias.copy_(conv.real_bias(arrays[bias_name]))
     for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
-        own.signs.copy_(torch.from_numpy(arrays[f"prior.steps.{t}.signs"]) / (RATIO_UNIT * SIGN_GAIN))
+        own.signs.copy_(torch.from_numpy(arrays[f"prior.steps.{t}.signs"]) / (FACTOR_UNIT * SIGN_GAIN))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from ..format.rotation import TURN_UNIT, Colours
 from ..network.config import Config
 from ..network.lapped_pyramid import UNIT, colour_axes, to_positions
 from ..network.lossless import ORDER
-from ..network.tables import FIRST, RATIO_UNIT, REFINE, ROWS, ZERO, sign_steps, slope_table
+from ..network.tables import FACTOR_UNIT, FIRST, REFINE, ROWS, ZERO, sign_steps, slope_table
 from . import distributed
 from .networks.byte_conv import TrainedConv
 from .networks.estimator import EstimatorNetwork
+from .networks.forecast import ForecastNetwork, placed
 from .networks.prior import Latents, Prediction, PriorNetwork
 from .networks.residual import ResidualNetwork, nats
 from .rates import step_bits
@@ -31,7 +32,8 @@ class CodecNetworks(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
-        self.prior, self.estimator = PriorNetwork(config), EstimatorNetwork(config)
+        self.prior, self.forecast = PriorNetwork(config), ForecastNetwork(config)
+        self.estimator = EstimatorNetwork(config)
         self.residual = ResidualNetwork(config.residual)
 
     def convolutions(self) -> Iterator[TrainedConv]:
@@ -76,7 +78,7 @@ def prior_rates(networks: CodecNetworks, latents: Latents) -> Tensor:
     pixels = latents.magnitudes[0][:, 0].numel() * prior.config.strides[0] ** 2
     firsts = [torch.from_numpy(prior.config.seen_first(t)) for t in range(len(prior.config.steps))]
     return torch.stack([step_bits(found, first) / pixels
-                        for found, first in zip(prior(latents, networks.estimator), firsts, strict=True)])
+                        for found, first in zip(prior(latents, networks.forecast), firsts, strict=True)])
 
 
 class Objective(nn.Module):
@@ -88,16 +90,17 @@ class Objective(nn.Module):
         self.rates, self.residuals = RunningMean(steps), RunningMean(1)
         self.register_buffer("slopes", torch.from_numpy(slope_table()), persistent=False)
 
-    def forward(self, kind: str, image: Tensor, cut: float, layers: int = 0) -> Tensor:
-        """The loss of pictures (B, 3, H, W) in 0..255. cut: steps that are stored, for the estimator; layers: whose
-        picture it looks at, all if 0."""
+    def forward(self, kind: str, image: Tensor, cut: float) -> Tensor:
+        """The loss of pictures (B, 3, H, W) in 0..255. cut: steps that are stored, for forecast and estimator."""
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
             planes, back, means = turned(image)
             latents = self.networks.prior.latents(planes)
         if kind == "prior":
             return self._prior(latents)
         if kind == "estimator":
-            return self._estimator(latents, cut, layers or len(latents.coefficients))
+            return self._estimator(latents, cut)
+        if kind == "forecast":
+            return self._forecast(latents, round(cut))
         return self._residual(latents, image, back, means)
 
     def _prior(self, latents: Latents) -> Tensor:
@@ -105,15 +108,31 @@ class Objective(nn.Module):
         prefixes = prior_rates(self.networks, latents).cumsum(0)
         return (prefixes / self.rates.follow(slice(None), prefixes)).mean()
 
-    def _estimator(self, latents: Latents, cut: float, layers: int) -> Tensor:
+    def _forecast(self, latents: Latents, t: int) -> Tensor:
+        """Squared error of what is foreseen before step t, relative to that of the middles of cells: of the picture,
+        and of its parts."""
+        networks, device = self.networks, latents.coefficients[0].device
+        with torch.no_grad():
+            known = latents.known(networks.config, t)
+            cells = [torch.from_numpy(widths).to(device)[:, None, None] for widths in networks.config.cells(t)]
+            *coarser, finest = [middles_of(*each) for each in zip(known, cells, strict=True)]
+            *parts, true = [(UNIT * each.double()).round() for each in latents.coefficients]
+            low, low_true = (networks.prior.shown(each) if each else None for each in (coarser, parts))
+            before = distributed.total(_errors((finest, low), (true, low_true))) / distributed.count()
+        offsets, smaller = networks.forecast(t, finest, low)
+        values = placed(finest, offsets, networks.forecast.units(t)[-1])
+        found = _errors((values, smaller), (true, low_true))
+        return found.sum() / before.sum().clamp_min(LEAST) + (found / before.clamp_min(LEAST)).mean()
+
+    def _estimator(self, latents: Latents, cut: float) -> Tensor:
         """Squared error of what the estimator makes of a cut, relative to that of the middles of cells."""
         networks, t = self.networks, math.ceil(cut) - 1
         with torch.no_grad():
             known, cells = known_at(networks, latents, t, cut - t, self.get_buffer("slopes"))
-            canvas = networks.prior.shown([middles_of(*each) for each in zip(known, cells, strict=True)][:layers])
-            true = networks.prior.shown([(UNIT * each.double()).round() for each in latents.coefficients[:layers]])
+            canvas = networks.prior.shown([middles_of(*each) for each in zip(known, cells, strict=True)])
+            true = networks.prior.shown([(UNIT * each.double()).round() for each in latents.coefficients])
             before = distributed.total((canvas - true).square().mean()) / distributed.count()
-        found = networks.estimator(canvas, layers, t)
+        found = networks.estimator(canvas, t)
         return (found - true).square().mean().float() / before.clamp_min(LEAST).float()
 
     def _residual(self, latents: Latents, image: Tensor, back: Tensor, means: Tensor) -> Tensor:
@@ -135,10 +154,17 @@ class Objective(nn.Module):
         cells = [torch.from_numpy(widths).to(back.device)[:, None, None] for widths in config.cells(steps)]
         canvas = networks.prior.shown([middles_of(*each) for each in zip(latents.known(config, steps), cells,
                                                                          strict=True)])
-        planes = networks.estimator(canvas, len(config.layers), steps - 1)
+        planes = networks.estimator(canvas, steps - 1)
         with torch.autocast(back.device.type, enabled=False):
             levels = torch.einsum("bck,bkhw->bchw", back, planes / UNIT) + means
         return levels.round().clamp(0, 255)
+
+
+def _errors(values: Iterable[Tensor | None], true: Iterable[Tensor | None]) -> Tensor:
+    """Squared error of each of them that there is."""
+    errors = [(value - each).square().sum().float() for value, each in zip(values, true, strict=True)
+              if value is not None and each is not None]
+    return torch.stack(errors)
 
 
 def middles_of(known: Tensor, cells: Tensor) -> Tensor:
@@ -155,7 +181,7 @@ def known_at(networks: CodecNetworks, latents: Latents, t: int, share: float, sl
     cells, narrower = ([torch.from_numpy(widths).to(known[0].device)[:, None, None] for widths in config.cells(steps)]
                        for steps in (t, t + 1))
     if share < 1:
-        prediction = next(found for number, found in enumerate(networks.prior(latents, networks.estimator))
+        prediction = next(found for number, found in enumerate(networks.prior(latents, networks.forecast))
                           if number == t)
         slope = slopes[rows_of(prediction, config.seen_first(t))]
         there = slope >= torch.quantile(slope.float().flatten()[:2**20], 1 - share)
@@ -170,7 +196,7 @@ def known_at(networks: CodecNetworks, latents: Latents, t: int, share: float, sl
 def rows_of(prediction: Prediction, first: np.ndarray) -> Tensor:
     """The row of each symbol, 0..575, as ``network.prior.chosen``."""
     rows, count, seen = prediction.rows.round().long(), len(first), torch.from_numpy(first)[:, None, None]
-    steps = (sign_steps() / RATIO_UNIT**2).tolist()
+    steps = (sign_steps() / FACTOR_UNIT**2).tolist()
     levels = torch.stack([prediction.odds.abs() >= step for step in steps]).sum(0)
     fresh = rows[:, :count] + torch.where(seen, FIRST, ZERO) + ROWS * levels
     if first.all():

@@ -71,7 +71,7 @@ class Recipe:
 class CodecRecipe(Recipe):
     """For the codec, on photographs. crop: side of a picture."""
 
-    kinds = ("prior", "estimator", "residual")
+    kinds = ("forecast", "prior", "estimator", "residual")
 
     model: Config
     crop: int
@@ -81,3 +81,6 @@ class CodecRecipe(Recipe):
         multiple = self.model.layers[0].stride
         if self.crop < multiple or self.crop % multiple:
             raise ConfigError(f"a crop is a multiple of the coarsest stride, {multiple}, not {self.crop}")
+        if any(stage.kind == "forecast" for stage in self.stages) and not any(
+                step.forecast for step in self.model.steps):
+            raise ConfigError("a stage trains the forecast, and no step has one")

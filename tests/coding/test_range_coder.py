@@ -109,3 +109,14 @@ def test_a_cut_is_decoded_without_an_error_whatever_it_holds() -> None:
     for seed in range(60):
         _, known = CODER.decode(np.random.default_rng(seed).bytes(seed), rows, cut=True)
         assert known is not None
+
+
+def test_what_is_next_to_certain_costs_next_to_nothing() -> None:
+    """Rows in which 0 is next to certain: 64 symbols a bit, and a symbol that is not 0 makes one group larger."""
+    rows = np.full(6400, ZERO, np.uint16)
+    symbols = np.zeros(6400, np.int16)
+    assert len(CODER.encode(symbols, rows)) <= 1
+    symbols[[100, 6399]] = 1, -1
+    data = CODER.encode(symbols, rows)
+    assert len(data) < 10
+    assert np.array_equal(CODER.decode(data, rows)[0], symbols)

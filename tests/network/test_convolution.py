@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,12 +13,14 @@ from convdraw_codec.network.convolution import (
     GRAPHS,
     SUM_LIMIT,
     WEIGHT_LIMIT,
+    ZERO_POINT,
     ByteConv,
     Convolver,
     expected,
     fastest_exact,
     is_exact,
 )
+from convdraw_codec.training.networks.byte_conv import Output, TrainedConv
 
 PATHS = [path for path in GRAPHS if is_exact(path)]
 
@@ -109,3 +112,14 @@ def test_devices_that_are_not_there() -> None:
     assert not is_exact("float32", "cuda")
     with pytest.raises(MachineError, match="no convolution of this machine's cuda"):
         fastest_exact("cuda")
+
+
+def test_an_output_that_sees_nothing_is_its_offset() -> None:
+    """However small the weights are, to which the bias is relative."""
+    conv = TrainedConv(2, [(3, Output(64, ZERO_POINT))], 1)
+    with torch.no_grad():
+        conv.weight.mul_(torch.tensor([[1.0], [1e-8], [0.0]]))
+    weight, factor = conv.integers()
+    byte_conv = ByteConv(weight, factor, conv.integer_bias(torch.zeros(3)))
+    found = expected(byte_conv, np.zeros((1, 1, 2), np.uint8))
+    assert np.array_equal(found[0, 0], [ZERO_POINT] * 3)

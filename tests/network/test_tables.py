@@ -16,7 +16,6 @@ from convdraw_codec.network.tables import (
     known_table,
     probabilities,
     quotient_table,
-    ratio_table,
     scales,
     sign_thresholds,
     slope_table,
@@ -56,13 +55,12 @@ def test_signs_are_as_certain_as_their_level_says() -> None:
 
 
 def test_thresholds_part_the_levels() -> None:
-    ratios = ratio_table()
-    thresholds = sign_thresholds(np.array([-64, 0, 64, 256]), ratios)
+    thresholds = sign_thresholds(np.array([-64, 0, 64, 256]))
     assert thresholds.shape == (4, LEVELS - 1)
     assert (thresholds[:2] == 128).all()  # never reached
     assert (np.diff(thresholds[2:].astype(int), axis=1) > 0).all()
     assert (thresholds[3] < thresholds[2]).all()
-    assert ratios[thresholds[2, 1]] >= 64 > ratios[thresholds[2, 1] - 1]  # odds of 1
+    assert thresholds[2, 1] == 64  # 64 times 64 are odds of 1
 
 
 def test_slopes_are_what_a_bit_takes_away() -> None:

@@ -44,6 +44,7 @@ DAMAGE: dict[str, Any] = {
     "infinite factor": ("prior.steps.0.rows.factor", lambda x: x + np.float32(1e38)),
     "loud weight": ("prior.layers.0.context.weight", lambda x: np.full_like(x, 64)),
     "loud bias": ("prior.steps.0.rows.bias", lambda x: np.full_like(x, 2**24)),
+    "loud forecast": ("forecast.biases", lambda x: np.full_like(x, -2**31)),
     "loud estimator": ("estimator.biases", lambda x: np.full_like(x, -2**31)),
     "loud transform": ("tables.functions.0", lambda x: np.full_like(x, 32767)),
     "loud axes": ("tables.axes", lambda x: np.full_like(x, 32767)),
@@ -52,7 +53,6 @@ DAMAGE: dict[str, Any] = {
     "few rows": ("tables.frequencies", lambda x: x[:64].copy()),
     "sums of frequencies": ("tables.residual_frequencies", lambda x: np.ones_like(x)),
     "negative slope": ("tables.slopes", lambda x: -x),
-    "wild ratios": ("tables.ratios", lambda x: np.full_like(x, 2**30)),
 }
 
 
@@ -100,8 +100,9 @@ def changed(config: dict[str, Any], path: tuple[Any, ...], value: object) -> Non
     (("layers", 0, "stride"), 20_000), (("layers", 1, "stride"), 2), (("layers", 1, "stride"), 5),
     (("layers", 1, "state"), 10**4), (("layers", 1, "embedding"), 2**16),
     (("estimator", "layers"), 64), (("estimator", "layers"), 10**9), (("estimator", "channels"), 2**16),
-    (("estimator", "stride"), 3), (("estimator", "stride"), 0), (("estimator", "stride"), 8),
-    (("steps", 0, "estimate"), 1), (("steps", 2, "estimate"), 3), (("steps", 3, "estimate"), True),
+    (("forecast", "layers"), 10**9), (("forecast", "channels"), 2**16), (("estimator", "stride"), 3),
+    (("estimator", "stride"), 0), (("estimator", "stride"), 8),
+    (("steps", 0, "forecast"), True), (("steps", 2, "forecast"), 3), (("steps", 3, "forecast"), 1),
     (("residual", "layers"), 64), (("residual", "layers"), 10**9), (("residual", "channels"), 2**16),
     (("residual",), None), (("layers",), []), (("layers",), 3), (("steps",), [1]), (("name",), None),
     (("name",), "another"),

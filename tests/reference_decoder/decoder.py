@@ -81,7 +81,7 @@ def decode(model: Model, data: bytes, fill: str = "estimate", seed: int = 0) -> 
     order = np.argsort(-model.table("slopes"), kind="stable")
     for t in range(file.total if fill == "sample" else min(len(file.payloads), file.total)):
         step = model.steps[t]
-        if step["estimate"]:
+        if step["forecast"]:
             decoder.expect(t)
         rows = decoder.rows(t)
         functions, places = model.table(f"functions.{step['layer']}"), model.table(f"places.{step['layer']}")

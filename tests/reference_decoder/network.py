@@ -79,6 +79,13 @@ def differences(low: np.ndarray) -> np.ndarray:
     return np.concatenate([a + c - b - d, a + b - c - d, a - b - c + d, right, down]).transpose(1, 2, 0)
 
 
+def split(x: np.ndarray) -> np.ndarray:
+    """(h, w, 4 channels) -> (2h, 2w, channels)."""
+    height, width, channels = x.shape
+    squares = x.reshape(height, width, 2, 2, channels // 4).transpose(0, 2, 1, 3, 4)
+    return squares.reshape(2 * height, 2 * width, channels // 4)
+
+
 class Decoder:
     """What is known of one picture, and the memory of the prior."""
 
@@ -122,37 +129,69 @@ class Decoder:
         y = rounded(along(x, functions.T), 27)
         return rounded(across(y, table(f"filters.{layer}").T))
 
-    def analysis(self, planes: np.ndarray, layers: int) -> list[np.ndarray]:
-        """Of the picture of the first layers: their coefficients, whole numbers."""
-        result: list[np.ndarray] = []
-        for layer in reversed(range(layers)):
-            functions = self.model.table(f"functions.{layer}")
-            n = len(functions)
-            blocks = rounded(along(rounded(across(planes, self.model.table(f"filters.{layer}"))), functions))
-            _, height, width = blocks.shape
-            positions = blocks.reshape(3, height // n, n, width // n, n).transpose(1, 3, 0, 2, 4)
-            positions = positions.reshape(height // n, width // n, 3 * n * n)
-            result.insert(0, positions[..., self.model.table(f"places.{layer}")])
-            a, b, c, d = (blocks[:, i::n, j::n] for i in (0, 1) for j in (0, 1))
-            planes = np.zeros((3, 2 * height // n, 2 * width // n), np.int64)
-            planes[:, ::2, ::2], planes[:, ::2, 1::2] = rounded(a + b + c + d, 1), rounded(a - b + c - d, 1)
-            planes[:, 1::2, ::2], planes[:, 1::2, 1::2] = rounded(a + b - c - d, 1), rounded(a - b - c + d, 1)
-        return result
+    def analysis(self, layer: int, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of the picture of a layer and coarser ones: its coefficients, and the picture of those, whole numbers."""
+        functions = self.model.table(f"functions.{layer}")
+        n = len(functions)
+        blocks = rounded(along(rounded(across(planes, self.model.table(f"filters.{layer}"))), functions))
+        _, height, width = blocks.shape
+        positions = blocks.reshape(3, height // n, n, width // n, n).transpose(1, 3, 0, 2, 4)
+        positions = positions.reshape(height // n, width // n, 3 * n * n)
+        a, b, c, d = (blocks[:, i::n, j::n] for i in (0, 1) for j in (0, 1))
+        smaller = np.zeros((3, 2 * height // n, 2 * width // n), np.int64)
+        smaller[:, ::2, ::2], smaller[:, ::2, 1::2] = rounded(a + b + c + d, 1), rounded(a - b + c - d, 1)
+        smaller[:, 1::2, ::2], smaller[:, 1::2, 1::2] = rounded(a + b - c - d, 1), rounded(a - b - c + d, 1)
+        return positions[..., self.model.table(f"places.{layer}")], smaller
+
+    def units(self, i: int, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """The cells of layer i before step t, 0 where there is none; and the units of offsets."""
+        cells, units = (np.full(self.known[i].shape[2], first) for first in (0, self.cell(t - 1)))
+        for s in reversed(range(t, len(self.model.steps))):
+            step = self.model.steps[s]
+            if step["layer"] == i:
+                units[step["first"]:step["last"]] = self.cell(s)
+        for s in range(t):
+            step = self.model.steps[s]
+            if step["layer"] == i:
+                cells[step["first"]:step["last"]] = self.cell(s)
+        return cells, np.where(cells, cells, units)
+
+    def forecast(self, t: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Offsets of the finest layer before step t, less 128; and the smaller picture as it most likely is."""
+        model, name, last = self.model, "forecast", len(self.known) - 1
+        low, (cells, _) = self.low(last), self.units(last, t)
+        x = 128 + np.clip(self.middles(last) // np.maximum(cells // 2, 1), -127, 127)
+        x = split(model.conv(f"{name}.entry", x))
+        if low is not None:
+            (_, height, width), unit = low.shape, 8 * self.cell(t - 1)
+            seen = np.clip(low, -2**16, 2**16)
+            padded = np.pad(seen, ((0, 0), (2, 2), (2, 2)), "edge")
+            total = sum(padded[:, y:y + height, z:z + width] for y in range(5) for z in range(5))
+            seen = 128 + np.clip(((seen - (total + 12) // 25) * 16 + unit // 2) // unit, -127, 127)
+            x = np.concatenate([x, seen.transpose(1, 2, 0)], axis=2)
+        x = model.conv(f"{name}.mix", x, 128, model.tensors[f"{name}.biases"][t])
+        for j in range(model.config["forecast"]["layers"] - 1):
+            x = np.clip(x + model.conv(f"{name}.hidden.{j}", x) - 128, 0, 255)
+        height, width, channels = x.shape
+        x = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
+        found = model.conv(f"{name}.exit", x.reshape(height // 2, width // 2, 4 * channels)) - 128
+        if low is None:
+            return found, None
+        return found[..., :-12], low + ((split(found[..., -12:]).transpose(2, 0, 1) * self.cell(t - 1) + 32) >> 6)
 
     def expect(self, t: int) -> None:
         """Before step t, if it asks for it: bytes for every coefficient."""
-        layers = self.model.steps[t]["estimate"]
-        for i, value in enumerate(self.analysis(self.estimate(self.planes(layers), layers), layers)):
-            unit, value = np.full(value.shape[2], self.cell(t)), np.clip(value, -2**17, 2**17)
-            for s in reversed(range(t, len(self.model.steps))):
-                if self.model.steps[s]["layer"] == i:
-                    unit[self.model.steps[s]["first"]:self.model.steps[s]["last"]] = self.cell(s)
-            known, cell = self.known[i], np.maximum(self.cells[i], 1)
-            quotient = np.abs(value).astype(np.float32) * (np.float32(16) / unit.astype(np.float32))
-            size = self.model.table("quotients")[np.minimum(quotient, 1023).astype(int)] // 2
-            place = (np.sign(known) * value - np.abs(known) * self.cells[i]) * 64 // cell
-            self.expected[i] = 128 + np.where(known == 0, np.sign(value) * np.minimum(size, 127),
-                                              np.clip(place, -32, 96) - 32)
+        if not self.model.steps[t]["forecast"]:
+            return
+        last = len(self.known) - 1
+        offsets, low = self.forecast(t)
+        for i in reversed(range(len(self.known))):
+            if i < last:
+                assert low is not None
+                values, low = self.analysis(i, low if i < last - 1 else np.clip(low, -2**16, 2**16))
+                offsets = ((values - self.middles(i)) << 6) // self.units(i, t)[1]
+            offsets = np.clip(offsets, -127, 127)
+            self.expected[i] = 128 + np.where(self.known[i] < 0, -offsets, offsets)
 
     def signs(self, t: int) -> np.ndarray:
         """By what symbols of step t are multiplied."""
@@ -196,8 +235,7 @@ class Decoder:
         zero, heads, level = self.known[i] == 0, [context, logarithms], np.zeros((), np.int64)
         if i in self.expected:
             size = np.where(zero, 128 + np.abs(self.expected[i] - 128), self.expected[i])
-            ratios = model.table("ratios")[np.clip(size[..., mine] - 128, 0, 127)]
-            odds = model.tensors[f"{head}.signs"].astype(np.int64) * ratios
+            odds = model.tensors[f"{head}.signs"].astype(np.int64) * np.maximum(size[..., mine] - 128, 0)
             level = (odds[..., None] >= np.array([1229, 4096, 8602])).sum(3)
             heads.insert(0, size)
         found = np.minimum(model.conv(f"{head}.rows", np.concatenate(heads, axis=2)), 63)
@@ -216,15 +254,7 @@ class Decoder:
         self.cells[i][..., mine] = np.where(there, self.cell(t), self.cells[i][..., mine])
         self.begun = t
 
-    def planes(self, layers: int) -> np.ndarray:
-        """What the middles of the first layers make."""
-        planes = None
-        for i in range(layers):
-            planes = self.synthesis(i, self.middles(i), planes)
-        assert planes is not None
-        return planes
-
-    def estimate(self, planes: np.ndarray, layers: int) -> np.ndarray:
+    def estimate(self, planes: np.ndarray) -> np.ndarray:
         """As they most likely are."""
         model, s, cell = self.model, self.model.config["estimator"]["stride"], self.cell(self.begun)
         _, height, width = planes.shape
@@ -234,7 +264,7 @@ class Decoder:
         around = sum(sums[y:y + h, x:x + w] for y in range(5) for x in range(5))
         mean = (around + 25 * s * s // 2) // (25 * s * s)
         x = 128 + np.clip(((patches - mean[..., None]) * 16 + cell // 2) // cell, -127, 127).reshape(h, w, 3 * s * s)
-        x = model.conv("estimator.entry", x, 128, model.tensors["estimator.biases"][layers - 1, self.begun])
+        x = model.conv("estimator.entry", x, 128, model.tensors["estimator.biases"][self.begun])
         for j in range(model.config["estimator"]["layers"] - 2):
             x = np.clip(x + model.conv(f"estimator.hidden.{j}", x) - 128, 0, 255)
         added = (model.conv("estimator.exit", x) - 128) * cell
@@ -249,7 +279,9 @@ class Decoder:
                              [2 * b * c + 2 * a * d, a * a - b * b + c * c - d * d, 2 * c * d - 2 * a * b],
                              [2 * b * d - 2 * a * c, 2 * c * d + 2 * a * b, a * a - b * b - c * c + d * d]])
         matrix = (2**15 * products + n) // (2 * n) @ self.model.table("axes").T
-        planes = self.planes(len(self.known))
-        planes = self.estimate(planes, len(self.known)) if estimated else planes
+        last = len(self.known) - 1
+        planes = self.synthesis(last, self.middles(last), self.low(last))
+        if estimated:
+            planes = self.estimate(planes)
         turned = np.tensordot(matrix, planes, 1)
         return np.clip((turned + 2**30 * mean[:, None, None] + 2**29) >> 30, 0, 255)

@@ -46,6 +46,7 @@ def decoded(table: np.ndarray, order: np.ndarray, payload: bytes, rows: np.ndarr
     same however it goes on. rows: (symbols,), of each. order: of rows."""
     decoders = [RangeDecoder(payload, behind) for behind in ((0, 255) if cut else (0,))]
     result, there, frequencies = np.zeros(rows.size, np.int64), np.zeros(rows.size, bool), table.tolist()
+    quiet = table[:, 15] >= 2**24 - 2**13
 
     def read(distribution: Sequence[int], count: int) -> list[int]:
         """As many symbols as are sure."""
@@ -62,15 +63,33 @@ def decoded(table: np.ndarray, order: np.ndarray, payload: bytes, rows: np.ndarr
             found.append(one)
         return found
 
-    for row in order:
-        positions = np.flatnonzero(rows == row).tolist()
-        found = [symbol - 15 for symbol in read(frequencies[row], len(positions))]
+    def fill(positions: list[int], distribution: Sequence[int]) -> bool:
+        """Symbols at these positions, and whether they are all sure. A position that is -1 is none."""
+        found = [symbol - 15 for symbol in read(distribution, len(positions))]
         escaped = [i for i, symbol in enumerate(found) if symbol == 16]
         raw = read(RAW, len(escaped)) if len(found) == len(positions) else []
         for i, symbol in zip(escaped, raw, strict=False):
             found[i] = symbol - 256
         sure = escaped[len(raw)] if len(raw) < len(escaped) else len(found)
-        result[positions[:sure]], there[positions[:sure]] = found[:sure], True
-        if sure < len(positions):
-            break
+        for position, symbol in zip(positions[:sure], found, strict=False):
+            if position >= 0:
+                result[position], there[position] = symbol, True
+        return sure == len(positions)
+
+    for row in order[~quiet[order]]:
+        positions = np.flatnonzero(rows == row).tolist()
+        if positions and not fill(positions, frequencies[row]):
+            return result, there
+    still = np.flatnonzero(quiet[rows]).tolist()
+    groups = [still[first:first + 64] for first in range(0, len(still), 64)]
+    loud = read([2**24 - 2**18, 2**18], len(groups))
+    inside: list[int] = []
+    for group, other in zip(groups, loud, strict=False):
+        if other:
+            inside += group + [-1] * (64 - len(group))
+        else:
+            there[group] = True
+    if inside and len(loud) == len(groups):
+        halves = [2 ** (17 - k) for k in range(1, 16)]
+        fill(inside, [*halves[::-1], 2**24 - 2**18, *halves, 8])
     return result, there

@@ -29,7 +29,7 @@ def test_an_interrupted_command_goes_on(number: signal.Signals, photographs: Pat
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr
         said: list[str] = []
-        while not (said and "stage 1 (estimator)" in said[-1]):
+        while not (said and "stage 1 (forecast)" in said[-1]):
             said.append(child.stderr.readline())
             assert said[-1], said  # it ended
         child.send_signal(number)
@@ -43,7 +43,7 @@ def test_an_interrupted_command_goes_on(number: signal.Signals, photographs: Pat
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert again.returncode == 0
     assert "Going on at" in again.stderr
-    assert Codec(output).total_steps == 1
+    assert Codec(output).total_steps == 2
 
 
 def test_a_second_signal_is_obeyed() -> None:

@@ -20,7 +20,7 @@ from .short import SHORT, batch
 
 @pytest.mark.parametrize("stop", [3, 5])
 def test_going_on_from_a_checkpoint_is_as_if_never_stopped(tmp_path: Path, stop: int) -> None:
-    """Saved and restored in either training, the prior's or the estimator's, a run ends with the same weights."""
+    """Saved and restored in either training, the forecast's or the estimator's, a run ends with the same weights."""
     crops = [batch() for _ in range(6)]
 
     def run(stop: int | None) -> CodecTrainer:
@@ -62,7 +62,7 @@ def test_after_a_jump_the_run_goes_on_from_good_weights(photographs: Path, tmp_p
         calls.append(self.iteration)
         if len(calls) == 4:
             with torch.no_grad():
-                self.model.estimator.exit_bias.fill_(math.nan)
+                self.model.forecast.exit_bias.fill_(math.nan)
         return step(self, image)
 
     monkeypatch.setattr(CodecTrainer, "step", jump_once)

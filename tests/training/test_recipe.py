@@ -27,7 +27,7 @@ def test_the_command(photographs: Path, tmp_path: Path) -> None:
     arguments = ["train", str(photographs), "-o", str(tmp_path / "m.safetensors"), "--config", str(config)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    assert Codec(tmp_path / "m.safetensors").total_steps == 1
+    assert Codec(tmp_path / "m.safetensors").total_steps == 2
     arguments[3] = str(tmp_path / "n.safetensors")
     again = CliRunner().invoke(main, [*arguments, "--from", str(tmp_path / "m.safetensors")])
     assert again.exit_code == 0, again.output
@@ -46,15 +46,15 @@ def test_the_command(photographs: Path, tmp_path: Path) -> None:
     ("average = 0.995", "average = true", r"\[training\] average is a number, not True"),
     ("gradient_limit = 3.0", "gradient_limit = nan", r"\[training\] gradient_limit is a number, not nan"),
     ("seed = 1", "seed = -1", r"\[training\]: the seed lies from 0 to .*, not -1"),
-    ("megapixels = 1000", "megapixel = 1000", r"\[training\] stages 1 has no key 'megapixel': its keys are kind, mega"),
-    ("megapixels = 1000", "megapixels = -1000", r"\[training\] stages 1: megapixels is larger than 0, not -1000"),
-    ("megapixels = 1000", "megapixels = '3'", r"\[training\] stages 1 megapixels is a number, not '3'"),
-    ("warm_up = 0.5", "warm_up = 501", r"\[training\] stages 1: warm_up and hold lie from 0 to the stage's 1000 meg"),
+    ("megapixels = 2000", "megapixel = 2000", r"\[training\] stages 1 has no key 'megapixel': its keys are kind, mega"),
+    ("megapixels = 2000", "megapixels = -2000", r"\[training\] stages 1: megapixels is larger than 0, not -2000"),
+    ("megapixels = 2000", "megapixels = '3'", r"\[training\] stages 1 megapixels is a number, not '3'"),
+    ("warm_up = 0.5", "warm_up = 1001", r"\[training\] stages 1: warm_up and hold lie from 0 to the stage's 2000 meg"),
     ("learning_rate = 1e-3", "learning_rate = 0", r"\[training\] stages 1: learning_rate is larger than 0"),
-    ('kind = "prior"', 'kind = "round"', r"\[training\]: the kind of a stage is prior or .*residual, not 'round'"),
+    ('kind = "prior"', 'kind = "round"', r"\[training\]: the kind of a stage is forecast or .*residual, not 'round'"),
     ("{ stride = 32, state", "{ stride = 32, stat", r"\[model\] layers 1 has no key 'stat'"),
     ("{ stride = 32,", "{ stride = 'x',", r"\[model\] layers 1 stride is a whole number, not 'x'"),
-    ("estimator = {", "estimate = {", r"\[model\] has no key 'estimate': its keys are name, layers, steps, estima"),
+    ("estimator = {", "estimate = {", r"\[model\] has no key 'estimate': its keys are name, layers, steps, foreca"),
     ("estimator = {", "estimator = 3 #", r"\[model\] estimator is a table, not 3"),
 ])
 def test_configurations_that_make_no_sense(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -35,6 +35,7 @@ def round_through(x: Tensor) -> Tensor:
 
 
 SIGNED_UNIT = 128
+BIAS_LIMIT = SUM_LIMIT // 16  # of what is added to sums
 
 
 class Output(NamedTuple):
@@ -83,11 +84,12 @@ class TrainedConv(nn.Module):
         self.held: Quantised | None = None  # see ``held``
 
     def quantised(self) -> Quantised:
-        """The whole numbers that now stand for the weights, at the smallest scale at which they fit."""
+        """The whole numbers that now stand for the weights, at the smallest scale at which they and the offset fit."""
         weight = self.weight * self.units
         magnitude = weight.detach().abs()
         room = 0.6 * SUM_LIMIT / 255 - 0.5 * magnitude.shape[1]
-        scale = torch.maximum(magnitude.amax(1) / WEIGHT_LIMIT, magnitude.sum(1) / room).clamp_min(1e-9)
+        scale = torch.maximum(magnitude.amax(1) / WEIGHT_LIMIT, magnitude.sum(1) / room)
+        scale = torch.maximum(scale, self.offset / (self.gain * BIAS_LIMIT / 2)).clamp_min(1e-9)
         return Quantised(round_through(weight / scale[:, None]), scale * self.gain)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
@@ -116,7 +118,7 @@ class TrainedConv(nn.Module):
     def integer_bias(self, bias: Tensor) -> np.ndarray:
         """Of real biases (..., outputs), those that a decoder adds to its sums of bytes, int32."""
         weight, factor = self.quantised()
-        sums = ((bias * self.gain + self.offset) / factor).round().clamp(-SUM_LIMIT / 16, SUM_LIMIT / 16)
+        sums = ((bias * self.gain + self.offset) / factor).round().clamp(-BIAS_LIMIT, BIAS_LIMIT)
         return (sums - self._shift(weight)).to(torch.int32).cpu().numpy()
 
     def thaw(self, weight: np.ndarray, factor: np.ndarray) -> None:

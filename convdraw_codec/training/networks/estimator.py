@@ -23,22 +23,22 @@ class EstimatorNetwork(nn.Module):
         self.config, size = config, config.estimator
         patch, channels = 3 * size.stride**2, size.channels
         self.entry = TrainedConv(patch, [(channels, RECTIFIED)], 3, signed=patch, signed_unit=SEEN_UNIT)
-        self.biases = nn.Parameter(torch.zeros(len(config.layers), len(config.steps), channels))
+        self.biases = nn.Parameter(torch.zeros(len(config.steps), channels))
         self.hidden = nn.ModuleList(TrainedConv(channels, [(channels, CHANGE)], 3, deviation=0.4)
                                     for _ in range(size.layers - 2))
         self.hidden_biases = nn.ParameterList(torch.zeros(channels) for _ in self.hidden)
         self.exit = TrainedConv(channels, [(patch, ADDED)], 3, deviation=0.02)
         self.exit_bias = nn.Parameter(torch.zeros(patch))
 
-    def forward(self, planes: Tensor, layers: int, t: int) -> Tensor:
-        """The picture (B, 3, H, W) that so many layers show after step t was begun -> as it most likely is: whole
-        numbers in 1/8 of a level, float32. Gradients pass through their rounding."""
+    def forward(self, planes: Tensor, t: int) -> Tensor:
+        """The picture (B, 3, H, W) that is known after step t was begun -> as it most likely is: whole numbers in 1/8
+        of a level, float32. Gradients pass through their rounding."""
         stride, cell = self.config.estimator.stride, self.config.steps[t].cell
         planes = planes.clamp(-PLANE_LIMIT, PLANE_LIMIT).float()
         patches = F.pixel_unshuffle(planes, stride)
         with torch.autocast(planes.device.type, enabled=False):
             seen = in_cells(patches, cell).contiguous(memory_format=torch.channels_last)
-        x = in_bytes(self.entry(seen, self.biases[layers - 1, t]))
+        x = in_bytes(self.entry(seen, self.biases[t]))
         for convolution, bias in zip(self.hidden, self.hidden_biases, strict=True):
             x = (x + in_bytes(convolution(x, bias)) - ZERO_POINT).clamp(0, 255)
         added = in_bytes(self.exit(x, self.exit_bias)) - ZERO_POINT

@@ -17,25 +17,25 @@ from torch import Tensor, nn
 
 from ...network.config import Config
 from ...network.convolution import ZERO_POINT
-from ...network.features import LOW_CHANNELS, PLACE_UNIT
-from ...network.lapped_pyramid import LARGEST_COEFFICIENT, UNIT, Pyramid
+from ...network.features import LOW_CHANNELS
+from ...network.forecast import LOW_LIMIT
+from ...network.lapped_pyramid import UNIT, Pyramid
 from ...network.prior import CELL_LIMIT, GATE_HALF
 from ...network.tables import (
     BYTE_UNIT,
+    FACTOR_UNIT,
     LARGEST_KNOWN,
-    LOGARITHM_UNIT,
     QUOTIENT_UNIT,
     QUOTIENTS,
-    RATIO_UNIT,
     ROWS,
     quotient_table,
-    ratio_table,
 )
 from .byte_conv import GATE, RECTIFIED, SIGNED, Output, TrainedConv, in_bytes, round_through
-from .estimator import EstimatorNetwork
+from .forecast import ForecastNetwork, displaced
 
 ROW = Output(8, 0)  # so that the heads learn as fast as the rest
 FARTHEST = 2**15 - 1  # a magnitude, in cells
+TOLD_UNIT = 16  # of what is told, to heads: so it is worth as much as what else they see
 SIGN_GAIN = 10  # so that factors of signs learn as fast as the rest
 LEAK = 0.02  # of the gradient of rows beyond the last one, so that none gets stuck
 
@@ -104,10 +104,10 @@ class PriorStep(nn.Module):
         self.context = nn.Parameter(torch.zeros(sizes.state))
         told = coefficients if config.expects(t) else 0
         self.rows = TrainedConv(told + sizes.state + coefficients, [(outputs, ROW)], 1, signed=told,
-                                signed_unit=LOGARITHM_UNIT)
+                                signed_unit=TOLD_UNIT)
         self.bias = nn.Parameter(torch.zeros(outputs))
         if told:
-            self.signs = nn.Parameter(torch.full((step.last - step.first,), 0.4))
+            self.signs = nn.Parameter(torch.full((step.last - step.first,), 0.8))
         else:
             self.register_buffer("signs", torch.zeros(step.last - step.first))
         with torch.no_grad():
@@ -116,8 +116,8 @@ class PriorStep(nn.Module):
             self.rows.weight[:, told + sizes.state:] = 0
 
     def factors(self) -> Tensor:
-        """What makes odds of ratios, (last - first,), whole numbers in 1/64."""
-        return round_through(SIGN_GAIN * RATIO_UNIT * self.signs.abs()) / RATIO_UNIT
+        """What makes odds of offsets, (last - first,), whole numbers in 1/64."""
+        return round_through(SIGN_GAIN * FACTOR_UNIT * self.signs.abs()) / FACTOR_UNIT
 
 
 def low_differences(low: Tensor) -> Tensor:
@@ -143,14 +143,12 @@ class PriorNetwork(nn.Module):
     """All layers and steps of a ``Config``."""
 
     table: Tensor
-    ratios: Tensor
 
     def __init__(self, config: Config):
         super().__init__()
         self.config, self.pyramid = config, Pyramid.of(config.strides)
         self.layers = nn.ModuleList(PriorLayer(config, layer) for layer in range(len(config.layers)))
         self.steps = nn.ModuleList(PriorStep(config, t) for t in range(len(config.steps)))
-        self.register_buffer("ratios", torch.from_numpy(ratio_table() / np.float32(RATIO_UNIT)), persistent=False)
         self.register_buffer("table", torch.from_numpy(quotient_table()).float(), persistent=False)
         for level, (functions, filters) in enumerate(zip(self.pyramid.functions, self.pyramid.filters, strict=True)):
             self.register_buffer(f"functions_{level}", torch.from_numpy(functions), persistent=False)
@@ -180,15 +178,15 @@ class PriorNetwork(nn.Module):
             result.signs.append(coefficients.sign().to(torch.int16))
         return result
 
-    def forward(self, latents: Latents, estimator: EstimatorNetwork) -> Iterator[Prediction]:
-        """The prediction of each step, from all symbols before it. The estimator learns nothing from it."""
+    def forward(self, latents: Latents, forecast: ForecastNetwork) -> Iterator[Prediction]:
+        """The prediction of each step, from all symbols before it. The forecast learns nothing from it."""
         config, finest = self.config, self.config.cells(len(self.config.steps))
         path = [_Layer.start(layer.state, magnitudes)
                 for layer, magnitudes in zip(config.layers, latents.magnitudes, strict=True)]
         for t, step in enumerate(config.steps):
             here, coefficients = path[step.layer], slice(step.first, step.last)
-            if step.estimate:
-                self._expect(t, path, estimator)
+            if step.forecast:
+                self._expect(t, path, forecast)
             rows = self._rows(t, path)
             ratio = torch.from_numpy(step.cell // finest[step.layer][coefficients]).to(here.known)[:, None, None]
             before, signs = here.known[:, coefficients], latents.signs[step.layer][:, coefficients]
@@ -199,45 +197,30 @@ class PriorNetwork(nn.Module):
             here.middles[:, coefficients] = (2 * after.double() + 1) * (step.cell // 2) * (after > 0) * signs
 
     @torch.no_grad()
-    def _expect(self, t: int, path: list[_Layer], estimator: EstimatorNetwork) -> None:
+    def _expect(self, t: int, path: list[_Layer], forecast: ForecastNetwork) -> None:
         """As ``coding.canvas.Canvas.expect``."""
-        cells, next_cells = self.config.cells(t), self.config.next_cells(t)
-        layers = self.config.steps[t].estimate
-        picture = estimator(self.shown([here.middles for here in path[:layers]]), layers, t - 1)
-        for layer, found in enumerate(self.coefficients(picture.double(), layers)):
-            here, found = path[layer], found.clamp(-LARGEST_COEFFICIENT, LARGEST_COEFFICIENT)
-            widths, units = (torch.from_numpy(each[layer]).to(found)[:, None, None] for each in (cells, next_cells))
-            size, sign = here.known, here.middles.sign()
-            quotients = (found.abs().float() * (QUOTIENT_UNIT / units.float())).clamp_max(QUOTIENTS - 1).floor()
-            logarithm = torch.div(self.table[quotients.long()], 2, rounding_mode="floor").clamp_max(ZERO_POINT - 1)
-            place = torch.div((sign * found - size * widths) * PLACE_UNIT, widths.clamp_min(1), rounding_mode="floor")
-            half = PLACE_UNIT // 2
-            here.told = torch.where(size > 0, place.clamp(-half, PLACE_UNIT + half) - half,
-                                    logarithm * found.sign()).float()
+        last, units = len(path) - 1, forecast.units(t)
+        offsets, low = forecast(t, path[last].middles, self._low(path[:last]) if last else None)
+        path[last].tell(offsets.clamp_min(1 - ZERO_POINT))
+        low = None if low is None else low.double().clamp(-LOW_LIMIT, LOW_LIMIT)
+        for layer in reversed(range(last)):
+            values, low = self.transform().whole_split(layer, low)
+            path[layer].tell(displaced(values.permute(0, 3, 1, 2), path[layer].middles, units[layer]))
 
     def shown(self, values: list[Tensor]) -> Tensor:
-        """The picture (B, 3, H, W) that the coefficients of the first layers make, whole numbers in 1/8 of a level,
-        float64."""
+        """The planes (B, 3, H, W) that coefficients make, whole numbers in 1/8 of a level, float64."""
         transform, planes = self.transform(), cast("Tensor | None", None)
         for layer, value in enumerate(values):
             planes = transform.synthesis(layer, value.permute(0, 2, 3, 1), planes)
         return cast(Tensor, planes)
-
-    def coefficients(self, planes: Tensor, layers: int) -> list[Tensor]:
-        """The inverse, for so many layers, in whole numbers, as a decoder has it."""
-        transform, result = self.transform(), list[Tensor]()
-        for layer in reversed(range(layers)):
-            found, planes = transform.whole_split(layer, planes)
-            result.insert(0, found.permute(0, 3, 1, 2))
-        return result
 
     def _odds(self, t: int, here: _Layer, signs: Tensor) -> Tensor:
         step = self.config.steps[t]
         if here.told is None:
             return torch.zeros_like(signs, dtype=torch.float32)
         told = here.told[:, step.first:step.last]
-        ratios = self.ratios[told.abs().long()]
-        return cast(PriorStep, self.steps[t]).factors()[:, None, None] * ratios * torch.where(told * signs < 0, -1, 1)
+        factors = cast(PriorStep, self.steps[t]).factors()[:, None, None]
+        return factors * (told.abs() / FACTOR_UNIT) * torch.where(told * signs < 0, -1, 1)
 
     def _rows(self, t: int, path: list[_Layer]) -> Tensor:
         """What the heads of step t say; the state of its layer goes on."""
@@ -247,7 +230,7 @@ class PriorNetwork(nn.Module):
         logarithms = here.known.clamp_max(LARGEST_KNOWN).add(1).float().log2_().mul_(BYTE_UNIT).round_()
         seen, around = logarithms, [here.h]
         if at:
-            differences = low_differences(self.shown([coarser.middles for coarser in path[:at]]))
+            differences = low_differences(self._low(path[:at]))
             seen = torch.cat([logarithms, logarithms_of(differences, step.cell, self.table)], dim=1)
             ratio = layers[at - 1].stride // layers[at].stride
             around.append(path[at - 1].h.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3))
@@ -260,17 +243,25 @@ class PriorNetwork(nn.Module):
         told = [] if here.told is None else [torch.where(here.known == 0, here.told.abs(), here.told)]
         return as_rows(own.rows(_last(torch.cat([*told, context, logarithms], dim=1)), own.bias))
 
+    def _low(self, coarser: list[_Layer]) -> Tensor:
+        """The picture that some layers make of the middles of their cells."""
+        return self.shown([layer.middles for layer in coarser])
+
 
 @dataclass
 class _Layer:
     """What is known of a layer: the recurrent state; magnitudes of coefficients, in cells; the middles of these cells,
-    in 1/8 of a level, float64; and ``expectations`` of them, if there are any, less 128, float32."""
+    in 1/8 of a level, float64; and what is expected of them, see ``coding.canvas``, less 128, float32."""
 
     h: Tensor
     c: Tensor
     known: Tensor
     middles: Tensor
     told: Tensor | None = None
+
+    def tell(self, offsets: Tensor) -> None:
+        """Where coefficients lie, as ``coding.canvas.away`` has it."""
+        self.told = torch.where(self.middles < 0, -offsets, offsets)
 
     @classmethod
     def start(cls, state: int, magnitudes: Tensor) -> _Layer:

@@ -93,7 +93,7 @@ class Canvas:
         seen = widened(strip, len(self.known[last]), forecast.reach)
         known = self.known[last][seen].clip(-HALVES_LIMIT, HALVES_LIMIT).astype(np.int8)
         halves = (2 * known + (known > 0) - (known < 0)).view(np.uint8) + np.uint8(ZERO_POINT)
-        return forecast.before(t, halves, self.low(last), seen, strip, convolve)
+        return forecast.before(t, halves, self.low(last), seen, strip, len(self.known[last]), convolve)
 
     def turned(self, t: int, symbols: np.ndarray) -> np.ndarray:
         """The symbols of step t, which it is about to take, counted from the sign that is expected of each coefficient

@@ -44,24 +44,31 @@ class Estimator:
         planes: what the canvas shows of the rows ``seen``, which go as far as ``reach`` beyond, in a picture of
         ``height`` rows of positions.
         """
-        stride, cell, left = self.config.estimator.stride, self.config.steps[t].cell, len(self.hidden) + 1
+        stride, cell = self.config.estimator.stride, self.config.steps[t].cell
         patches = to_positions(planes.clip(-PLANE_LIMIT, PLANE_LIMIT).astype(np.int32), stride)
         mine = patches[strip.start - seen.start:strip.stop - seen.start]
         outside = np.full(patches.shape[2], ZERO_POINT, np.uint8)
-        inner = widened(strip, height, left)
-        x = convolve(self.entry, margins(in_cells(patches, cell), seen, inner, outside), self.biases[t])
-        outside = np.zeros(x.shape[2], np.uint8)
-        for convolution in self.hidden:
-            seen, left = inner, left - 1
-            inner = widened(strip, height, left)
-            change = convolve(convolution, margins(x, seen, inner, outside))
-            total = np.add(x[inner.start - seen.start:inner.stop - seen.start], change, dtype=np.int16)
-            total -= ZERO_POINT
-            x = np.clip(total, 0, 255, out=total).astype(np.uint8)
+        inner = widened(strip, height, 1)
+        wider = widened(inner, height, len(self.hidden))
+        x = convolve(self.entry, margins(in_cells(patches, cell), seen, wider, outside), self.biases[t])
+        x = residual_layers(self.hidden, x, wider, inner, height, convolve)
         added = (np.arange(-ZERO_POINT, ZERO_POINT) * cell + (1 << ADDED_BITS - 1) >> ADDED_BITS).astype(np.int32)
-        result = added[convolve(self.exit, margins(x, inner, strip, outside))]
+        result = added[convolve(self.exit, margins(x, inner, strip, np.zeros(x.shape[2], np.uint8)))]
         result += mine
         return from_positions(result.clip(-PLANE_LIMIT, PLANE_LIMIT, out=result), stride)
+
+
+def residual_layers(hidden: list[ByteConv], x: np.ndarray, seen: slice, strip: slice, height: int, convolve: Convolver
+                    ) -> np.ndarray:
+    """Bytes, to which each 3x3 convolution adds its answer about 128: of the rows ``seen``, to those of the rows
+    ``strip``, which are fewer by one on each side for each convolution, but for the ends of the picture."""
+    for left, convolution in zip(reversed(range(len(hidden))), hidden, strict=True):
+        inner = widened(strip, height, left)
+        change = convolve(convolution, margins(x, seen, inner, np.zeros(x.shape[2], np.uint8)))
+        total = np.add(x[inner.start - seen.start:inner.stop - seen.start], change, dtype=np.int16)
+        total -= ZERO_POINT
+        x, seen = np.clip(total, 0, 255, out=total).astype(np.uint8), inner
+    return x
 
 
 def in_cells(patches: np.ndarray, cell: int) -> np.ndarray:

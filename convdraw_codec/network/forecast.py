@@ -13,8 +13,9 @@ import numpy as np
 
 from .config import Config
 from .convolution import ZERO_POINT, ByteConv, Convolver
+from .estimator import residual_layers
 from .lapped_pyramid import PROMOTED
-from .prior import margins
+from .prior import margins, widened
 
 OFFSET_BITS = 6  # offsets count in 1/64 of a cell
 LOW_LIMIT = 2**16  # of the smaller picture, in 1/8 of a level
@@ -41,30 +42,26 @@ class Forecast:
         """Positions that it looks beyond its own."""
         return (len(self.hidden) + 1 + AROUND + 1) // 2
 
-    def before(self, t: int, halves: np.ndarray, low: np.ndarray | None, seen: slice, strip: slice, convolve: Convolver
-               ) -> tuple[np.ndarray, np.ndarray | None]:
+    def before(self, t: int, halves: np.ndarray, low: np.ndarray | None, seen: slice, strip: slice, height: int,
+               convolve: Convolver) -> tuple[np.ndarray, np.ndarray | None]:
         """Of the rows ``strip``, before step t: how far from the middle of its cell each coefficient lies,
         (rows, W/s, coefficients) uint8 in 1/64 of ``Config.units``, about 128; and the smaller picture as it most
         likely is, (3, 2 rows, 2 W/s) int32.
 
         halves: where the middles of cells are, in halves of their width, about 128, uint8, of the rows ``seen``, which
-        go as far as ``reach`` beyond. low: the smaller picture, (3, 2 H/s, 2 W/s); None if there is none.
+        go as far as ``reach`` beyond, of a picture of ``height`` rows. low: the smaller picture, (3, 2 H/s, 2 W/s);
+        None if there is none.
         """
-        cell, left = self.config.steps[t - 1].cell, len(self.hidden)
+        cell = self.config.steps[t - 1].cell
         x = split_up(convolve(self.entry, halves))
         outside = np.full(x.shape[2], ZERO_POINT, np.uint8)
         if low is not None:
             around = low_in_cells(low[:, 2 * seen.start:2 * seen.stop], cell)
             x, outside = np.concatenate([x, around], axis=2), np.append(outside, [np.uint8(ZERO_POINT)] * 3)
         mine, seen = slice(2 * strip.start, 2 * strip.stop), slice(2 * seen.start, 2 * seen.stop)
-        inner = slice(max(mine.start - left, seen.start), min(mine.stop + left, seen.stop))
-        x, seen = convolve(self.mix, margins(x, seen, inner, outside), self.biases[t]), inner
-        outside = np.zeros(x.shape[2], np.uint8)
-        for convolution in self.hidden:
-            left -= 1
-            inner = slice(max(mine.start - left, seen.start), min(mine.stop + left, seen.stop))
-            change = convolve(convolution, margins(x, seen, inner, outside))
-            x, seen = added(x[inner.start - seen.start:inner.stop - seen.start], change), inner
+        wider = widened(mine, 2 * height, len(self.hidden))
+        x = convolve(self.mix, margins(x, seen, wider, outside), self.biases[t])
+        x = residual_layers(self.hidden, x, wider, mine, 2 * height, convolve)
         found = convolve(self.exit, put_together(x))
         if low is None:
             return found, None
@@ -75,13 +72,6 @@ class Forecast:
 def in_bytes(numbers: np.ndarray) -> np.ndarray:
     """Whole numbers about 128: uint8."""
     return (numbers.clip(1 - ZERO_POINT, ZERO_POINT - 1) + ZERO_POINT).astype(np.uint8)
-
-
-def added(x: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Bytes, and what to add to them, about 128."""
-    total = np.add(x, change, dtype=np.int16)
-    total -= ZERO_POINT
-    return np.clip(total, 0, 255, out=total).astype(np.uint8)
 
 
 def split_up(x: np.ndarray) -> np.ndarray:

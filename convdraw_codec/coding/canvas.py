@@ -18,7 +18,6 @@ from ..network.prior import strips, widened
 
 SHOWN_PIXELS = 2**19  # that are made at a time
 LARGEST_KNOWN = 2**15 - 1  # of a magnitude, in cells
-HALVES_LIMIT = 63  # of a magnitude, so that its cell's middle, in halves of a cell, is 127 at most
 FIRST_LIMIT = 256  # of the magnitude of a symbol
 
 
@@ -91,9 +90,7 @@ class Canvas:
         """Of some rows of the finest layer, before step t."""
         forecast, last = self.model.forecast, len(self.known) - 1
         seen = widened(strip, len(self.known[last]), forecast.reach)
-        known = self.known[last][seen].clip(-HALVES_LIMIT, HALVES_LIMIT).astype(np.int8)
-        halves = (2 * known + (known > 0) - (known < 0)).view(np.uint8) + np.uint8(ZERO_POINT)
-        return forecast.before(t, halves, self.low(last), seen, strip, len(self.known[last]), convolve)
+        return forecast.before(t, self.known[last][seen], self.low(last), seen, strip, len(self.known[last]), convolve)
 
     def turned(self, t: int, symbols: np.ndarray) -> np.ndarray:
         """The symbols of step t, which it is about to take, counted from the sign that is expected of each coefficient

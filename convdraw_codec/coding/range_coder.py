@@ -178,7 +178,8 @@ class SymbolCoder:
         take = self._cut_reader(data) if cut else self._decoder(data, b"\0", 0).decode
         order, over = _Order(rows, self._quiet), False
         together, known = np.zeros(order.counts.sum(), np.int16), np.zeros(order.counts.sum(), bool)
-        groups = _groups(np.zeros(order.quiet.sum(), np.int16))
+        quiet = np.count_nonzero(order.quiet)
+        groups = _groups(np.zeros(quiet, np.int16))
         sure = np.zeros(groups.shape, bool)
         try:
             for row in self._order:
@@ -193,7 +194,6 @@ class SymbolCoder:
                 self._take_groups(take, groups, sure)
         except AssertionError as error:  # constriction's word for a point outside the range
             raise CdrError("its latents cannot be decoded: it was not made by a cdraw encoder") from error
-        quiet = np.count_nonzero(order.quiet)
         symbols = order.raster(together, groups.reshape(-1)[:quiet])
         return symbols, order.raster(known, sure.reshape(-1)[:quiet]) if cut else None
 

@@ -76,13 +76,20 @@ def in_cells(patches: np.ndarray, cell: int) -> np.ndarray:
     """
     height, width, channels = patches.shape
     each = channels // 3
-    sums = np.pad(patches.reshape(height, width, 3, each).sum(3), ((AROUND, AROUND), (AROUND, AROUND), (0, 0)), "edge")
-    size, count = 2 * AROUND + 1, each * (2 * AROUND + 1) ** 2
-    rows = np.add.reduce([sums[i:i + height] for i in range(size)])
-    total = np.add.reduce([rows[:, i:i + width] for i in range(size)])
-    mean = ((total + count // 2) // count).astype(np.int32)
+    mean = means_around(patches.reshape(height, width, 3, each).sum(3), each).astype(np.int32)
     found = ((patches.reshape(height, width, 3, each) - mean[..., None]) * SEEN_UNIT + cell // 2) // cell
     return (found.clip(1 - ZERO_POINT, ZERO_POINT - 1) + ZERO_POINT).astype(np.uint8).reshape(patches.shape)
+
+
+def means_around(sums: np.ndarray, each: int) -> np.ndarray:
+    """Of numbers of which so many were added up at each position, (h, w, channels), the mean of those around, rounded,
+    halves up."""
+    height, width, _ = sums.shape
+    padded = np.pad(sums, ((AROUND, AROUND), (AROUND, AROUND), (0, 0)), "edge")
+    size, count = 2 * AROUND + 1, each * (2 * AROUND + 1) ** 2
+    rows = np.add.reduce([padded[i:i + height] for i in range(size)])
+    total = np.add.reduce([rows[:, i:i + width] for i in range(size)])
+    return (total + count // 2) // count
 
 
 def middles_of(known: np.ndarray, cells: np.ndarray) -> np.ndarray:

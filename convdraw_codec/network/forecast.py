@@ -13,16 +13,16 @@ import numpy as np
 
 from .config import Config
 from .convolution import ZERO_POINT, ByteConv, Convolver
-from .estimator import residual_layers
+from .estimator import AROUND, means_around, residual_layers
 from .lapped_pyramid import PROMOTED
 from .prior import margins, widened
 
+HALVES_LIMIT = 63  # of a magnitude, so that its cell's middle, in halves of a cell, is 127 at most
 OFFSET_BITS = 6  # offsets count in 1/64 of a cell
 LOW_LIMIT = 2**16  # of the smaller picture, in 1/8 of a level
 LOW_CELLS = 8  # cells that are worth as much in the smaller picture as one in the picture
 LOW_PIXELS = 3 * PROMOTED**2  # of the smaller picture, in a position
 POSITION_UNIT = 16  # of what is seen of it, and made of coefficients, in cells
-AROUND = 2  # of its pixels on each side, over which the mean is taken from which they are counted
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,18 @@ class Forecast:
         """Positions that it looks beyond its own."""
         return (len(self.hidden) + 1 + AROUND + 1) // 2
 
-    def before(self, t: int, halves: np.ndarray, low: np.ndarray | None, seen: slice, strip: slice, height: int,
+    def before(self, t: int, known: np.ndarray, low: np.ndarray | None, seen: slice, strip: slice, height: int,
                convolve: Convolver) -> tuple[np.ndarray, np.ndarray | None]:
         """Of the rows ``strip``, before step t: how far from the middle of its cell each coefficient lies,
         (rows, W/s, coefficients) uint8 in 1/64 of ``Config.units``, about 128; and the smaller picture as it most
         likely is, (3, 2 rows, 2 W/s) int32.
 
-        halves: where the middles of cells are, in halves of their width, about 128, uint8, of the rows ``seen``, which
-        go as far as ``reach`` beyond, of a picture of ``height`` rows. low: the smaller picture, (3, 2 H/s, 2 W/s);
-        None if there is none.
+        known: in which cell each coefficient lies, with its sign, int16, of the rows ``seen``, which go as far as
+        ``reach`` beyond, of a picture of ``height`` rows. low: the smaller picture, (3, 2 H/s, 2 W/s); None if there is
+        none.
         """
         cell = self.config.steps[t - 1].cell
-        x = split_up(convolve(self.entry, halves))
+        x = split_up(convolve(self.entry, halves_of(known)))
         outside = np.full(x.shape[2], ZERO_POINT, np.uint8)
         if low is not None:
             around = low_in_cells(low[:, 2 * seen.start:2 * seen.stop], cell)
@@ -67,6 +67,12 @@ class Forecast:
             return found, None
         changes = split_up(found[..., -LOW_PIXELS:]).transpose(2, 0, 1)
         return found[..., :-LOW_PIXELS], placed(low[:, mine], changes, np.int32(cell))
+
+
+def halves_of(known: np.ndarray) -> np.ndarray:
+    """Where the middles of cells are, in halves of their width, about 128: uint8."""
+    size = known.clip(-HALVES_LIMIT, HALVES_LIMIT).astype(np.int8)
+    return (2 * size + (size > 0) - (size < 0)).view(np.uint8) + np.uint8(ZERO_POINT)
 
 
 def in_bytes(numbers: np.ndarray) -> np.ndarray:
@@ -91,14 +97,9 @@ def put_together(x: np.ndarray) -> np.ndarray:
 def low_in_cells(low: np.ndarray, cell: int) -> np.ndarray:
     """Pixels of a smaller picture, (3, h, w) whole numbers, less the mean of those around, in 1/16 of eight cells,
     about 128: (h, w, 3) uint8."""
-    _, height, width = low.shape
-    pixels = low.clip(-LOW_LIMIT, LOW_LIMIT).astype(np.int32)
-    padded = np.pad(pixels, ((0, 0), (AROUND, AROUND), (AROUND, AROUND)), "edge")
-    size, divisor = 2 * AROUND + 1, LOW_CELLS * cell
-    rows = np.add.reduce([padded[:, i:i + height] for i in range(size)])
-    total = np.add.reduce([rows[:, :, i:i + width] for i in range(size)])
-    mean = (total + size**2 // 2) // size**2
-    return in_bytes(((pixels - mean) * POSITION_UNIT + divisor // 2) // divisor).transpose(1, 2, 0)
+    pixels = np.ascontiguousarray(low.transpose(1, 2, 0)).clip(-LOW_LIMIT, LOW_LIMIT).astype(np.int32)
+    mean, divisor = means_around(pixels, 1), LOW_CELLS * cell
+    return in_bytes(((pixels - mean) * POSITION_UNIT + divisor // 2) // divisor)
 
 
 def placed(middles: np.ndarray, offsets: np.ndarray, units: np.ndarray | np.int32) -> np.ndarray:

@@ -207,8 +207,8 @@ def _biases(config: Config, arrays: Arrays) -> Iterator[tuple[str, np.ndarray]]:
     for t, step in enumerate(config.steps):
         for role in ("embedding", "recurrence", "context"):
             yield f"prior.layers.{step.layer}.{role}", arrays[f"prior.steps.{t}.{role}"]
-    for name in ("forecast.mix", "estimator.entry"):
-        yield name, np.abs(arrays[f"{name.partition('.')[0]}.biases"].astype(np.int64)).max(0)
+    for name, biases in (("forecast.mix", "forecast.biases"), ("estimator.entry", "estimator.biases")):
+        yield name, np.abs(arrays[biases].astype(np.int64)).max(0)
     yield from ((name.removesuffix(".bias"), bias) for name, bias in arrays.items() if name.endswith(".bias"))
 
 

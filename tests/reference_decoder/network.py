@@ -143,8 +143,8 @@ class Decoder:
         smaller[:, 1::2, ::2], smaller[:, 1::2, 1::2] = rounded(a + b - c - d, 1), rounded(a - b - c + d, 1)
         return positions[..., self.model.table(f"places.{layer}")], smaller
 
-    def units(self, i: int, t: int) -> tuple[np.ndarray, np.ndarray]:
-        """The cells of layer i before step t, 0 where there is none; and the units of offsets."""
+    def units(self, i: int, t: int) -> np.ndarray:
+        """Of offsets of layer i before step t."""
         cells, units = (np.full(self.known[i].shape[2], first) for first in (0, self.cell(t - 1)))
         for s in reversed(range(t, len(self.model.steps))):
             step = self.model.steps[s]
@@ -154,13 +154,13 @@ class Decoder:
             step = self.model.steps[s]
             if step["layer"] == i:
                 cells[step["first"]:step["last"]] = self.cell(s)
-        return cells, np.where(cells, cells, units)
+        return np.where(cells, cells, units)
 
     def forecast(self, t: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Offsets of the finest layer before step t, less 128; and the smaller picture as it most likely is."""
         model, name, last = self.model, "forecast", len(self.known) - 1
-        low, (cells, _) = self.low(last), self.units(last, t)
-        x = 128 + np.clip(self.middles(last) // np.maximum(cells // 2, 1), -127, 127)
+        low, known = self.low(last), self.known[last]
+        x = 128 + np.clip(2 * known + np.sign(known), -127, 127)
         x = split(model.conv(f"{name}.entry", x))
         if low is not None:
             (_, height, width), unit = low.shape, 8 * self.cell(t - 1)
@@ -189,7 +189,7 @@ class Decoder:
             if i < last:
                 assert low is not None
                 values, low = self.analysis(i, low if i < last - 1 else np.clip(low, -2**16, 2**16))
-                offsets = ((values - self.middles(i)) << 6) // self.units(i, t)[1]
+                offsets = ((values - self.middles(i)) << 6) // self.units(i, t)
             offsets = np.clip(offsets, -127, 127)
             self.expected[i] = 128 + np.where(self.known[i] < 0, -offsets, offsets)
 

@@ -104,4 +104,4 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert moved.mean() > 1e-4
     apart = (weights[0] - weights[1]).abs()  # Muon works in bfloat16, in which the order of sums shows
     assert apart.mean() < 0.05 * moved.mean()
-    assert (apart < 1e-6).float().mean() > 0.7
+    assert not apart[moved == 0].any()

@@ -70,3 +70,9 @@ def test_configurations_that_make_no_sense(tmp_path: Path, old: str, new: str, m
 def test_recipes_that_make_no_sense(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         replace(SHORT, **change)
+
+
+def test_a_forecast_that_nobody_is_told_of_is_not_trained() -> None:
+    steps = tuple(replace(step, forecast=False) for step in SHORT.model.steps)
+    with pytest.raises(ConfigError, match="a stage trains the forecast, and no step has one"):
+        replace(SHORT, model=replace(SHORT.model, steps=steps))

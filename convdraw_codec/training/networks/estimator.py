@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,20 +41,30 @@ class EstimatorNetwork(nn.Module):
         with torch.autocast(planes.device.type, enabled=False):
             seen = in_cells(patches, cell).contiguous(memory_format=torch.channels_last)
         x = in_bytes(self.entry(seen, self.biases[t]))
-        for convolution, bias in zip(self.hidden, self.hidden_biases, strict=True):
-            x = (x + in_bytes(convolution(x, bias)) - ZERO_POINT).clamp(0, 255)
+        x = residual_layers(self.hidden, self.hidden_biases, x)
         added = in_bytes(self.exit(x, self.exit_bias)) - ZERO_POINT
         added = F.pixel_shuffle(added, stride) * (cell / 2**ADDED_BITS)
         return (planes + added + ((added + 0.5).floor() - added).detach()).clamp(-PLANE_LIMIT, PLANE_LIMIT)
+
+
+def residual_layers(hidden: Iterable[nn.Module], biases: Iterable[Tensor], x: Tensor) -> Tensor:
+    """As ``network.estimator.residual_layers``."""
+    for convolution, bias in zip(hidden, biases, strict=True):
+        x = (x + in_bytes(convolution(x, bias)) - ZERO_POINT).clamp(0, 255)
+    return x
+
+
+def means_around(sums: Tensor, each: int) -> Tensor:
+    """As ``network.estimator.means_around``, of (B, channels, h, w), float32."""
+    size, count = 2 * AROUND + 1, each * (2 * AROUND + 1) ** 2
+    total = F.avg_pool2d(F.pad(sums, [AROUND] * 4, mode="replicate"), size, 1, divisor_override=1)
+    return (total + count // 2).div(count, rounding_mode="floor")
 
 
 def in_cells(patches: Tensor, cell: int) -> Tensor:
     """As ``network.estimator.in_cells``, less 128, of (B, 3 n n, h, w)."""
     batch, channels, height, width = patches.shape
     each = patches.reshape(batch, 3, channels // 3, height, width)
-    size, count = 2 * AROUND + 1, channels // 3 * (2 * AROUND + 1) ** 2
-    sums = F.pad(each.sum(2), [AROUND] * 4, mode="replicate")
-    total = F.avg_pool2d(sums, size, 1, divisor_override=1)
-    mean = (total + count // 2).div(count, rounding_mode="floor")
+    mean = means_around(each.sum(2), channels // 3)
     found = ((each - mean[:, :, None]) * SEEN_UNIT + cell // 2).div(cell, rounding_mode="floor")
     return found.clamp(1 - ZERO_POINT, ZERO_POINT - 1).reshape(patches.shape)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...network.config import Config
 from ...network.convolution import ZERO_POINT
-from ...network.forecast import AROUND, LOW_CELLS, LOW_LIMIT, LOW_PIXELS, OFFSET_BITS, POSITION_UNIT
+from ...network.forecast import LOW_CELLS, LOW_LIMIT, LOW_PIXELS, OFFSET_BITS, POSITION_UNIT
 from ...network.lapped_pyramid import block_functions, places
 from .byte_conv import RECTIFIED, Output, TrainedConv, in_bytes
+from .estimator import CHANGE, means_around, residual_layers
 
 POSITION = Output(POSITION_UNIT, ZERO_POINT)  # what the entry makes of coefficients, in cells
-CHANGE = Output(32, ZERO_POINT)  # of activations
 OFFSET = Output(2**OFFSET_BITS, ZERO_POINT)  # in cells
 
 
@@ -55,8 +54,7 @@ class ForecastNetwork(nn.Module):
         if low is not None:
             x = torch.cat([x, low_in_cells(low, cell)], dim=1)
         x = in_bytes(self.mix(_last(x), self.biases[t]))
-        for convolution, bias in zip(self.hidden, self.hidden_biases, strict=True):
-            x = (x + in_bytes(convolution(_last(x), bias)) - ZERO_POINT).clamp(0, 255)
+        x = residual_layers(self.hidden, self.hidden_biases, x)
         found = in_bytes(self.exit(_last(put_together(x)), self.exit_bias)) - ZERO_POINT
         if low is None:
             return found, None
@@ -108,11 +106,9 @@ def put_together(x: Tensor) -> Tensor:
 
 def low_in_cells(low: Tensor, cell: int) -> Tensor:
     """As ``network.forecast.low_in_cells``, less 128, of (B, 3, h, w): float32."""
-    size, divisor = 2 * AROUND + 1, LOW_CELLS * cell
-    pixels = low.clamp(-LOW_LIMIT, LOW_LIMIT).float()
+    pixels, divisor = low.clamp(-LOW_LIMIT, LOW_LIMIT).float(), LOW_CELLS * cell
     with torch.autocast(low.device.type, enabled=False):
-        total = F.avg_pool2d(F.pad(pixels, [AROUND] * 4, mode="replicate"), size, 1, divisor_override=1)
-    mean = (total + size**2 // 2).div(size**2, rounding_mode="floor")
+        mean = means_around(pixels, 1)
     found = ((pixels - mean) * POSITION_UNIT + divisor // 2).div(divisor, rounding_mode="floor")
     return found.clamp(1 - ZERO_POINT, ZERO_POINT - 1)
 

@@ -208,7 +208,8 @@ class PriorNetwork(nn.Module):
             path[layer].tell(displaced(values.permute(0, 3, 1, 2), path[layer].middles, units[layer]))
 
     def shown(self, values: list[Tensor]) -> Tensor:
-        """The planes (B, 3, H, W) that coefficients make, whole numbers in 1/8 of a level, float64."""
+        """The picture (B, 3, H, W) that the coefficients of the first layers make, whole numbers in 1/8 of a level,
+        float64."""
         transform, planes = self.transform(), cast("Tensor | None", None)
         for layer, value in enumerate(values):
             planes = transform.synthesis(layer, value.permute(0, 2, 3, 1), planes)

@@ -119,55 +119,59 @@ class Codec:
             if picture.lost:
                 raise ImageError(f"it cannot be kept without loss: {picture.lost} would be lost")
             steps, stream = self.lossless_steps, webp.encode(picture, webp.FASTEST)
-        contents, planes = self._begun(picture)
-        header = contents.header
+        steps = self._count(steps)
+        contents, encoding = self._begun(picture, keep=steps > self.total_steps or psnr is not None)
+        header, source = contents.header, picture if stream else None
+        del picture  # whose pixels take room
         if bpp is not None:
             size = header.bytes_at(bpp)
 
-        def enough(contents: Contents, encoding: Encoding) -> bool:
+        def enough(contents: Contents) -> bool:
             if stream:
                 return webp.pays(contents, stream)
             if size is not None:
                 return len(bitstream.write(contents)) > size
-            return psnr is not None and self._quality(header, planes, encoding.pixels()) >= psnr
+            return psnr is not None and self._quality(header, encoding.planes, encoding.pixels()) >= psnr
 
-        contents, stopped = self._encode(contents, planes, self._count(steps), enough, on_step)
-        if stream and stopped:
-            return bitstream.write(webp.in_place_of_steps(contents, picture))
+        contents, stopped = self._encode(contents, encoding, steps, enough, on_step)
+        if source and stopped:
+            return bitstream.write(webp.in_place_of_steps(contents, source))
         data = bitstream.write(contents)
         if psnr is not None and stopped:
-            return self._least(planes, data, psnr)
+            return self._least(encoding.planes, data, psnr)
         if psnr is not None:
             warnings.warn(f"all steps together give less than {psnr:g} decibels; lossless keeps every pixel",
                           UserWarning, stacklevel=2)
         return bitstream.truncate(data, size=size) if stopped else data
 
-    def _begun(self, picture: Picture) -> tuple[Contents, np.ndarray]:
-        """A file without steps, and the planes of its picture. Raises ImageError for one that is too large."""
+    def _begun(self, picture: Picture, *, keep: bool) -> tuple[Contents, Encoding]:
+        """A file without steps, and what makes them, see ``Encoding``. Raises ImageError for a picture that is too
+        large."""
         if picture.pixels.width * picture.pixels.height > self.max_pixels:
             raise ImageError(f"it has more than the {self.max_pixels:,} pixels allowed: --max-pixels allows more "
                              "(in Python, max_pixels=)")
         header = Header(*picture.pixels.size, picture.mode, self.total_steps, self.total_steps, self.fingerprint,
                         colours=colours_of(np.asarray(picture.pixels)))
-        return Contents(header, [], picture.chunks()), to_planes(picture.pixels, self.model.padding)
+        encoding = Encoding(self._network, header, to_planes(picture.pixels, self.model.padding), keep=keep)
+        return Contents(header, [], picture.chunks()), encoding
 
-    def _encode(self, contents: Contents, planes: np.ndarray, steps: int, enough: Callable[[Contents, Encoding], bool],
+    @staticmethod
+    def _encode(contents: Contents, encoding: Encoding, steps: int, enough: Callable[[Contents], bool],
                 on_step: Callable[[int], None] | None) -> tuple[Contents, bool]:
         """A file with so many steps, or fewer, if they are ``enough``, and whether they were."""
-        encoding = Encoding(self._network, contents.header, planes)
         for segment in encoding.segments(steps):
             contents = contents.with_step(segment)
             if on_step:
                 on_step(contents.header.steps)
-            if enough(contents, encoding):
+            if enough(contents):
                 return contents, True
         return contents, False
 
     def predict(self, image: ImageLike, steps: int | None = None) -> Iterator[Image.Image]:
         """What decoding will show after 1, 2, ... ``steps`` stored steps, from the encoder's run."""
-        contents, planes = self._begun(open_picture(image))
-        encoding = Encoding(self._network, contents.header, planes)
-        for segment in encoding.segments(self._count(steps)):
+        steps = self._count(steps)
+        contents, encoding = self._begun(open_picture(image), keep=steps > self.total_steps)
+        for segment in encoding.segments(steps):
             contents = contents.with_step(segment)
             yield _assemble(contents.header, contents.chunks, encoding.pixels())
 

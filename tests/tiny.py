@@ -13,7 +13,7 @@ CONFIG = Config(
     "tiny",
     (Layer(8, 6, 5), Layer(4, 5, 4)),
     (Step(0, 96, 0, 20), Step(0, 96, 20, 48), Step(1, 96, 0, 12), Step(0, 48, 0, 48, forecast=True),
-     Step(1, 48, 0, 12), Step(1, 48, 12, 36, forecast=True), Step(0, 24, 0, 48, forecast=True)),
+     Step(1, 48, 0, 12), Step(1, 48, 12, 36), Step(0, 24, 0, 48, forecast=True)),
     ForecastSize(8, 2),
     EstimatorSize(2, 8, 3),
     ResidualSize(6, 3),
@@ -26,9 +26,10 @@ def tiny_networks(seed: int = 0) -> CodecNetworks:
     torch.manual_seed(seed)
     networks = CodecNetworks(CONFIG)
     with torch.no_grad():
-        for step in cast("list[PriorStep]", networks.prior.steps):
+        for t, step in enumerate(cast("list[PriorStep]", networks.prior.steps)):
             step.rows.weight.uniform_(-0.3, 0.3)
-            step.bias.add_(torch.rand_like(step.bias) + 8 / ROW.gain)
+            loudest = 1 if CONFIG.seen_first(t).all() else 4  # so that some symbols come late, and some do not
+            step.bias.add_(loudest * torch.rand_like(step.bias) + 8 / ROW.gain)
             step.signs.uniform_(-0.1, 0.3)
         for network in (networks.forecast, networks.estimator):
             network.biases.uniform_(0, 0.5)

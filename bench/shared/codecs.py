@@ -16,7 +16,7 @@ from PIL import Image, features
 from convdraw_codec import CdrError, Codec, truncate
 
 WHOLE = 3  # steps below 0.01 bits per pixel, inside which cdraw's files are not cut
-INSIDE = (0.5,)  # where they are in the others
+INSIDE = (0.25, 0.5, 0.75)  # where they are in the others
 
 Point = tuple[int, Image.Image]  # bytes of the file, decoded picture
 

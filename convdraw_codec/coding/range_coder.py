@@ -11,7 +11,7 @@ them in raster order, in groups: a bit says whether all of a group are 0, and on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from ..errors import CdrError
 from ..format.constants import ESCAPE, LARGEST, PRECISION, SYMBOLS
 
 WORDS_BEHIND = 4  # while decoders agree, they look at no more than two words behind the data
-CHUNK = 2**22  # symbols that are sorted at a time
 RAW_OFFSET = 256  # escaped symbols lie from -256 to 255
 QUIET = 2**13  # a row is quiet if it leaves no more than this to other symbols than 0
 GROUP = 64  # symbols of quiet rows
@@ -59,61 +58,44 @@ def _shortest(words: np.ndarray, position: int, state: tuple[int, int]) -> bytes
     return rounded.to_bytes(4 * (position + 2), "big").rstrip(b"\0")
 
 
-class _Order:
-    """Where symbols stand if those of each row lie together, but for those of quiet rows: chunk by chunk, to save
-    memory. rows: (symbols,) uint8 or uint16. quiet: the rows that are, (rows,) bool."""
+class _ByRow:
+    """Some symbols of a step, those of each row together, but for those of quiet rows, of which there are ``still``.
+    rows: of each symbol, (symbols,) uint8 or uint16. quiet: the rows that are."""
 
-    def __init__(self, rows: np.ndarray, quiet: np.ndarray):
-        self._starts = range(0, max(len(rows), 1), CHUNK)
-        chunks = [rows[first:first + CHUNK] for first in self._starts]
-        counts = np.array([np.bincount(chunk, minlength=len(quiet)) for chunk in chunks])
-        counts[:, quiet] = 0
-        there = counts.any(0)
+    def __init__(self, rows: np.ndarray, quiet: np.ndarray, *, cut: bool = False):
+        self.counts = np.bincount(rows, minlength=len(quiet))  # of each row
+        self.still = int(self.counts[quiet].sum())
+        self.counts[quiet] = 0
+        ends = self.counts.cumsum()
+        self._ends, self._begins = ends.tolist(), (ends - self.counts).tolist()
+        self.symbols = np.zeros(self._ends[-1], np.int16)
+        self.known = np.zeros(len(self.symbols) if cut else 0, bool)
+
+    def sorting(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the symbols are in raster order, and where those of quiet rows are, int64."""
+        there = self.counts > 0
         last = int(there.sum())  # where it is small, ranks are bytes, which are sorted in half the time
         ranks = np.where(there, there.cumsum() - 1, last).astype(np.uint8 if last < 256 else np.uint16)
-        self.quiet, self._sorting = np.empty(len(rows), bool), list[np.ndarray]()
-        for first, chunk in zip(self._starts, chunks, strict=True):
-            rank: np.ndarray = ranks.take(chunk)  # twice as fast as ranks[chunk]
-            self.quiet[first:first + CHUNK] = rank == last
-            loud = np.flatnonzero(rank < last)
-            order = np.argsort(rank.take(loud), kind="stable")
-            order = loud.take(order) if len(loud) < len(chunk) else order
-            self._sorting.append(order.astype(np.int32) if len(chunks) > 1 else order)
-        self.counts = counts.sum(0)
-        ends = counts.sum(1).cumsum()
-        self._ends = counts.cumsum(1) + (ends - counts.sum(1))[:, None]
-        self._begins = self._ends - counts
+        order = np.argsort(ranks.take(rows), kind="stable")  # twice as fast as ranks[rows]
+        return order[:len(self.symbols)], order[len(self.symbols):]
 
-    def sorted(self, symbols: np.ndarray) -> np.ndarray:
-        """Symbols in raster order -> those of each row together, in each chunk."""
-        chunks = [symbols[first:first + CHUNK][order] for first, order in zip(self._starts, self._sorting, strict=True)]
-        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+    def of_row(self, row: int) -> np.ndarray:
+        """Its symbols: a view."""
+        return self.symbols[self._begins[row]:self._ends[row]]
 
-    def raster(self, symbols: np.ndarray, quiet: np.ndarray) -> np.ndarray:
-        """The inverse of ``sorted``, with those of quiet rows."""
-        result, begin = np.zeros(len(self.quiet), symbols.dtype), 0
-        if len(there := np.flatnonzero(quiet)):  # few
-            result[np.flatnonzero(self.quiet)[there]] = quiet[there]
-        for first, order in zip(self._starts, self._sorting, strict=True):
-            result[first:first + CHUNK][order] = symbols[begin:begin + len(order)]
-            begin += len(order)
-        return result
-
-    def of_row(self, symbols: np.ndarray, row: int) -> np.ndarray:
-        """What ``sorted`` gives, of one row."""
-        parts = [symbols[begin:end] for begin, end in zip(self._begins[:, row], self._ends[:, row], strict=True)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def put(self, symbols: np.ndarray, row: int, found: np.ndarray) -> None:
-        """Write the first symbols of one row among those that ``sorted`` gives."""
-        for begin, end in zip(self._begins[:, row], self._ends[:, row], strict=True):
-            count = min(end - begin, len(found))
-            symbols[begin:begin + count], found = found[:count], found[count:]
+    def put(self, row: int, found: np.ndarray) -> np.ndarray:
+        """Take the first symbols of a row; what is left of them."""
+        begin, count = self._begins[row], min(self._ends[row] - self._begins[row], len(found))
+        if count:
+            self.symbols[begin:begin + count] = found[:count]
+            if len(self.known):
+                self.known[begin:begin + count] = True
+        return found[count:]
 
 
-def _groups(symbols: np.ndarray) -> np.ndarray:
-    """Symbols in groups, the last of which ends in zeros: (groups, 64)."""
-    return np.pad(symbols, (0, -len(symbols) % GROUP)).reshape(-1, GROUP)
+def _groups(symbols: int) -> np.ndarray:
+    """Room for so many symbols, (groups, 64), zeros."""
+    return np.zeros((-(-symbols // GROUP), GROUP), np.int16)
 
 
 def _quiet_frequencies() -> np.ndarray:
@@ -121,6 +103,15 @@ def _quiet_frequencies() -> np.ndarray:
     next."""
     halves = 2 ** (17 - np.arange(1, LARGEST + 1))
     return np.concatenate([halves[::-1], [2**PRECISION - 2**18], halves, [8]])
+
+
+def _raster(order: np.ndarray, symbols: np.ndarray, others: np.ndarray, still: np.ndarray) -> np.ndarray:
+    """All symbols in raster order, from ``_ByRow.sorting``, and those that it sorts and those that it does not."""
+    result = np.zeros(len(order) + len(others), symbols.dtype)
+    there = np.flatnonzero(still)  # few
+    result[others[there]] = still[there]
+    result[order] = symbols
+    return result
 
 
 class SymbolCoder:
@@ -132,10 +123,10 @@ class SymbolCoder:
 
         self.frequencies = np.asarray(frequencies, np.int64)
         self._quiet = self.frequencies[:, LARGEST] >= 2**PRECISION - QUIET
-        self._order = order[~self._quiet[order]].tolist()
+        self._order = order[~self._quiet[order]]
         self._inside = len(order)  # a further row, of what is in quiet groups that are not all 0
         tables = np.concatenate([self.frequencies, _quiet_frequencies()[None]])
-        self._first = (tables > 0).argmax(1) - LARGEST  # the smallest symbol of each row
+        self._first = ((tables > 0).argmax(1) - LARGEST).tolist()  # the smallest symbol of each row
         self._models, self._sizes = [], []
         for row in tables:
             can = np.flatnonzero(row)
@@ -148,54 +139,83 @@ class SymbolCoder:
         self._any = constriction.stream.model.Categorical(counts, perfect=False)  # whether a quiet group is not all 0
         self._queue = constriction.stream.queue
 
-    def encode(self, symbols: np.ndarray, rows: np.ndarray) -> bytes:
-        """Symbols -255..255 and the row of each, (symbols,) uint8 or uint16 -> bytes."""
-        coder, order = self._queue.RangeEncoder(), _Order(rows, self._quiet)
-        together, groups = order.sorted(symbols), _groups(symbols[order.quiet])
-        for row in self._order:
-            if order.counts[row]:
-                self._encode_row(coder, row, order.of_row(together, row))
-        if len(groups):
-            loud = groups.any(1)
-            coder.encode(loud.astype(np.int32), self._any)
-            self._encode_row(coder, self._inside, groups[loud].reshape(-1))
+    def encode(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> bytes:
+        """The symbols of a step, -255..255, and the row of each, uint8 or uint16, (symbols,), in parts, which need not
+        all be there at once -> bytes."""
+        loud, still, places, quiet = list[_ByRow](), 0, [np.empty(0, int)], [np.empty(0, np.int16)]
+        for symbols, rows in parts:
+            loud.append(part := _ByRow(rows, self._quiet))
+            order, others = part.sorting(rows)
+            part.symbols = symbols.take(order)
+            if np.abs(part.symbols).max(initial=0) < 2**7:  # nearly always
+                part.symbols = part.symbols.astype(np.int8)
+            rest = symbols.take(others)
+            there = np.flatnonzero(rest)  # few
+            places.append(still + there)
+            quiet.append(rest[there])
+            still += len(rest)
+        coder = self._queue.RangeEncoder()
+        for row in self._present(loud):
+            self._encode_row(coder, row, [part.of_row(row) for part in loud])
+        if still:
+            where = np.concatenate(places)
+            full, group = np.unique(where // GROUP, return_inverse=True)
+            inside = _groups(GROUP * len(full))
+            inside[group, where % GROUP] = np.concatenate(quiet)
+            coder.encode(np.isin(np.arange(-(-still // GROUP)), full).astype(np.int32), self._any)
+            self._encode_row(coder, self._inside, [inside.reshape(-1)])
         return _shortest(coder.get_compressed(), *coder.pos())
 
-    def _encode_row(self, coder: Any, row: int, symbols: np.ndarray) -> None:
-        sent = symbols.astype(np.int32)
-        escaped = sent[np.abs(sent) > LARGEST]
-        sent = np.where(np.abs(sent) > LARGEST, ESCAPE - LARGEST, sent) if len(escaped) else sent
-        coder.encode((sent - self._first[row]).astype(np.int32), self._models[row])
-        if len(escaped):
-            coder.encode(escaped + RAW_OFFSET, self._raw)
+    def _encode_row(self, coder: Any, row: int, parts: Iterable[np.ndarray]) -> None:
+        escaped = []
+        for symbols in parts:
+            if len(symbols):
+                sent = symbols.astype(np.int32)
+                far = np.abs(sent) > LARGEST
+                escaped.append(sent[far])
+                sent[far] = ESCAPE - LARGEST
+                sent -= self._first[row]
+                coder.encode(sent, self._models[row])
+        for each in escaped:
+            coder.encode(each + np.int32(RAW_OFFSET), self._raw)
 
-    def decode(self, data: bytes, rows: np.ndarray, cut: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-        """The inverse of ``encode``: the symbols, int16, and where they are known, None for everywhere.
+    def decode(self, data: bytes, rows: Sequence[np.ndarray], cut: bool = False
+               ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """The inverse of ``encode``, from the rows of its parts: the symbols of each, int16, and where they are known,
+        None for everywhere; one after the other, to save memory.
 
         cut: the data is only the beginning; then those are known that are the same however it goes on. Raises CdrError
         for what no encoder made.
         """
         take = self._cut_reader(data) if cut else self._decoder(data, b"\0", 0).decode
-        order, over = _Order(rows, self._quiet), False
-        together, known = np.zeros(order.counts.sum(), np.int16), np.zeros(order.counts.sum(), bool)
-        quiet = np.count_nonzero(order.quiet)
-        groups = _groups(np.zeros(quiet, np.int16))
-        sure = np.zeros(groups.shape, bool)
+        parts, over = [_ByRow(each, self._quiet, cut=cut) for each in rows], False
+        groups = _groups(sum(part.still for part in parts))
+        sure = np.zeros((len(groups), GROUP if cut else 0), bool)
         try:
-            for row in self._order:
-                if count := int(order.counts[row]):
-                    found, over = self._row(take, row, count)
-                    order.put(together, row, found)
-                    if cut:
-                        order.put(known, row, np.ones(len(found), bool))
-                    if over:
-                        break
+            for row, count in self._present(parts).items():
+                found, over = self._row(take, row, count)
+                for part in parts:
+                    found = part.put(row, found)
+                if over:
+                    break
             if len(groups) and not over:
                 self._take_groups(take, groups, sure)
         except AssertionError as error:  # constriction's word for a point outside the range
             raise CdrError("its latents cannot be decoded: it was not made by a cdraw encoder") from error
-        symbols = order.raster(together, groups.reshape(-1)[:quiet])
-        return symbols, order.raster(known, sure.reshape(-1)[:quiet]) if cut else None
+        begin = 0
+        for part, each in zip(parts, rows, strict=True):
+            order, others = part.sorting(each)
+            still = slice(begin, begin + part.still)
+            symbols = _raster(order, part.symbols, others, groups.reshape(-1)[still])
+            known = _raster(order, part.known, others, sure.reshape(-1)[still]) if cut else None
+            part.symbols, begin = part.symbols[:0], begin + part.still  # which takes room
+            yield symbols, known
+
+    def _present(self, parts: Sequence[_ByRow]) -> dict[int, int]:
+        """The rows that are there, in the order in which they are sent, and how many symbols each has."""
+        counts = np.sum([part.counts for part in parts], axis=0)[self._order]
+        there = counts > 0
+        return dict(zip(self._order[there].tolist(), counts[there].tolist(), strict=True))
 
     def _take_groups(self, take: Callable[[Any, int], np.ndarray], groups: np.ndarray, sure: np.ndarray) -> None:
         """Fill in the symbols of quiet groups, and which of them are determined."""
@@ -204,14 +224,14 @@ class SymbolCoder:
             loud = take(self._any, len(groups))
         except _Undetermined as end:
             loud, over = end.symbols, True
-        sure[:len(loud)] = loud[:, None] == 0
+        sure[:len(loud)] = loud[:, None] == 0  # of nothing, where all are
         there = np.flatnonzero(loud)
         if len(there) and not over:
             found, _ = self._row(take, self._inside, GROUP * len(there))
             inside = np.zeros(GROUP * len(there), np.int16)
             inside[:len(found)] = found
             groups[there] = inside.reshape(-1, GROUP)
-            sure[there] = (np.arange(len(inside)) < len(found)).reshape(-1, GROUP)
+            sure[there] = (np.arange(len(inside)) < len(found)).reshape(-1, GROUP)[:, :sure.shape[1]]
 
     def _row(self, take: Callable[[Any, int], np.ndarray], row: int, count: int) -> tuple[np.ndarray, bool]:
         """The symbols of a row, as far as they are determined, and whether that is not all of them."""
@@ -220,7 +240,8 @@ class SymbolCoder:
             found = take(self._models[row], count)
         except _Undetermined as end:
             found, over = end.symbols, True
-        found = found + self._first[row]
+        if first := self._first[row]:
+            found += first
         if self._sizes[row] == SYMBOLS and len(found):
             escaped = np.flatnonzero(found == ESCAPE - LARGEST)
             if len(escaped):
@@ -264,11 +285,10 @@ class SymbolCoder:
         """Symbols drawn from the prior: int16, shaped like ``rows``; the same on every machine."""
         raw = np.random.Philox(key=seed, counter=[0, 0, 0, step]).random_raw(rows.size)
         uniform = (raw >> np.uint64(64 - 24)).astype(np.int64)
-        cumulative, order = self.frequencies.cumsum(1), _Order(rows.reshape(-1), np.zeros_like(self._quiet))
-        together = order.sorted(uniform)
-        drawn = np.empty(len(together), np.int16)
-        for row in np.flatnonzero(order.counts).tolist():
-            of_row = order.of_row(together, row)
-            found = np.searchsorted(cumulative[row], of_row, side="right") - LARGEST
-            order.put(drawn, row, found.astype(np.int16))
-        return order.raster(drawn, np.empty(0, np.int16)).reshape(rows.shape)
+        cumulative, none = self.frequencies.cumsum(1), np.zeros_like(self._quiet)
+        part = _ByRow(rows.reshape(-1), none)
+        order, others = part.sorting(rows.reshape(-1))
+        part.symbols = uniform.take(order)
+        for row in np.unique(rows).tolist():
+            part.put(row, np.searchsorted(cumulative[row], part.of_row(row), side="right") - LARGEST)
+        return _raster(order, part.symbols, others, np.empty(0, int)).reshape(rows.shape).astype(np.int16)

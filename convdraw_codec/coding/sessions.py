@@ -6,7 +6,7 @@ A session owns all memory of its picture. As the residual steps begin, those of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..format.bitstream import Header
 from ..network.convolution import Convolver
 from ..network.model import Model
 from ..network.prior import State
+from ..network.tables import LATE
 from ..options import Fill
 from .canvas import Canvas, symbols_of
 from .lossless import RESIDUAL_LIMIT, ExactPixels
@@ -38,6 +39,37 @@ class Network:
         return len(self.model.config.steps)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some symbols of step t: of a strip, rows of positions. held: which of them a segment holds, (rows, W/s, last -
+    first) bool; None for all. late: which are left to the end of the pass; None for none. again: others of that strip
+    were taken before."""
+
+    t: int
+    strip: slice
+    held: np.ndarray | None
+    late: np.ndarray | None
+    again: bool = False
+
+    @property
+    def _places(self) -> np.ndarray:
+        """Of those that a segment holds, in raster order, if that is not all."""
+        assert self.held is not None
+        return np.flatnonzero(self.held)
+
+    def flat(self, numbers: np.ndarray) -> np.ndarray:
+        """Those of the symbols that a segment holds, in raster order, of (rows, W/s, last - first)."""
+        return numbers.reshape(-1) if self.held is None else numbers.take(self._places)  # faster than a mask
+
+    def shaped(self, numbers: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The inverse, 0 for others."""
+        if self.held is None:
+            return numbers.reshape(shape)
+        result = np.zeros(shape, numbers.dtype)
+        result.reshape(-1)[self._places] = numbers
+        return result
+
+
 class Session:
     """What is known of a picture after some steps. header: its size, mode and colours."""
 
@@ -48,7 +80,7 @@ class Session:
         self._canvas: Canvas | None = Canvas(model, height, width)
         self._states = model.prior.start(height, width)
         self._begun = 0  # steps, the last one perhaps in part
-        self._missing: tuple[np.ndarray, ...] | None = None  # of that step: what was known, rows, symbols, and where
+        self._rows: dict[int, list[tuple[slice, np.ndarray]]] = {}  # of the steps whose symbols are not all known
         self._exact: ExactPixels | None = None
 
     @property
@@ -57,8 +89,8 @@ class Session:
         assert self._canvas is not None
         return self._canvas
 
-    def predict(self, t: int) -> np.ndarray:
-        """The row of each symbol of step t, (H/s, W/s, last - first) uint16."""
+    def predict(self, t: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """The row of each symbol of step t, (rows, W/s, last - first) uint16, strip by strip, up to the last one."""
         model, canvas, convolve = self.network.model, self.canvas, self.network.convolve
         layer = model.config.steps[t].layer
         if model.config.steps[t].forecast:
@@ -66,10 +98,43 @@ class Session:
         return model.prior.step(t, self._states, canvas.logarithms[layer], canvas.low(layer), canvas.expected[layer],
                                 convolve)
 
-    def take(self, t: int, symbols: np.ndarray, there: np.ndarray | None = None) -> None:
-        """Take the symbols of step t, where they are ``there``, after ``predict``."""
-        self.canvas.take(t, symbols, there)
+    def parts(self, t: int) -> Iterator[tuple[Part, np.ndarray]]:
+        """What the segment of step t holds, and the rows of the symbols: the early ones; at the end of a pass, first
+        what its other steps have left, then all. To be taken up to the last one."""
+        model, ends = self.network.model, self._ends_pass(t)
+        for earlier, still in self.canvas.open.items() if ends else ():
+            for strip, rows in self._rows[earlier]:
+                yield Part(earlier, strip, still[strip], None, again=True), rows
+        luma = self.luma(t)
+        for strip, rows in self.predict(t):
+            held, late = None if luma.all() else np.broadcast_to(luma, rows.shape), None
+            if not ends:
+                late = luma & (model.slopes <= LATE).take(rows)
+                held = luma & ~late
+                self._rows.setdefault(t, []).append((strip, rows))
+            yield Part(t, strip, held, late), rows
+
+    def take(self, t: int, parts: Iterable[tuple[Part, np.ndarray, np.ndarray | None]]) -> None:
+        """Take the symbols of all parts of the segment of step t, 0 where it holds none, those that are sure, (rows,
+        W/s, last - first) bool; None for all."""
+        whole = True
+        for part, symbols, sure in parts:
+            still = part.late
+            if sure is not None:
+                missing = ~sure if part.held is None else part.held & ~sure
+                still = missing if still is None else still | missing
+                symbols, whole = symbols * sure, False
+            if part.again:
+                self.canvas.complete(part.t, part.strip, symbols, still)
+            else:
+                self.canvas.take(part.t, part.strip, symbols, still)
         self._begun = t + 1
+        if whole and self._ends_pass(t):
+            self._rows.clear()
+            self.canvas.open.clear()
+
+    def _ends_pass(self, t: int) -> bool:
+        return t + 1 == self.network.model.config.pass_of(t).stop
 
     def exact(self) -> ExactPixels:
         """From the first residual step on."""
@@ -95,15 +160,16 @@ class Session:
 
     def _draw(self, total: int, seed: int) -> None:
         """Take what is not stored as drawn from the prior."""
-        if self._missing:
-            t, (before, rows, symbols, there) = self._begun - 1, self._missing
-            self.canvas.cells, self.canvas.of_step(t)[...] = self.network.model.config.cells(t), before
-            drawn = self.canvas.turned(t, self.network.symbols.sample(rows, seed, t))
-            self.take(t, np.where(there, symbols, drawn))
-            self._missing = None
+        def drawn(t: int, strips: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
+            symbols = self.network.symbols.sample(np.concatenate([rows for _, rows in strips]), seed, t)
+            return self.canvas.turned(t, slice(None), symbols * self.luma(t))
+
+        for t, still in self.canvas.open.items():
+            self.canvas.complete(t, slice(None), drawn(t, self._rows[t]) * still)
+        self.canvas.open.clear()
         for t in range(self._begun, total):
-            drawn = self.network.symbols.sample(self.predict(t), seed, t) * self.luma(t)
-            self.take(t, self.canvas.turned(t, drawn))
+            self.canvas.take(t, slice(None), drawn(t, self.predict(t)))
+            self._begun = t + 1
 
     def luma(self, t: int) -> np.ndarray:
         """Which symbols of a position a file holds, (last - first,) bool."""
@@ -112,12 +178,19 @@ class Session:
 
 
 class Encoding(Session):
-    """latents: of the picture. planes: (3, H, W) uint8, padded to multiples of the model's padding."""
+    """planes: of the picture, (3, H, W) uint8, padded to multiples of the model's padding. keep: whether they stay, for
+    residual steps, or to be compared with what is shown."""
 
-    def __init__(self, network: Network, header: Header, planes: np.ndarray):
+    def __init__(self, network: Network, header: Header, planes: np.ndarray, *, keep: bool):
         super().__init__(network, header)
-        self._planes = planes
+        self._planes = planes if keep else None
         self._latents = Latents(network.model, planes, header.colours)
+
+    @property
+    def planes(self) -> np.ndarray:
+        """Of the picture, if they were kept."""
+        assert self._planes is not None
+        return self._planes
 
     def segments(self, steps: int) -> Iterator[bytes]:
         """The segment of each step, as it is made."""
@@ -125,37 +198,32 @@ class Encoding(Session):
         yield from map(self._residual_step, range(steps - self.network.steps))
 
     def _step(self, t: int) -> bytes:
-        rows, luma = self.predict(t), self.luma(t)
-        before, first = self.canvas.of_step(t), self.network.model.config.seen_first(t)
-        symbols = symbols_of(before, self._latents.of_step(t), first)
-        if self.grey:
-            symbols *= luma
-        turned = self.canvas.turned(t, symbols)
-        self.take(t, symbols)
-        return self.network.symbols.encode(sent(turned, luma), sent(rows, luma))
+        parts = list[Part]()
+        segment = self.network.symbols.encode(self._coded(t, parts))
+        self.take(t, ((part, self._symbols(part), None) for part in parts))
+        return segment
+
+    def _coded(self, t: int, parts: list[Part]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The symbols and rows of the segment of step t, part by part, which it adds to ``parts``."""
+        for part, rows in self.parts(t):
+            parts.append(part)
+            turned = self.canvas.turned(part.t, part.strip, self._symbols(part))
+            yield part.flat(turned), part.flat(rows)
+
+    def _symbols(self, part: Part) -> np.ndarray:
+        """Those that a segment holds, 0 for the others."""
+        known, first = self.canvas.of_step(part.t)[part.strip], self.network.model.config.seen_first(part.t)
+        symbols = symbols_of(known, self._latents.of_step(part.t, part.strip), first)
+        return symbols if part.held is None else symbols * part.held
 
     def _residual_step(self, i: int) -> bytes:
         exact = self.exact()
         if not exact.sends(i):
             return b""
         rows = exact.predict(i)
-        residuals = exact.choose(i, self._planes, self.header.width, self.header.height)
+        residuals = exact.choose(i, self.planes, self.header.width, self.header.height)
         exact.draw(i, residuals)
-        return self.network.residuals.encode(residuals.reshape(-1), rows.reshape(-1))
-
-
-def sent(symbols: np.ndarray, luma: np.ndarray) -> np.ndarray:
-    """Those that a file holds, of (H/s, W/s, symbols), in raster order."""
-    return (symbols if luma.all() else symbols[..., luma]).reshape(-1)
-
-
-def placed(found: np.ndarray, empty: Callable[..., np.ndarray], rows: np.ndarray, luma: np.ndarray) -> np.ndarray:
-    """The inverse, shaped like ``rows``; the others are as ``empty`` makes them."""
-    if luma.all():
-        return found.reshape(rows.shape)
-    result = empty(rows.shape, found.dtype)
-    result[..., luma] = found.reshape(*rows.shape[:2], -1)
-    return result
+        return self.network.residuals.encode([(residuals.reshape(-1), rows.reshape(-1))])
 
 
 class Decoding(Session):
@@ -172,21 +240,20 @@ class Decoding(Session):
             yield self.network.steps + i + 1
 
     def _step(self, t: int, segment: bytes, cut: bool) -> None:
-        rows, luma = self.predict(t), self.luma(t)
-        found, known = self.network.symbols.decode(segment, sent(rows, luma), cut)
-        symbols = self.canvas.turned(t, placed(found, np.zeros, rows, luma))
-        if known is None:
-            self.take(t, symbols)
-            return
-        there = placed(known, np.ones, rows, luma)
-        self._missing = self.canvas.of_step(t).copy(), rows, symbols, there
-        self.take(t, symbols, there)
+        parts, rows = zip(*self.parts(t), strict=True)
+        flat = [part.flat(each) for part, each in zip(parts, rows, strict=True)]
+        found = self.network.symbols.decode(segment, flat, cut)
+        self.take(t, ((part, self.canvas.turned(part.t, part.strip, part.shaped(symbols, each.shape)),
+                       None if known is None else part.shaped(known, each.shape))
+                      for part, each, (symbols, known) in zip(parts, rows, found, strict=True)))
+        if cut:
+            self._rows[t] = [(part.strip, each) for part, each in zip(parts, rows, strict=True) if not part.again]
 
     def _residual_step(self, i: int, segment: bytes, cut: bool) -> None:
         exact = self.exact()
         if exact.sends(i):
             rows = exact.predict(i)
-            residuals, known = self.network.residuals.decode(segment, rows.reshape(-1), cut)
+            [(residuals, known)] = self.network.residuals.decode(segment, [rows.reshape(-1)], cut)
             if np.abs(residuals).max(initial=0) > RESIDUAL_LIMIT:
                 raise CdrError(f"step {self.network.steps + i + 1} holds a residual beyond {RESIDUAL_LIMIT}: it was "
                                "not made by a cdraw encoder")

@@ -40,11 +40,12 @@ class Latents:
             found, smaller = model.pyramid.split(layer, smaller)
             self._finest.insert(0, _quantised(found, self._cells[layer], largest[layer]))
 
-    def of_step(self, t: int) -> np.ndarray:
-        """In which cell of step t each of its coefficients lies, with its sign: (H/s, W/s, last - first) int16."""
+    def of_step(self, t: int, strip: slice = slice(None)) -> np.ndarray:
+        """In which cell of step t each of its coefficients lies, with its sign: (rows, W/s, last - first) int16."""
         step = self._config.steps[t]
         coefficients = slice(step.first, step.last)
-        finest, ratio = self._finest[step.layer][..., coefficients], step.cell // self._cells[step.layer][coefficients]
+        finest = self._finest[step.layer][strip][..., coefficients]
+        ratio = step.cell // self._cells[step.layer][coefficients]
         return (np.sign(finest) * (np.abs(finest) // ratio)).astype(np.int16)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -109,8 +110,8 @@ class Config:
             raise ConfigError(f"the finest stride is even, and at least {2 * PROMOTED}, not {strides[-1]}")
         if not 1 <= len(self.steps) <= MAX_STEPS:
             raise ConfigError(f"a model has 1 to {MAX_STEPS} steps, not {len(self.steps)}")
-        if self.steps[0].forecast:
-            raise ConfigError("there is nothing to foresee before the first step")
+        if any(step.forecast and (t == 0 or self.pass_of(t).start != t) for t, step in enumerate(self.steps)):
+            raise ConfigError("forecasts are made at the beginning of passes, but for the first")
         if strides[-1] % self.estimator.stride:
             raise ConfigError(f"the estimator's stride, {self.estimator.stride}, does not divide the finest one, "
                               f"{strides[-1]}")
@@ -146,6 +147,20 @@ class Config:
         for step in self.steps[:t]:
             result[step.layer][step.first:step.last] = step.cell
         return result
+
+    @cached_property
+    def _passes(self) -> list[range]:
+        starts = [0]
+        for i, (last, step) in enumerate(itertools.pairwise(self.steps), 1):
+            sent = [each for each in self.steps[starts[-1]:i] if each.layer == step.layer]
+            if step.layer < last.layer or any(each.first < step.last and step.first < each.last for each in sent):
+                starts.append(i)
+        return [range(*each) for each in itertools.pairwise([*starts, len(self.steps)])]
+
+    def pass_of(self, t: int) -> range:
+        """The steps of the pass to which step t belongs. A pass goes from coarse to fine, and sends no coefficient
+        twice."""
+        return next(steps for steps in self._passes if t in steps)
 
     def expects(self, t: int) -> bool:
         """Whether step t is told of a forecast."""

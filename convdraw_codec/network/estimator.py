@@ -53,7 +53,7 @@ class Estimator:
         x = convolve(self.entry, margins(in_cells(patches, cell), seen, wider, outside), self.biases[t])
         x = residual_layers(self.hidden, x, wider, inner, height, convolve)
         added = (np.arange(-ZERO_POINT, ZERO_POINT) * cell + (1 << ADDED_BITS - 1) >> ADDED_BITS).astype(np.int32)
-        result = added[convolve(self.exit, margins(x, inner, strip, np.zeros(x.shape[2], np.uint8)))]
+        result = added.take(convolve(self.exit, margins(x, inner, strip, np.zeros(x.shape[2], np.uint8))))
         result += mine
         return from_positions(result.clip(-PLANE_LIMIT, PLANE_LIMIT, out=result), stride)
 
@@ -76,22 +76,23 @@ def in_cells(patches: np.ndarray, cell: int) -> np.ndarray:
     """
     height, width, channels = patches.shape
     each = channels // 3
-    mean = means_around(patches.reshape(height, width, 3, each).sum(3), each).astype(np.int32)
+    sums = patches.reshape(height, width, 3, each).sum(3).transpose(2, 0, 1)
+    mean = means_around(sums, each).astype(np.int32).transpose(1, 2, 0)
     found = ((patches.reshape(height, width, 3, each) - mean[..., None]) * SEEN_UNIT + cell // 2) // cell
     return (found.clip(1 - ZERO_POINT, ZERO_POINT - 1) + ZERO_POINT).astype(np.uint8).reshape(patches.shape)
 
 
 def means_around(sums: np.ndarray, each: int) -> np.ndarray:
-    """Of numbers of which so many were added up at each position, (h, w, channels), the mean of those around, rounded,
+    """Of numbers of which so many were added up at each position, (channels, h, w), the mean of those around, rounded,
     halves up."""
-    height, width, _ = sums.shape
-    padded = np.pad(sums, ((AROUND, AROUND), (AROUND, AROUND), (0, 0)), "edge")
+    _, height, width = sums.shape
+    padded = np.pad(sums, ((0, 0), (AROUND, AROUND), (AROUND, AROUND)), "edge")
     size, count = 2 * AROUND + 1, each * (2 * AROUND + 1) ** 2
-    rows = np.add.reduce([padded[i:i + height] for i in range(size)])
-    total = np.add.reduce([rows[:, i:i + width] for i in range(size)])
+    rows = np.add.reduce([padded[:, i:i + height] for i in range(size)])
+    total = np.add.reduce([rows[..., i:i + width] for i in range(size)])
     return (total + count // 2) // count
 
 
 def middles_of(known: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Of cells, in 1/8 of a level, 0 for 0: int32."""
-    return (2 * known + np.sign(known)) * (cells >> 1)
+    return (np.multiply(known, 2, dtype=np.int32) + np.sign(known)) * (cells >> 1)

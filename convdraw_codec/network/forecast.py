@@ -97,9 +97,9 @@ def put_together(x: np.ndarray) -> np.ndarray:
 def low_in_cells(low: np.ndarray, cell: int) -> np.ndarray:
     """Pixels of a smaller picture, (3, h, w) whole numbers, less the mean of those around, in 1/16 of eight cells,
     about 128: (h, w, 3) uint8."""
-    pixels = np.ascontiguousarray(low.transpose(1, 2, 0)).clip(-LOW_LIMIT, LOW_LIMIT).astype(np.int32)
-    mean, divisor = means_around(pixels, 1), LOW_CELLS * cell
-    return in_bytes(((pixels - mean) * POSITION_UNIT + divisor // 2) // divisor)
+    pixels, divisor = low.clip(-LOW_LIMIT, LOW_LIMIT).astype(np.int32), LOW_CELLS * cell
+    found = ((pixels - means_around(pixels, 1)) * POSITION_UNIT + divisor // 2) // divisor
+    return np.ascontiguousarray(in_bytes(found).transpose(1, 2, 0))
 
 
 def placed(middles: np.ndarray, offsets: np.ndarray, units: np.ndarray | np.int32) -> np.ndarray:

@@ -137,6 +137,11 @@ def _like(x: Array) -> Array:
     return np.empty_like(x) if isinstance(x, np.ndarray) else x.new_empty(x.shape)
 
 
+def _chosen(x: Array, channels: np.ndarray) -> Array:
+    """Some channels, those of the last axis."""
+    return x.take(channels, axis=-1) if isinstance(x, np.ndarray) else x[..., channels]  # take is twice as fast
+
+
 def _divided(x: Array) -> Array:
     """Sums of products with two matrices in whole numbers, halves to even. Overwrites x."""
     x *= MATRIX_UNIT**-2
@@ -209,14 +214,14 @@ class Pyramid:
         n = len(functions)
         planes = _across(planes, across / MATRIX_UNIT)
         planes = _along(planes, functions / MATRIX_UNIT)
-        return to_positions(planes, n)[..., where], _to_pixels(_lowest(planes, n))
+        return _chosen(to_positions(planes, n), where), _to_pixels(_lowest(planes, n))
 
     def whole_split(self, layer: int, planes: Array) -> tuple[Array, Array]:
         """As ``split``, of whole numbers below 2^20, and all of it whole numbers."""
         functions, across, where = self.functions[layer], self.filters[layer], self.places[layer]
         planes = _divided(_across(_real(planes), across))
         planes = _divided(_along(planes, functions))
-        return to_positions(planes, len(functions))[..., where], _to_pixels(_lowest(planes, len(functions))).round()
+        return _chosen(to_positions(planes, len(functions)), where), _to_pixels(_lowest(planes, len(functions))).round()
 
     def synthesis(self, layer: int, coefficients: Array, smaller: Array | None) -> Array:
         """From the coefficients of a layer (..., h, w, coefficients), and the smaller picture that the coarser layers
@@ -225,7 +230,7 @@ class Pyramid:
         n = len(functions)
         source = np.full(3 * n * n, len(where))
         source[where] = np.arange(len(where))
-        blocks = _real(from_positions(coefficients[..., source.clip(max=len(where) - 1)], n))
+        blocks = _real(from_positions(_chosen(coefficients, source.clip(max=len(where) - 1)), n))
         if smaller is not None:
             *batch, height, width = blocks.shape
             inside = blocks.reshape(*batch, height // n, n, width // n, n)

@@ -6,7 +6,7 @@ with gradients (``prior_network``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,11 @@ class State:
     h: np.ndarray
     c: np.ndarray
 
+    def take(self, made: Iterable[tuple[slice, np.ndarray, np.ndarray]]) -> None:
+        """The next h and c of some strips."""
+        for strip, h, c in made:
+            self.h[strip], self.c[strip] = h, c
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -69,26 +74,27 @@ class Prior:
         return result
 
     def step(self, t: int, states: list[State], logarithms: np.ndarray, low: np.ndarray | None,
-             expected: np.ndarray | None, convolve: Convolver) -> np.ndarray:
-        """Take step t: the row of each of its symbols, (H/s, W/s, last - first) uint16, 0..575. The state goes on.
+             expected: np.ndarray | None, convolve: Convolver) -> Iterator[tuple[slice, np.ndarray]]:
+        """Take step t: the row of each of its symbols, (rows, W/s, last - first) uint16, 0..575, strip by strip. The
+        state goes on, after the last strip.
 
         logarithms: ``known_logarithms`` of the step's layer, (H/s, W/s, coefficients). low: the picture that coarser
         layers make, None for the coarsest. expected: of its coefficients, see ``coding.canvas``, None if nothing is.
         """
         step, at = self.config.steps[t], self.config.steps[t].layer
-        old, height, width = states[at], *logarithms.shape[:2]
-        new = State(np.empty_like(old.h), np.empty_like(old.c))
+        state, (height, width, _), made = states[at], logarithms.shape, list[tuple[slice, np.ndarray, np.ndarray]]()
         first, mine_of = self.config.seen_first(t), slice(step.first, step.last)
-        rows = np.empty((height, width, step.last - step.first), np.uint16)
-        for strip in strips(height, STRIP_PIXELS // (width * self.config.stride(t) ** 2)):
+        for strip in strips(height, max(STRIP_PIXELS // (width * self.config.stride(t) ** 2), REACH)):
             seen = widened(strip, height, REACH)
             gates = self._gates(t, states, logarithms, low, seen, strip, convolve)
             inner = widened(strip, height, 1)
-            h, c = recur(gates, old.c[inner])
+            h, c = recur(gates, state.c[inner])
             around = margins(h, inner, strip, np.full(h.shape[2], ZERO_POINT, np.uint8))
             context = convolve(self.layers[at].context, around, self.steps[t].context)
             mine = slice(strip.start - inner.start, strip.stop - inner.start)
-            new.h[strip], new.c[strip] = h[mine], c[mine]
+            made.append((strip, h[mine], c[mine]))
+            state.take(made[:-1])  # a strip looks at the state of the one before
+            del made[:-1]
             seen_by_heads, zero = [context, logarithms[strip]], logarithms[strip] == 0
             levels: np.ndarray | int = 0
             if expected is not None:
@@ -96,9 +102,8 @@ class Prior:
                 seen_by_heads.insert(0, size)
                 levels = sign_levels(size[..., mine_of], self.steps[t].thresholds)
             found = np.minimum(convolve(self.steps[t].rows, np.concatenate(seen_by_heads, axis=2)), ROWS - 1)
-            rows[strip] = chosen(found, first, zero[..., mine_of], levels)
-        states[at] = new
-        return rows
+            yield strip, chosen(found, first, zero[..., mine_of], levels)
+        state.take(made)
 
     def _gates(self, t: int, states: list[State], logarithms: np.ndarray, low: np.ndarray | None, seen: slice,
                strip: slice, convolve: Convolver) -> np.ndarray:

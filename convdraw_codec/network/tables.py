@@ -29,6 +29,7 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.1, 32.0  # of FIRST, log-spaced between
 ODDS_UNIT = {ZERO: 4, REFINE: 6}  # rows count the logarithm of the odds in 1/4 and 1/6, ...
 EVEN_ODDS = {ZERO: 40, REFINE: 32}  # ... from these, which stand for even odds
 SLOPE_UNIT = 1024
+LATE = SLOPE_UNIT // 4  # rows up to this slope, refinements and near-certain zeros, come at the end of their pass
 
 BYTE_UNIT = 32  # bytes that networks see and pass on count in 1/32
 LARGEST_KNOWN = 31  # magnitudes that networks tell apart

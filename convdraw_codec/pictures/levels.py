@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import BITSPERSAMPLE
+from PIL.ExifTags import Base
 
 from ..errors import ImageError
 
@@ -17,7 +17,7 @@ _DEEP = re.compile(r"(RGB|LA)\w*;16")
 
 def _bits(image: Image.Image) -> int:
     """Bits a sample of a TIFF file; 0 of any other."""
-    return max(getattr(image, "tag_v2", {}).get(BITSPERSAMPLE, (0,)))
+    return max(getattr(image, "tag_v2", {}).get(Base.BitsPerSample, (0,)))
 
 
 def is_deep(image: Image.Image) -> bool:

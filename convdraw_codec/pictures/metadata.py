@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from PIL.ExifTags import IFD, Base
-from PIL.PngImagePlugin import PngInfo
 
 from ..errors import CdrError
 
@@ -187,6 +186,8 @@ def beside(image: Image.Image, metadata: Mapping[str, bytes], cicp: tuple[int, .
 
 def save_options(metadata: Mapping[str, bytes], format: str) -> dict[str, Any]:
     """Metadata as arguments of Pillow's ``save``."""
+    from PIL.PngImagePlugin import PngInfo  # here, since it takes time
+
     options = to_info(metadata)
     if format == "PNG" and "xmp" in options:  # which Pillow takes as text alone
         options["pnginfo"] = PngInfo()

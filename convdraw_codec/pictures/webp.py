@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from PIL import Image, features
-from PIL.WebPImagePlugin import WebPImageFile
 
 from ..errors import CdrError
 from ..format.bitstream import Contents, Header
@@ -55,6 +54,8 @@ def in_place_of_steps(contents: Contents, picture: Picture) -> Contents:
 
 def decode(stream: bytes, header: Header, chunks: Mapping[str, bytes]) -> Image.Image:
     """The picture in a stream; grey is its green. Metadata go to its ``info``. Raises CdrError for a damaged stream."""
+    from PIL.WebPImagePlugin import WebPImageFile  # here, since it takes time
+
     sides = int.from_bytes(stream[1:5], "little")
     if stream[:1] != b"\x2f" or (sides % 2**14 + 1, (sides >> 14) % 2**14 + 1) != (header.width, header.height):
         raise CdrError("its lossless picture does not fit its header")

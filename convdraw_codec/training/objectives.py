@@ -14,15 +14,16 @@ from ..format.rotation import TURN_UNIT, Colours
 from ..network.config import Config
 from ..network.lapped_pyramid import UNIT, colour_axes, to_positions
 from ..network.lossless import ORDER
-from ..network.tables import FACTOR_UNIT, FIRST, REFINE, ROWS, ZERO, sign_steps, slope_table
+from ..network.tables import LATE
 from . import distributed
 from .networks.byte_conv import TrainedConv
 from .networks.estimator import EstimatorNetwork
 from .networks.forecast import ForecastNetwork, placed
-from .networks.prior import Latents, Prediction, PriorNetwork
+from .networks.prior import Latents, PriorNetwork, rows_of
 from .networks.residual import ResidualNetwork, nats
-from .rates import step_bits
+from .rates import symbol_bits
 
+QUANTILE = 2**20  # numbers of which a quantile is taken
 LEAST = 1e-3  # squared error, against division by zero
 
 
@@ -73,12 +74,17 @@ def _matrix(colours: Colours) -> np.ndarray:
 
 
 def prior_rates(networks: CodecNetworks, latents: Latents) -> Tensor:
-    """Bits a pixel of each step, (T,)."""
-    prior = networks.prior
+    """Bits a pixel of the segment of each step, (T,)."""
+    prior, late, result = networks.prior, latents.coefficients[0].new_zeros(()), list[Tensor]()
     pixels = latents.magnitudes[0][:, 0].numel() * prior.config.strides[0] ** 2
-    firsts = [torch.from_numpy(prior.config.seen_first(t)) for t in range(len(prior.config.steps))]
-    return torch.stack([step_bits(found, first) / pixels
-                        for found, first in zip(prior(latents, networks.forecast), firsts, strict=True)])
+    for t, found in enumerate(prior(latents, networks.forecast)):
+        bits = symbol_bits(found, torch.from_numpy(prior.config.seen_first(t)))
+        if found.late is None:
+            bits, late = bits.sum() + late, torch.zeros_like(late)
+        else:
+            bits, late = (bits * ~found.late).sum(), late + (bits * found.late).sum()
+        result.append(bits / pixels)
+    return torch.stack(result)
 
 
 class Objective(nn.Module):
@@ -88,7 +94,6 @@ class Objective(nn.Module):
         super().__init__()
         self.networks, steps = networks, len(networks.config.steps)
         self.rates, self.residuals = RunningMean(steps), RunningMean(1)
-        self.register_buffer("slopes", torch.from_numpy(slope_table()), persistent=False)
 
     def forward(self, kind: str, image: Tensor, cut: float) -> Tensor:
         """The loss of pictures (B, 3, H, W) in 0..255. cut: steps that are stored, for forecast and estimator."""
@@ -111,11 +116,9 @@ class Objective(nn.Module):
     def _forecast(self, latents: Latents, t: int) -> Tensor:
         """Squared error of what is foreseen before step t, relative to that of the middles of cells: of the picture,
         and of its parts."""
-        networks, device = self.networks, latents.coefficients[0].device
+        networks = self.networks
         with torch.no_grad():
-            known = latents.known(networks.config, t)
-            cells = [torch.from_numpy(widths).to(device)[:, None, None] for widths in networks.config.cells(t)]
-            *coarser, finest = [middles_of(*each) for each in zip(known, cells, strict=True)]
+            *coarser, finest = _middles(networks.config, latents, t)
             *parts, true = [(UNIT * each.double()).round() for each in latents.coefficients]
             low, low_true = (networks.prior.shown(each) if each else None for each in (coarser, parts))
             before = distributed.total(_errors((finest, low), (true, low_true))) / distributed.count()
@@ -128,8 +131,7 @@ class Objective(nn.Module):
         """Squared error of what the estimator makes of a cut, relative to that of the middles of cells."""
         networks, t = self.networks, math.ceil(cut) - 1
         with torch.no_grad():
-            known, cells = known_at(networks, latents, t, cut - t, self.get_buffer("slopes"))
-            canvas = networks.prior.shown([middles_of(*each) for each in zip(known, cells, strict=True)])
+            canvas = networks.prior.shown(middles_at(networks, latents, t, cut - t))
             true = networks.prior.shown([(UNIT * each.double()).round() for each in latents.coefficients])
             before = distributed.total((canvas - true).square().mean()) / distributed.count()
         found = networks.estimator(canvas, t)
@@ -149,11 +151,9 @@ class Objective(nn.Module):
 
     def shown(self, latents: Latents, back: Tensor, means: Tensor, steps: int | None = None) -> Tensor:
         """Pictures after so many steps, or all, in whole levels, (B, 3, H, W)."""
-        networks, config = self.networks, self.networks.config
-        steps = len(config.steps) if steps is None else steps
-        cells = [torch.from_numpy(widths).to(back.device)[:, None, None] for widths in config.cells(steps)]
-        canvas = networks.prior.shown([middles_of(*each) for each in zip(latents.known(config, steps), cells,
-                                                                         strict=True)])
+        networks = self.networks
+        steps = len(networks.config.steps) if steps is None else steps
+        canvas = networks.prior.shown(middles_at(networks, latents, steps - 1, 1))
         planes = networks.estimator(canvas, steps - 1)
         with torch.autocast(back.device.type, enabled=False):
             levels = torch.einsum("bck,bkhw->bchw", back, planes / UNIT) + means
@@ -172,33 +172,31 @@ def middles_of(known: Tensor, cells: Tensor) -> Tensor:
     return (2 * known.double() + known.sign()) * torch.div(cells, 2, rounding_mode="floor")
 
 
-def known_at(networks: CodecNetworks, latents: Latents, t: int, share: float, slopes: Tensor
-             ) -> tuple[list[Tensor], list[Tensor]]:
-    """What is known after a share of step t, those rows of it whose slope is largest: in which cell each coefficient
-    lies, with its sign, and how wide that is, in 1/8 of a level; as ``coding.canvas`` has it."""
-    config, step = networks.config, networks.config.steps[t]
-    known, after = latents.known(config, t), latents.known(config, t + 1)
-    cells, narrower = ([torch.from_numpy(widths).to(known[0].device)[:, None, None] for widths in config.cells(steps)]
-                       for steps in (t, t + 1))
-    if share < 1:
-        prediction = next(found for number, found in enumerate(networks.prior(latents, networks.forecast))
-                          if number == t)
-        slope = slopes[rows_of(prediction, config.seen_first(t))]
-        there = slope >= torch.quantile(slope.float().flatten()[:2**20], 1 - share)
-        at, coefficients = step.layer, slice(step.first, step.last)
-        every = torch.ones_like(known[at], dtype=torch.bool)
-        every[:, coefficients] = there
-        after[at] = torch.where(every, after[at], known[at])
-        narrower[at] = torch.where(every, narrower[at], cells[at])
-    return after, narrower
+def middles_at(networks: CodecNetworks, latents: Latents, t: int, share: float) -> list[Tensor]:
+    """The middles of what is known after a share of step t, as ``coding.canvas`` has them: of each layer, (B,
+    coefficients, H/s, W/s) in 1/8 of a level, float64."""
+    config, prior, of_pass = networks.config, networks.prior, networks.config.pass_of(t)
+    ends = t + 1 == of_pass.stop
+    if ends and share == 1:
+        return _middles(config, latents, t + 1)
+    slopes = {s: prior.slopes[rows_of(found, config.seen_first(s))].float()
+              for s, found in zip(range(t + 1), prior(latents, networks.forecast), strict=False) if s in of_pass}
+    segment = slopes[t][slopes[t] > LATE]
+    if ends:
+        segment = torch.cat([slope[slope <= LATE] for s, slope in slopes.items() if s < t] + [slopes[t].flatten()])
+    least: float | Tensor = 0 if ends else LATE + 1
+    if share < 1 and len(segment):
+        least = torch.quantile(segment[:QUANTILE], 1 - share)
+    result, then = _middles(config, latents, of_pass.start), _middles(config, latents, of_pass.stop)
+    for s, slope in slopes.items():
+        step = config.steps[s]
+        before, after = (each[step.layer][:, step.first:step.last] for each in (result, then))
+        there = slope >= least
+        before.copy_(torch.where((slope > LATE) | there if s < t else there, after, before))
+    return result
 
 
-def rows_of(prediction: Prediction, first: np.ndarray) -> Tensor:
-    """The row of each symbol, 0..575, as ``network.prior.chosen``."""
-    rows, count, seen = prediction.rows.round().long(), len(first), torch.from_numpy(first)[:, None, None]
-    steps = (sign_steps() / FACTOR_UNIT**2).tolist()
-    levels = torch.stack([prediction.odds.abs() >= step for step in steps]).sum(0)
-    fresh = rows[:, :count] + torch.where(seen, FIRST, ZERO) + ROWS * levels
-    if first.all():
-        return fresh
-    return torch.where((prediction.before == 0) | seen, fresh, rows[:, count:] + REFINE)
+def _middles(config: Config, latents: Latents, t: int) -> list[Tensor]:
+    """Of what is known before step t."""
+    return [middles_of(known, torch.from_numpy(widths).to(known.device)[:, None, None])
+            for known, widths in zip(latents.known(config, t), config.cells(t), strict=True)]

@@ -45,28 +45,24 @@ def first_nats(magnitude: Tensor, row: Tensor) -> Tensor:
     return torch.where(magnitude == 0, zero, beyond)
 
 
-def step_bits(prediction: Prediction, first: Tensor) -> Tensor:
-    """Bits of all symbols of a step, a scalar. first: which of its coefficients it sends for the first time."""
+def symbol_bits(prediction: Prediction, first: Tensor) -> Tensor:
+    """Bits of each symbol of a step, (B, last - first, H/s, W/s). first: which of its coefficients it sends for the
+    first time."""
     rows, before, after = prediction.rows.float(), prediction.before, prediction.after
-    count, total = len(first), _of_signs(prediction)
-    zero_rows = rows[:, :count]
+    count, refined = len(first), ~first
+    nats = torch.empty_like(rows[:, :count])
     if first.any():
-        total = total + first_nats(after[:, first], zero_rows[:, first]).sum() / math.log(2)
-    if first.all():
-        return total
-    refined = ~first
-    before, after = before[:, refined], after[:, refined]
-    zero = before == 0
-    bit = torch.where(zero, after > 0, after % 2 > 0)
-    odds = torch.where(zero, log_odds(zero_rows[:, refined], ZERO), log_odds(rows[:, count:][:, refined], REFINE))
-    nats = cast(Tensor, _Bernoulli.apply(odds, bit.float()))  # type: ignore[no-untyped-call]
-    return total + nats.sum() / math.log(2) + (zero & bit).sum()  # and a bit for each sign
-
-
-def _of_signs(prediction: Prediction) -> Tensor:
-    """How many bits signs cost more than one each, a scalar; less than 0 where they are expected."""
-    odds = prediction.odds.float()[(prediction.before == 0) & (prediction.after > 0)]
-    return (F.softplus(-odds) / math.log(2) - 1).sum()
+        nats[:, first] = first_nats(after[:, first], rows[:, :count][:, first])
+    if refined.any():
+        zero = before[:, refined] == 0
+        bit = torch.where(zero, after[:, refined] > 0, after[:, refined] % 2 > 0)
+        odds = torch.where(zero, log_odds(rows[:, :count][:, refined], ZERO),
+                           log_odds(rows[:, count:][:, refined], REFINE))
+        one = cast(Tensor, _Bernoulli.apply(odds, bit.float()))  # type: ignore[no-untyped-call]
+        nats[:, refined] = one + math.log(2) * (zero & bit)  # and a bit for each sign
+    found = (before == 0) & (after > 0)
+    signs = F.softplus(-prediction.odds.float()) - math.log(2)  # what they cost more than a bit; less, where expected
+    return (nats + signs * found) / math.log(2)
 
 
 @torch.no_grad()

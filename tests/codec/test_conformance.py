@@ -236,12 +236,15 @@ def test_the_second_decoder_agrees_where_symbols_are_wild(tiny: tuple[Codec, Mod
     header = bitstream.Header(24, 16, "RGB", 7, 7, codec.fingerprint, colours=colours)
     session, segments = Session(codec._network, header), []
     for t in range(codec.total_steps):
-        rows, before = session.predict(t), session.canvas.of_step(t)
-        first = codec.model.config.seen_first(t)
-        wild = np.where(first, rng.integers(-160, 161, rows.shape), rng.integers(-1, 2, rows.shape))
-        symbols = np.where(~first & (before != 0), np.abs(wild) & 1, wild) * (rng.random(rows.shape) < luck)
-        segments.append(codec._network.symbols.encode(symbols.reshape(-1), rows.reshape(-1)))
-        session.take(t, session.canvas.turned(t, symbols.astype(np.int16)))
+        found = []
+        for part, rows in session.parts(t):
+            first, known = codec.model.config.seen_first(part.t), session.canvas.of_step(part.t)[part.strip]
+            wild = np.where(first, rng.integers(-160, 161, rows.shape), rng.integers(-1, 2, rows.shape))
+            symbols = np.where(known != 0, np.abs(wild) & 1, wild) * (rng.random(rows.shape) < luck)
+            symbols = (symbols if part.held is None else symbols * part.held).astype(np.int16)
+            found.append((part, symbols, rows))
+        segments.append(codec._network.symbols.encode((p.flat(symbols), p.flat(rows)) for p, symbols, rows in found))
+        session.take(t, [(p, session.canvas.turned(p.t, p.strip, symbols), None) for p, symbols, _ in found])
     data = bitstream.write(bitstream.Contents(header, segments))
     assert digest(decode(model, data)) == digest(codec.decompress(data))
 

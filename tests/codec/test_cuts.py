@@ -147,12 +147,13 @@ def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny: Codec) -> None:
     """No symbol that a cut file shows as known may change with more bytes, and those of large slope come first."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     contents = read(tiny.compress(noise))
-    rows, coder = Session(tiny._network, contents.header).predict(0).reshape(-1), tiny._network.symbols
-    whole, everywhere = coder.decode(contents.segments[0], rows)
+    [(held, every)] = Session(tiny._network, contents.header).parts(0)
+    rows, coder = held.flat(every), tiny._network.symbols
+    [(whole, everywhere)] = coder.decode(contents.segments[0], [rows])
     assert everywhere is None
     counts, slopes = [], tiny.model.slopes[rows]
     for length in range(len(contents.segments[0])):
-        part, known = coder.decode(contents.segments[0][:length], rows, cut=True)
+        [(part, known)] = coder.decode(contents.segments[0][:length], [rows], cut=True)
         assert known is not None
         assert np.array_equal(part[known], whole[known])
         assert slopes[known].min(initial=2**30) >= slopes[~known].max(initial=0)

@@ -108,7 +108,7 @@ def test_streams_of_another_size_are_refused_before_they_are_decoded(tiny: Codec
     stream = webp.encode(open_picture(synthetic(8, 9)), webp.FASTEST)
     assert stream
     assert tiny.decompress(file_of(tiny, stream)).size == (9, 8)
-    monkeypatch.setattr(webp, "WebPImageFile", None)
+    monkeypatch.setattr("PIL.WebPImagePlugin.WebPImageFile", None)
     huge = b"\x2f" + (2**28 - 1).to_bytes(4, "little") + stream[5:]
     for wrong in (file_of(tiny, stream, width=10), file_of(tiny, huge), file_of(tiny, b""), file_of(tiny, b"\x2f"),
                   file_of(tiny, b"\0" + stream[1:])):

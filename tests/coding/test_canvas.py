@@ -10,12 +10,14 @@ from convdraw_codec.coding.canvas import Canvas, refined, symbols_of
 from convdraw_codec.coding.source import Latents
 from convdraw_codec.format.rotation import Colours
 from convdraw_codec.network.convolution import Convolver
+from convdraw_codec.network.estimator import middles_of
 from convdraw_codec.network.weights import load_model
 
 from ..conftest import synthetic
 from ..tiny import CONFIG, TINY_MODEL
 
 MODEL = load_model(TINY_MODEL)
+ALL = slice(None)
 
 
 @settings(deadline=None, max_examples=60)
@@ -40,7 +42,7 @@ def canvas_after(steps: int, array: np.ndarray) -> tuple[Canvas, Latents]:
     canvas, latents = Canvas(MODEL, *array.shape[:2]), Latents(MODEL, array.transpose(2, 0, 1), colours)
     for t in range(steps):
         before = canvas.of_step(t)
-        canvas.take(t, symbols_of(before, latents.of_step(t), CONFIG.seen_first(t)))
+        canvas.take(t, ALL, symbols_of(before, latents.of_step(t), CONFIG.seen_first(t)))
     return canvas, latents
 
 
@@ -62,14 +64,18 @@ def test_cells_nest() -> None:
         earlier = now
 
 
+def test_middles_of_the_largest_numbers_of_cells() -> None:
+    assert middles_of(np.array([32767, -32767, 0], np.int16), np.full(3, 2, np.int32)).tolist() == [65535, -65535, 0]
+
+
 def test_signs_are_expected_of_what_is_zero_alone() -> None:
     canvas, _ = canvas_after(3, synthetic(40, 48))
     known = canvas.of_step(3)
     ones = np.ones_like(known)
-    assert (canvas.turned(3, ones) == 1).all()
+    assert (canvas.turned(3, ALL, ones) == 1).all()
     canvas.expect(3, Convolver("float32", 1))
-    signs = canvas.turned(3, ones)
-    assert np.array_equal(canvas.turned(3, signs), ones)
+    signs = canvas.turned(3, ALL, ones)
+    assert np.array_equal(canvas.turned(3, ALL, signs), ones)
     assert set(np.unique(signs)) == {-1, 1}
     assert (signs[known != 0] == 1).all()
 
@@ -100,13 +106,19 @@ def test_a_forecast_that_changes_nothing_expects_the_middles() -> None:
         assert (np.abs(expected.astype(int) - 128) <= 1).all()  # of 64: the way there and back is rounded
 
 
-def test_a_part_of_a_step_leaves_the_rest_as_it_was() -> None:
+def test_what_is_missing_stays_open_until_it_comes() -> None:
+    """A step in two parts: until the second, a coefficient lies in the cell in which it lay before."""
     array, rng = synthetic(40, 48), np.random.default_rng(0)
-    canvas, latents = canvas_after(3, array)
-    before, wider = canvas.of_step(3).copy(), CONFIG.cells(3)[0]
+    (canvas, latents), (whole, _) = canvas_after(3, array), canvas_after(4, array)
+    before, middles = canvas.of_step(3).copy(), canvas.middles(0)
     symbols = symbols_of(before, latents.of_step(3), CONFIG.seen_first(3))
     there = rng.random(symbols.shape) < 0.5
-    canvas.take(3, symbols, there)
-    assert np.array_equal(canvas.of_step(3)[~there], before[~there])
-    assert np.array_equal(canvas.of_step(3)[there], refined(before, symbols)[there])
-    assert np.array_equal(canvas.cells[0], np.where(there, CONFIG.steps[3].cell, wider))
+    canvas.take(3, ALL, symbols * there, ~there)
+    assert np.array_equal(canvas.of_step(3)[~there], 2 * before[~there])
+    assert np.array_equal(canvas.middles(0)[~there], middles[~there])
+    assert np.array_equal(canvas.middles(0)[there], whole.middles(0)[there])
+    assert (before[~there] != 0).any()
+    canvas.complete(3, ALL, symbols * ~there)
+    assert np.array_equal(canvas.middles(0), whole.middles(0))
+    for found, expected in zip(canvas.known + canvas.logarithms, whole.known + whole.logarithms, strict=True):
+        assert np.array_equal(found, expected)

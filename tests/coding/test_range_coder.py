@@ -16,6 +16,15 @@ ORDER = np.argsort(-slope_table().astype(int), kind="stable")
 CODER = SymbolCoder(FREQUENCIES, ORDER)
 
 
+def encode(symbols: np.ndarray, rows: np.ndarray) -> bytes:
+    return CODER.encode([(symbols, rows)])
+
+
+def decode(data: bytes, rows: np.ndarray, cut: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+    [found] = CODER.decode(data, [rows], cut)
+    return found
+
+
 def draw(seed: int, count: int, odd: float = 0.02) -> tuple[np.ndarray, np.ndarray]:
     """Rows at random, and symbols that follow them, but for a few of the first family."""
     rng = np.random.default_rng(seed)
@@ -30,8 +39,8 @@ def draw(seed: int, count: int, odd: float = 0.02) -> tuple[np.ndarray, np.ndarr
 @given(st.integers(0, 10**6), st.integers(0, 300), st.sampled_from((0.0, 0.02, 0.9)))
 def test_symbols_come_back(seed: int, count: int, odd: float) -> None:
     symbols, rows = draw(seed, count, odd)
-    data = CODER.encode(symbols, rows)
-    found, known = CODER.decode(data, rows)
+    data = encode(symbols, rows)
+    found, known = decode(data, rows)
     assert known is None
     assert np.array_equal(found, symbols)
     assert not data or data[-1]  # zeros at the end are left out
@@ -42,11 +51,11 @@ def test_symbols_come_back(seed: int, count: int, odd: float) -> None:
 def test_a_second_decoder_finds_the_same(seed: int, count: int, odd: float, more: st.DataObject) -> None:
     """Whole, and cut at any byte."""
     symbols, rows = draw(seed, count, odd)
-    data = CODER.encode(symbols, rows)
+    data = encode(symbols, rows)
     whole, _ = decoded(FREQUENCIES, ORDER, data, rows, cut=False)
     assert np.array_equal(whole, symbols)
     part = data[:more.draw(st.integers(0, len(data)))]
-    found, known = CODER.decode(part, rows, cut=True)
+    found, known = decode(part, rows, cut=True)
     expected, there = decoded(FREQUENCIES, ORDER, part, rows, cut=True)
     assert known is not None
     assert np.array_equal(known, there)
@@ -54,22 +63,21 @@ def test_a_second_decoder_finds_the_same(seed: int, count: int, odd: float, more
     assert np.array_equal(found[there], symbols[there])
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 64])
-def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+@pytest.mark.parametrize("sizes", [(0, 200), (1, 0, 7, 192), (64, 64, 72)])
+def test_parts_follow_one_another_in_every_row(monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...]) -> None:
     symbols, rows = draw(3, 200, 0.3)
-    data = CODER.encode(symbols, rows)
+    ends = np.cumsum(sizes)[:-1]
+    data, of_parts = encode(symbols, rows), np.split(rows, ends)
+    assert CODER.encode(zip(np.split(symbols, ends), of_parts, strict=True)) == data
+    assert np.array_equal(np.concatenate([found for found, _ in CODER.decode(data, of_parts)]), symbols)
     part = data[:len(data) // 2]
-    expected = CODER.decode(part, rows, cut=True)
-    monkeypatch.setattr("convdraw_codec.coding.range_coder.CHUNK", chunk)
-    assert CODER.encode(symbols, rows) == data
-    assert np.array_equal(CODER.decode(data, rows)[0], symbols)
+    expected, sure = decode(part, rows, cut=True)
+    assert sure is not None
     for piece in (4096, 3):
         monkeypatch.setattr("convdraw_codec.coding.range_coder.PIECE", piece)
-        found, known = CODER.decode(part, rows, cut=True)
-        assert known is not None
-        assert expected[1] is not None
-        assert np.array_equal(known, expected[1])
-        assert np.array_equal(found[known], expected[0][known])
+        found, known = (np.concatenate(each) for each in zip(*CODER.decode(part, of_parts, cut=True), strict=True))
+        assert np.array_equal(known, sure)
+        assert np.array_equal(found[known], expected[known])
 
 
 @pytest.mark.parametrize("family", [FIRST, ZERO, REFINE])
@@ -78,7 +86,7 @@ def test_the_size_is_the_entropy(family: int) -> None:
     symbols = CODER.sample(rows, 1, 2)
     share = FREQUENCIES[rows[0]] / 2**24
     bits = -np.log2(share[symbols.astype(int) + 15]).sum()
-    assert 8 * len(CODER.encode(symbols, rows)) == pytest.approx(bits, abs=40, rel=1e-3)
+    assert 8 * len(encode(symbols, rows)) == pytest.approx(bits, abs=40, rel=1e-3)
 
 
 def test_samples_follow_their_rows() -> None:
@@ -93,21 +101,21 @@ def test_samples_follow_their_rows() -> None:
 
 def test_no_symbols_take_no_bytes() -> None:
     none = np.empty(0, np.uint8)
-    assert CODER.encode(none.astype(np.int16), none) == b""
-    assert len(CODER.decode(b"", none)[0]) == 0
+    assert encode(none.astype(np.int16), none) == b""
+    assert len(decode(b"", none)[0]) == 0
 
 
 def test_data_that_no_encoder_made() -> None:
     rows = np.full(2000, REFINE, np.uint16)
     with pytest.raises(CdrError, match="not made by a cdraw encoder"):
         for seed in range(50):
-            CODER.decode(np.random.default_rng(seed).bytes(40) + b"\xff" * 8, rows)
+            decode(np.random.default_rng(seed).bytes(40) + b"\xff" * 8, rows)
 
 
 def test_a_cut_is_decoded_without_an_error_whatever_it_holds() -> None:
     rows = np.random.default_rng(0).integers(0, ALL_ROWS, 500).astype(np.uint16)
     for seed in range(60):
-        _, known = CODER.decode(np.random.default_rng(seed).bytes(seed), rows, cut=True)
+        _, known = decode(np.random.default_rng(seed).bytes(seed), rows, cut=True)
         assert known is not None
 
 
@@ -115,8 +123,8 @@ def test_what_is_next_to_certain_costs_next_to_nothing() -> None:
     """Rows in which 0 is next to certain: 64 symbols a bit, and a symbol that is not 0 makes one group larger."""
     rows = np.full(6400, ZERO, np.uint16)
     symbols = np.zeros(6400, np.int16)
-    assert len(CODER.encode(symbols, rows)) <= 1
+    assert len(encode(symbols, rows)) <= 1
     symbols[[100, 6399]] = 1, -1
-    data = CODER.encode(symbols, rows)
+    data = encode(symbols, rows)
     assert len(data) < 10
-    assert np.array_equal(CODER.decode(data, rows)[0], symbols)
+    assert np.array_equal(decode(data, rows)[0], symbols)

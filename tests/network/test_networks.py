@@ -1,5 +1,6 @@
 """The networks in bytes are those that are trained, whatever the path, and strips change nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,18 @@ from convdraw_codec import Codec
 from convdraw_codec.coding.canvas import Canvas, symbols_of
 from convdraw_codec.coding.rotation_fit import colours_of
 from convdraw_codec.coding.source import Latents
+from convdraw_codec.network.config import Step
 from convdraw_codec.network.convolution import GRAPHS, Convolver, is_exact
-from convdraw_codec.network.estimator import middles_of
 from convdraw_codec.network.prior import enlarged, margins, pooled, strips, widened
 from convdraw_codec.network.weights import assemble
 from convdraw_codec.training.export import arrays_of
-from convdraw_codec.training.objectives import rows_of, turned
+from convdraw_codec.training.networks.prior import rows_of
+from convdraw_codec.training.objectives import middles_at, turned
 
 from ..conftest import synthetic
 from ..tiny import CONFIG, tiny_networks
+
+ALL = slice(None)
 
 
 @pytest.mark.parametrize("path", [path for path in GRAPHS if is_exact(path)])
@@ -30,15 +34,15 @@ def test_every_row_and_estimate_is_that_of_training(path: str, seed: int) -> Non
     planes, _, _ = turned(torch.from_numpy(array.astype(np.float32)).permute(2, 0, 1)[None])
     latents = networks.prior.latents(planes)
     source = Latents(model, array.transpose(2, 0, 1), colours)
-    canvas, states, signs_seen = Canvas(model, 40, 56), model.prior.start(40, 56), 0
+    canvas, states, signs_seen, late_seen = Canvas(model, 40, 56), model.prior.start(40, 56), 0, 0
     with torch.no_grad():
         for t, prediction in enumerate(networks.prior(latents, networks.forecast)):
             step, first = CONFIG.steps[t], CONFIG.seen_first(t)
             layer, before = step.layer, canvas.of_step(t)
             if step.forecast:
                 canvas.expect(t, convolve)
-            rows = model.prior.step(t, states, canvas.logarithms[layer], canvas.low(layer), canvas.expected[layer],
-                                    convolve)
+            [(_, rows)] = model.prior.step(t, states, canvas.logarithms[layer], canvas.low(layer),
+                                           canvas.expected[layer], convolve)
             assert np.array_equal(rows, rows_of(prediction, first)[0].permute(1, 2, 0))
             signs = latents.signs[layer][:, step.first:step.last]
             after = (prediction.after * signs)[0].permute(1, 2, 0).numpy()
@@ -46,14 +50,33 @@ def test_every_row_and_estimate_is_that_of_training(path: str, seed: int) -> Non
             odds = prediction.odds[0].permute(1, 2, 0).numpy()
             there = (before == 0) & (after != 0) & (odds != 0)
             signs_seen += there.sum()
-            assert np.array_equal((canvas.turned(t, after) > 0)[there], (odds > 0)[there])
-            canvas.take(t, symbols_of(before, after, first))
-            assert np.array_equal(canvas.of_step(t), after)
-            values = [torch.from_numpy(middles_of(known, cells)).double().permute(2, 0, 1)[None]
-                      for known, cells in zip(canvas.known, canvas.cells, strict=True)]
-            found = canvas._planes(slice(0, len(canvas.known[-1])), t, convolve)
-            assert np.array_equal(found, networks.estimator(networks.prior.shown(values), t)[0])
+            assert np.array_equal((canvas.turned(t, ALL, after) > 0)[there], (odds > 0)[there])
+            late = np.zeros(rows.shape, bool)
+            if prediction.late is not None:
+                late = prediction.late[0].permute(1, 2, 0).numpy()
+            late_seen += late.sum()
+            canvas.take(t, ALL, symbols_of(before, after, first) * ~late, late)
+            if prediction.late is None:
+                for s, still in canvas.open.items():
+                    symbols = symbols_of(canvas.of_step(s), source.of_step(s), CONFIG.seen_first(s))
+                    canvas.complete(s, ALL, symbols * still)
+                    assert np.array_equal(canvas.of_step(s), source.of_step(s))
+                canvas.open.clear()
+            values = middles_at(networks, latents, t, 1)
+            for layer, value in enumerate(values):
+                assert np.array_equal(value[0].permute(1, 2, 0), canvas.middles(layer))
+            shown = canvas._planes(slice(0, len(canvas.known[-1])), t, convolve)
+            assert np.array_equal(shown, networks.estimator(networks.prior.shown(values), t)[0])
+    assert late_seen > 10
     assert signs_seen > 10
+
+
+def test_passes_go_from_coarse_to_fine_and_send_nothing_twice() -> None:
+    found = {CONFIG.pass_of(t) for t in range(len(CONFIG.steps))}
+    assert found == {range(3), range(3, 6), range(6, 7)}
+    steps = Step(0, 40, 0, 20), Step(0, 40, 20, 30), Step(0, 20, 0, 30)
+    one_layer = replace(CONFIG, layers=CONFIG.layers[:1], steps=steps)
+    assert [one_layer.pass_of(t) for t in range(3)] == [range(2), range(2), range(2, 3)]
 
 
 @pytest.mark.parametrize("pixels", [1, 300, 2000])

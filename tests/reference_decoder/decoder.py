@@ -58,6 +58,35 @@ def sample(model: Model, rows: np.ndarray, seed: int, t: int) -> np.ndarray:
     return (symbols - 15).reshape(rows.shape)
 
 
+def model_steps(decoder: Decoder, file: File, grey: bool, seed: int | None) -> None:
+    """Sections 4 and 6: the steps that are stored; and, section 8, if there is a seed, all others."""
+    model, late = decoder.model, dict[int, tuple[np.ndarray, np.ndarray]]()
+    slopes, stored = model.table("slopes"), min(len(file.payloads), file.total)
+    for t in range(stored):
+        decoder.expect(t)
+        rows, sent, ends = decoder.rows(t), decoder.sent(t, grey), model.ends_pass(t)
+        parts = {**late, t: (rows, sent)} if ends else {t: (rows, sent & (slopes[rows] > 256))}
+        symbols, known = decoded(model.frequencies, np.argsort(-slopes, kind="stable"), file.payloads[t],
+                                 np.concatenate([rows[held] for rows, held in parts.values()]), t == file.whole)
+        decoder.take(t, np.zeros(rows.shape, np.int64), ~sent)
+        late[t] = rows, sent
+        for s, (rows, held) in parts.items():
+            found, there, count = np.zeros(rows.shape, np.int64), np.zeros(rows.shape, bool), held.sum()
+            found[held], there[held] = symbols[:count], known[:count]
+            symbols, known = symbols[count:], known[count:]
+            decoder.complete(s, found * decoder.signs(s), there)
+            late[s] = rows, late[s][1] & ~there
+        if ends and t != file.whole:
+            late.clear()
+    if seed is not None:
+        for s, (rows, still) in late.items():
+            decoder.complete(s, sample(model, rows, seed, s) * decoder.signs(s), still)
+        for t in range(stored, file.total):
+            decoder.expect(t)
+            symbols = sample(model, decoder.rows(t), seed, t) * decoder.sent(t, grey)
+            decoder.take(t, symbols * decoder.signs(t), np.ones(symbols.shape, bool))
+
+
 def webp_picture(file: File) -> Image.Image:
     """Section 1, WebP: the VP8L stream is made a WebP file again."""
     assert file.webp is not None
@@ -78,22 +107,7 @@ def decode(model: Model, data: bytes, fill: str = "estimate", seed: int = 0) -> 
         return webp_picture(file)
     multiple, grey = model.layers[0]["stride"], file.mode in (1, 3)
     decoder = Decoder(model, -(-file.height // multiple) * multiple, -(-file.width // multiple) * multiple)
-    order = np.argsort(-model.table("slopes"), kind="stable")
-    for t in range(file.total if fill == "sample" else min(len(file.payloads), file.total)):
-        step = model.steps[t]
-        if step["forecast"]:
-            decoder.expect(t)
-        rows = decoder.rows(t)
-        functions, places = model.table(f"functions.{step['layer']}"), model.table(f"places.{step['layer']}")
-        luma = places[step["first"]:step["last"]] < len(functions) ** 2
-        sent = np.broadcast_to(luma | (not grey), rows.shape)
-        symbols, there = np.zeros(rows.shape, np.int64), ~sent
-        if t < len(file.payloads):
-            found = decoded(model.frequencies, order, file.payloads[t], rows[sent], t == file.whole)
-            symbols[sent], there[sent] = found
-        if fill == "sample":
-            symbols, there = np.where(there, symbols, sample(model, rows, seed, t)), np.ones(rows.shape, bool)
-        decoder.take(t, symbols * decoder.signs(t), there)
+    model_steps(decoder, file, grey, seed if fill == "sample" else None)
     residual = file.payloads[file.total:]
     levels = decoder.levels(file.mean, file.turn, estimated=fill != "none" or bool(residual))
     if residual:

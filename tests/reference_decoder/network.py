@@ -30,6 +30,18 @@ class Model:
             digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
         return digest.hexdigest()[:16]
 
+    def ends_pass(self, t: int) -> bool:
+        """Whether step t is the last one of its pass."""
+        sent: list[tuple[int, int]] = []
+        for step, following in zip(self.steps, [*self.steps[1:], None], strict=True):
+            sent += [(step["layer"], i) for i in range(step["first"], step["last"])]
+            ends = following is None or following["layer"] < step["layer"] or any(
+                (following["layer"], i) in sent for i in range(following["first"], following["last"]))
+            if step is self.steps[t]:
+                return ends
+            sent = [] if ends else sent
+        raise IndexError(t)
+
     def conv(self, name: str, x: np.ndarray, outside: Any = 0, bias: np.ndarray | None = None) -> np.ndarray:
         """x: (H, W, inputs) bytes, ``outside`` beyond the picture."""
         weight, factor = self.tensors[f"{name}.weight"].astype(np.int64), self.tensors[f"{name}.factor"]
@@ -90,12 +102,13 @@ class Decoder:
     """What is known of one picture, and the memory of the prior."""
 
     def __init__(self, model: Model, height: int, width: int) -> None:
-        self.model, self.known, self.cells, self.h, self.c = model, [], [], [], []
+        self.model, self.known, self.cells, self.open, self.h, self.c = model, [], [], [], [], []
         for i, layer in enumerate(model.layers):
             shape = height // layer["stride"], width // layer["stride"]
             coefficients = len(model.table(f"places.{i}"))
             self.known.append(np.zeros((*shape, coefficients), np.int64))
-            self.cells.append(np.zeros((*shape, coefficients), np.int64))
+            self.cells.append(np.zeros(coefficients, np.int64))
+            self.open.append(np.zeros((*shape, coefficients), bool))
             self.h.append(np.full((*shape, layer["state"]), 128))
             self.c.append(np.zeros((*shape, layer["state"]), np.int64))
         self.begun = 0
@@ -110,9 +123,16 @@ class Decoder:
         return np.array([not any(other["layer"] == step["layer"] and other["first"] <= i < other["last"]
                                  for other in self.model.steps[:t]) for i in range(step["first"], step["last"])])
 
+    def sent(self, t: int, grey: bool) -> np.ndarray:
+        """Which symbols of step t a file holds, shaped like them."""
+        step = self.model.steps[t]
+        i, mine = step["layer"], slice(step["first"], step["last"])
+        luma = self.model.table(f"places.{i}")[mine] < len(self.model.table(f"functions.{i}")) ** 2
+        return np.broadcast_to(luma | (not grey), self.known[i][..., mine].shape)
+
     def middles(self, layer: int) -> np.ndarray:
         known = self.known[layer]
-        return (2 * known + np.sign(known)) * self.cells[layer] // 2
+        return (2 * known + np.sign(known) * (1 + self.open[layer])) * self.cells[layer] // 2
 
     def synthesis(self, layer: int, values: np.ndarray, low: np.ndarray | None) -> np.ndarray:
         table = self.model.table
@@ -245,14 +265,22 @@ class Decoder:
         return np.where(first, fresh, np.where(zero[..., mine], fresh + 256, found[..., len(first):] + 512))
 
     def take(self, t: int, symbols: np.ndarray, there: np.ndarray) -> None:
-        """The symbols of step t, where they are ``there``."""
+        """The symbols of step t, where they are ``there``; the others are open."""
+        step = self.model.steps[t]
+        i, mine = step["layer"], slice(step["first"], step["last"])
+        self.known[i][..., mine] *= 2
+        self.cells[i][mine] = self.cell(t)
+        self.open[i][..., mine] = True
+        self.complete(t, symbols, there)
+        self.begun = t
+
+    def complete(self, t: int, symbols: np.ndarray, there: np.ndarray) -> None:
+        """Symbols of step t that were open."""
         step = self.model.steps[t]
         i, mine = step["layer"], slice(step["first"], step["last"])
         k = self.known[i][..., mine]
-        new = np.where(k < 0, 2 * k - symbols, 2 * k + symbols)
-        self.known[i][..., mine] = np.where(there, new, k)
-        self.cells[i][..., mine] = np.where(there, self.cell(t), self.cells[i][..., mine])
-        self.begun = t
+        self.known[i][..., mine] = k + np.where(k < 0, -symbols, symbols) * there
+        self.open[i][..., mine] &= ~there
 
     def estimate(self, planes: np.ndarray) -> np.ndarray:
         """As they most likely are."""

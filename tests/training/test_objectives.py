@@ -8,11 +8,11 @@ import torch
 
 from convdraw_codec import Codec
 from convdraw_codec.format.bitstream import read
-from convdraw_codec.network.tables import FIRST, REFINE, ROWS, SIGN_ODDS, ZERO, frequency_table, slope_table
+from convdraw_codec.network.tables import FIRST, REFINE, ROWS, SIGN_ODDS, ZERO, frequency_table
 from convdraw_codec.training.export import restore
-from convdraw_codec.training.networks.prior import Prediction
-from convdraw_codec.training.objectives import CodecNetworks, Objective, known_at, prior_rates, rows_of, turned
-from convdraw_codec.training.rates import begin_with_statistics, step_bits
+from convdraw_codec.training.networks.prior import Prediction, rows_of
+from convdraw_codec.training.objectives import CodecNetworks, Objective, middles_at, prior_rates, turned
+from convdraw_codec.training.rates import begin_with_statistics, symbol_bits
 
 from ..conftest import psnr, synthetic
 from ..tiny import CONFIG, TINY_MODEL, tiny_networks
@@ -74,7 +74,7 @@ def test_bits_are_those_of_the_stored_table(family: int, level: int) -> None:
             before = torch.full((1, 1, 1, 1), int(family == REFINE), dtype=torch.int16)
             after = torch.full((1, 1, 1, 1), abs(int(symbol)) + 2 * int(family == REFINE), dtype=torch.int16)
             odds = torch.full((1, 1, 1, 1), float(np.sign(symbol)) * SIGN_ODDS[level])
-            bits = step_bits(Prediction(rows, before, after, odds), torch.tensor([family == FIRST]))
+            bits = symbol_bits(Prediction(rows, before, after, odds), torch.tensor([family == FIRST]))
             assert float(bits) == pytest.approx(-np.log2(table[row, symbol + 15]), rel=1e-2, abs=1e-4)
 
 
@@ -88,19 +88,30 @@ def test_statistics_are_a_good_start() -> None:
         assert prior_rates(untrained, latents).sum() < 0.7 * before
 
 
-def test_a_part_of_a_step_is_what_is_worth_most() -> None:
-    networks = tiny_networks(2)
-    latents, slopes = networks.prior.latents(turned(batch())[0]), torch.from_numpy(slope_table())
+@pytest.mark.parametrize("t", [3, 5])
+def test_a_part_of_a_step_is_what_is_worth_most(t: int) -> None:
+    """Of its own symbols, and, at the end of a pass, of those that its other steps have left."""
+    networks, of_pass = tiny_networks(2), CONFIG.pass_of(t)
+    latents = networks.prior.latents(turned((batch() + 40 * torch.randn(4, 3, 16, 16)).clamp(0, 255))[0])
     with torch.no_grad():
-        prediction = next(found for t, found in enumerate(networks.prior(latents, networks.forecast)) if t == 3)
-        known, cells = known_at(networks, latents, 3, 0.5, slopes)
-        whole, _ = known_at(networks, latents, 3, 1.0, slopes)
-    slope = slopes[rows_of(prediction, CONFIG.seen_first(3))]
-    there = (cells[0] == CONFIG.steps[3].cell)[:, 0:48]
-    assert 0.3 < there.float().mean() < 0.9
-    assert slope[there].min() >= slope[~there].max()
-    assert torch.equal(known[0][there], whole[0][there])
-    assert torch.equal(known[0][~there], latents.known(CONFIG, 3)[0][~there])
+        predictions = list(networks.prior(latents, networks.forecast))
+        part = middles_at(networks, latents, t, 0.5)
+        before, after = (middles_at(networks, latents, s, 1) for s in (of_pass.start - 1, of_pass.stop - 1))
+    missing, taken = list[torch.Tensor](), list[torch.Tensor]()  # what they are worth
+    for s in range(of_pass.start, t + 1):
+        step, found = CONFIG.steps[s], predictions[s]
+        old, new, now = (each[step.layer][:, step.first:step.last] for each in (before, after, part))
+        late = torch.zeros_like(old, dtype=torch.bool) if found.late is None else found.late
+        assert ((now == old) | (now == new)).all()
+        assert torch.equal(now[~late], new[~late]) or s == t
+        slope = networks.prior.slopes[rows_of(found, CONFIG.seen_first(s))]
+        of_segment = (late if s < t else ~late) & (old != new)
+        if s == t or t + 1 == of_pass.stop:
+            missing.append(slope[of_segment & (now == old)])
+            taken.append(slope[of_segment & (now == new)])
+    counts = [len(torch.cat(slopes)) for slopes in (missing, taken)]
+    assert min(counts) > 0.1 * max(counts)
+    assert torch.cat(taken).min() >= torch.cat(missing).max()
 
 
 @pytest.mark.parametrize("kind", ["forecast", "prior", "estimator", "residual"])

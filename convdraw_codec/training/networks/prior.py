@@ -7,7 +7,7 @@ their probabilities are learned at once, as in a language model. ``coding.prior`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -24,11 +24,17 @@ from ...network.prior import CELL_LIMIT, GATE_HALF
 from ...network.tables import (
     BYTE_UNIT,
     FACTOR_UNIT,
+    FIRST,
     LARGEST_KNOWN,
+    LATE,
     QUOTIENT_UNIT,
     QUOTIENTS,
+    REFINE,
     ROWS,
+    ZERO,
     quotient_table,
+    sign_steps,
+    slope_table,
 )
 from .byte_conv import GATE, RECTIFIED, SIGNED, Output, TrainedConv, in_bytes, round_through
 from .forecast import ForecastNetwork, displaced
@@ -64,13 +70,15 @@ class Latents:
 class Prediction:
     """Of one step: rows (B, outputs, H/s, W/s), real numbers whose values are whole, first those of FIRST or ZERO, then
     those of REFINE; magnitudes of its coefficients before and after it, in cells of then, (B, last - first, H/s, W/s);
-    and the logarithm of the odds that their signs are what they are, 0 where nothing is expected, as ``before``.
+    and the logarithm of the odds that their signs are what they are, 0 where nothing is expected, as ``before``. late:
+    which symbols come at the end of the pass, bool; None if the step is its last, and nothing is late.
     """
 
     rows: Tensor
     before: Tensor
     after: Tensor
     odds: Tensor
+    late: Tensor | None = None
 
 
 class PriorLayer(nn.Module):
@@ -143,6 +151,7 @@ class PriorNetwork(nn.Module):
     """All layers and steps of a ``Config``."""
 
     table: Tensor
+    slopes: Tensor
 
     def __init__(self, config: Config):
         super().__init__()
@@ -150,6 +159,7 @@ class PriorNetwork(nn.Module):
         self.layers = nn.ModuleList(PriorLayer(config, layer) for layer in range(len(config.layers)))
         self.steps = nn.ModuleList(PriorStep(config, t) for t in range(len(config.steps)))
         self.register_buffer("table", torch.from_numpy(quotient_table()).float(), persistent=False)
+        self.register_buffer("slopes", torch.from_numpy(slope_table()), persistent=False)
         for level, (functions, filters) in enumerate(zip(self.pyramid.functions, self.pyramid.filters, strict=True)):
             self.register_buffer(f"functions_{level}", torch.from_numpy(functions), persistent=False)
             self.register_buffer(f"filter_{level}", torch.from_numpy(filters), persistent=False)
@@ -183,6 +193,7 @@ class PriorNetwork(nn.Module):
         config, finest = self.config, self.config.cells(len(self.config.steps))
         path = [_Layer.start(layer.state, magnitudes)
                 for layer, magnitudes in zip(config.layers, latents.magnitudes, strict=True)]
+        of_pass = list[tuple[_Layer, _Known]]()
         for t, step in enumerate(config.steps):
             here, coefficients = path[step.layer], slice(step.first, step.last)
             if step.forecast:
@@ -191,10 +202,19 @@ class PriorNetwork(nn.Module):
             ratio = torch.from_numpy(step.cell // finest[step.layer][coefficients]).to(here.known)[:, None, None]
             before, signs = here.known[:, coefficients], latents.signs[step.layer][:, coefficients]
             after = torch.div(latents.magnitudes[step.layer][:, coefficients], ratio, rounding_mode="floor")
-            yield Prediction(rows, before, after, self._odds(t, here, signs))
-            here.known, here.middles = here.known.clone(), here.middles.clone()
-            here.known[:, coefficients] = after
-            here.middles[:, coefficients] = (2 * after.double() + 1) * (step.cell // 2) * (after > 0) * signs
+            found = Prediction(rows, before, after, self._odds(t, here, signs))
+            middles = (2 * after.double() + 1) * (step.cell // 2) * (after > 0) * signs
+            of_pass.append((here, _Known(coefficients, after, middles)))
+            if t + 1 == config.pass_of(t).stop:
+                yield found
+                for layer, known in of_pass:
+                    layer.take(known)
+                of_pass.clear()
+            else:
+                late = self.slopes[rows_of(found, config.seen_first(t))] <= LATE
+                yield replace(found, late=late)
+                here.take(_Known(coefficients, torch.where(late, 2 * before, after),
+                                 torch.where(late, here.middles[:, coefficients], middles)))
 
     @torch.no_grad()
     def _expect(self, t: int, path: list[_Layer], forecast: ForecastNetwork) -> None:
@@ -249,6 +269,15 @@ class PriorNetwork(nn.Module):
         return self.shown([layer.middles for layer in coarser])
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Magnitudes of some coefficients of a layer, in cells, and the middles of these."""
+
+    coefficients: slice
+    magnitudes: Tensor
+    middles: Tensor
+
+
 @dataclass
 class _Layer:
     """What is known of a layer: the recurrent state; magnitudes of coefficients, in cells; the middles of these cells,
@@ -259,6 +288,11 @@ class _Layer:
     known: Tensor
     middles: Tensor
     told: Tensor | None = None
+
+    def take(self, found: _Known) -> None:
+        """What is known of some coefficients."""
+        self.known, self.middles = self.known.clone(), self.middles.clone()
+        self.known[:, found.coefficients], self.middles[:, found.coefficients] = found.magnitudes, found.middles
 
     def tell(self, offsets: Tensor) -> None:
         """Where coefficients lie, as ``coding.canvas.away`` has it."""
@@ -301,3 +335,14 @@ def as_rows(real: Tensor) -> Tensor:
     inside = real.clamp(0, ROWS - 1)
     leak = LEAK * (real - inside)
     return round_through(inside) + leak - leak.detach()
+
+
+def rows_of(prediction: Prediction, first: np.ndarray) -> Tensor:
+    """The row of each symbol, 0..575, as ``network.prior.chosen``."""
+    rows, count, seen = prediction.rows.round().long(), len(first), torch.from_numpy(first)[:, None, None]
+    steps = (sign_steps() / FACTOR_UNIT**2).tolist()
+    levels = torch.stack([prediction.odds.abs() >= step for step in steps]).sum(0)
+    fresh = rows[:, :count] + torch.where(seen, FIRST, ZERO) + ROWS * levels
+    if first.all():
+        return fresh
+    return torch.where((prediction.before == 0) | seen, fresh, rows[:, count:] + REFINE)

@@ -79,7 +79,12 @@ def in_cells(patches: np.ndarray, cell: int) -> np.ndarray:
     sums = patches.reshape(height, width, 3, each).sum(3).transpose(2, 0, 1)
     mean = means_around(sums, each).astype(np.int32).transpose(1, 2, 0)
     found = ((patches.reshape(height, width, 3, each) - mean[..., None]) * SEEN_UNIT + cell // 2) // cell
-    return (found.clip(1 - ZERO_POINT, ZERO_POINT - 1) + ZERO_POINT).astype(np.uint8).reshape(patches.shape)
+    return in_bytes(found).reshape(patches.shape)
+
+
+def in_bytes(numbers: np.ndarray) -> np.ndarray:
+    """Whole numbers about 128: uint8."""
+    return (numbers.clip(1 - ZERO_POINT, ZERO_POINT - 1) + ZERO_POINT).astype(np.uint8)
 
 
 def means_around(sums: np.ndarray, each: int) -> np.ndarray:

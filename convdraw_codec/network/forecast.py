@@ -13,7 +13,7 @@ import numpy as np
 
 from .config import Config
 from .convolution import ZERO_POINT, ByteConv, Convolver
-from .estimator import AROUND, means_around, residual_layers
+from .estimator import AROUND, in_bytes, means_around, residual_layers
 from .lapped_pyramid import PROMOTED
 from .prior import margins, widened
 
@@ -73,11 +73,6 @@ def halves_of(known: np.ndarray) -> np.ndarray:
     """Where the middles of cells are, in halves of their width, about 128: uint8."""
     size = known.clip(-HALVES_LIMIT, HALVES_LIMIT).astype(np.int8)
     return (2 * size + (size > 0) - (size < 0)).view(np.uint8) + np.uint8(ZERO_POINT)
-
-
-def in_bytes(numbers: np.ndarray) -> np.ndarray:
-    """Whole numbers about 128: uint8."""
-    return (numbers.clip(1 - ZERO_POINT, ZERO_POINT - 1) + ZERO_POINT).astype(np.uint8)
 
 
 def split_up(x: np.ndarray) -> np.ndarray:

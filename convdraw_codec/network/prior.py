@@ -92,9 +92,8 @@ class Prior:
             around = margins(h, inner, strip, np.full(h.shape[2], ZERO_POINT, np.uint8))
             context = convolve(self.layers[at].context, around, self.steps[t].context)
             mine = slice(strip.start - inner.start, strip.stop - inner.start)
-            made.append((strip, h[mine], c[mine]))
-            state.take(made[:-1])  # a strip looks at the state of the one before
-            del made[:-1]
+            state.take(made)  # only now, since this strip has looked at the state of the one before
+            made = [(strip, h[mine], c[mine])]
             seen_by_heads, zero = [context, logarithms[strip]], logarithms[strip] == 0
             levels: np.ndarray | int = 0
             if expected is not None:

@@ -17,7 +17,6 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from .coding.range_coder import SymbolCoder
 from .coding.rotation_fit import colours_of
 from .coding.sessions import Decoding, Encoding, Network
 from .errors import CdrError, ImageError, MachineError, TruncatedError
@@ -26,7 +25,6 @@ from .format.bitstream import Contents, Header
 from .format.constants import MAX_PIXELS, RESIDUAL_STEPS
 from .format.source import Source, checked, content, pieces
 from .network.convolution import DEVICES, GRAPHS, Convolver, fastest_exact, is_exact
-from .network.lossless import CENTRES, SCALES
 from .network.weights import load_model
 from .options import FILLS, REDUCTIONS, Fill
 from .pictures import webp
@@ -50,8 +48,8 @@ class Codec:
     processor, at most; None is one a core, up to 8. max_pixels: of the largest picture that it takes, as memory grows
     with them; Pillow has a limit of its own, Image.MAX_IMAGE_PIXELS. Raises ModelError for a file that is no usable
     model, MachineError if the convolution is not exact, or none is. Instances may be shared between threads, and
-    pickled: what is unpickled loads the model file anew, and chooses the convolution anew if None was given. In a
-    forked process, one works with one thread. ``model`` is the network.
+    pickled: what is unpickled loads the model file anew, and chooses the convolution anew if None was given. ``model``
+    is the network.
     """
 
     def __init__(self, model: str | PathLike[str] | None = None, *, convolution: str | None = None,
@@ -70,10 +68,7 @@ class Codec:
             raise MachineError(f"{convolution} convolutions are not exact on this machine's {device}")
         with as_file(files(__package__) / "models" / "photo.safetensors") as photo:
             self.model = load_model(photo if model is None else model)
-        order = np.argsort(-self.model.slopes.astype(np.int64), kind="stable")
-        self._network = Network(self.model, Convolver(convolution, threads, device),
-                                SymbolCoder(self.model.frequencies, order),
-                                SymbolCoder(self.model.residual_frequencies, np.arange(CENTRES * SCALES)))
+        self._network = Network(self.model, Convolver(convolution, threads, device))
         self.fingerprint = self.model.fingerprint
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 
 from convdraw_codec.network.config import Config, EstimatorSize, ForecastSize, Layer, ResidualSize, Step
+from convdraw_codec.network.tables import ALL_ROWS, frequency_table, symbol_counts
 from convdraw_codec.training.networks.prior import ROW, PriorStep
 from convdraw_codec.training.objectives import CodecNetworks
 
@@ -21,6 +23,13 @@ CONFIG = Config(
 TINY_MODEL = Path(__file__).parent / "data" / "tiny.safetensors"
 
 
+def some_counts(seed: int) -> np.ndarray:
+    """Of the symbols of each row."""
+    rows = np.random.default_rng(seed).integers(0, ALL_ROWS, 50_000)
+    symbols = np.random.default_rng(seed).integers(0, 2, len(rows))
+    return symbol_counts(symbols, rows)
+
+
 def tiny_networks(seed: int = 0) -> CodecNetworks:
     """Trainable networks whose every path matters: no weight is left at zero."""
     torch.manual_seed(seed)
@@ -31,6 +40,8 @@ def tiny_networks(seed: int = 0) -> CodecNetworks:
             loudest = 1 if CONFIG.seen_first(t).all() else 4  # so that some symbols come late, and some do not
             step.bias.add_(loudest * torch.rand_like(step.bias) + 8 / ROW.gain)
             step.signs.uniform_(-0.1, 0.3)
+        for number, table in enumerate(networks.prior.frequencies):
+            table.copy_(torch.from_numpy(frequency_table(some_counts(number))))
         for network in (networks.forecast, networks.estimator):
             network.biases.uniform_(0, 0.5)
             network.exit.weight.uniform_(-0.03, 0.03)

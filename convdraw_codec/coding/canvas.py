@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -92,27 +92,33 @@ class Canvas:
         last, units = len(self.known) - 1, self.model.config.units(t)
         rows, columns, _ = self.known[last].shape
         told, low = self._told(last), np.empty((3, 2 * rows, 2 * columns), np.int32)
-        for strip in self._strips(last):
+        self.low(last)  # once, for all strips
+
+        def foresee(strip: slice) -> None:
             offsets, smaller = self._forecast(t, strip, convolve)
             told[strip] = away(offsets, self.known[last][strip])
             if smaller is not None:
-                low[:, 2 * strip.start:2 * strip.stop] = smaller
-        low.clip(-LOW_LIMIT, LOW_LIMIT, out=low)
-        for layer in reversed(range(last)):
-            low = self._expect(layer, low, units[layer])
+                low[:, 2 * strip.start:2 * strip.stop] = smaller.clip(-LOW_LIMIT, LOW_LIMIT)
 
-    def _expect(self, layer: int, picture: np.ndarray, units: np.ndarray) -> np.ndarray:
+        self._each(foresee, last, convolve)
+        for layer in reversed(range(last)):
+            low = self._expect(layer, low, units[layer], convolve)
+
+    def _expect(self, layer: int, picture: np.ndarray, units: np.ndarray, convolve: Convolver) -> np.ndarray:
         """Of a layer, from the picture that it and coarser ones most likely make; that of the coarser ones, int32."""
         rows, columns, _ = self.known[layer].shape
         side, told = self._side(layer), self._told(layer)
         smaller = np.empty((3, 2 * rows, 2 * columns), np.int32)
-        for strip in self._strips(layer):
+
+        def part(strip: slice) -> None:
             seen = widened(strip, rows, 1)  # blocks overlap
             mine = slice(strip.start - seen.start, strip.stop - seen.start)
             values, low = self.model.pyramid.whole_split(layer, picture[:, side * seen.start:side * seen.stop])
             offsets = displaced(values[mine].astype(np.int32), self.middles(layer, strip), units)
             told[strip] = away(offsets, self.known[layer][strip])
             smaller[:, 2 * strip.start:2 * strip.stop] = low[:, 2 * mine.start:2 * mine.stop]
+
+        self._each(part, layer, convolve)
         return smaller
 
     def _told(self, layer: int) -> np.ndarray:
@@ -160,19 +166,32 @@ class Canvas:
         """Pixels of a position of a layer, in the picture that it and coarser ones make."""
         return len(self.model.pyramid.functions[layer])
 
-    def _strips(self, layer: int) -> Iterator[slice]:
+    def _strips(self, layer: int, parts: int = 1) -> list[slice]:
         """Some rows of positions of a layer at a time."""
         rows, columns, _ = self.known[layer].shape
-        return strips(rows, SHOWN_PIXELS // (columns * self._side(layer) ** 2))
+        return strips(rows, SHOWN_PIXELS // (columns * self._side(layer) ** 2), parts)
+
+    def _each(self, function: Callable[[slice], None], layer: int, convolve: Convolver) -> None:
+        """For all strips of a layer."""
+        for _ in convolve.each(function, self._strips(layer, convolve.threads)):
+            pass
 
     def shown(self, t: int, colours: Colours, convolve: Convolver | None) -> np.ndarray:
         """The picture after step t was begun, (3, H, W) uint8; with ``convolve``, as the estimator has it, else with
         the middles of cells."""
         last = len(self.known) - 1
         result, matrix = np.empty((3, self.height, self.width), np.uint8), colour_matrix(colours, self.model.axes)
-        for strip in self._strips(last):
+        self.low(last)  # once, for all strips
+
+        def show(strip: slice) -> None:
             rows = slice(self._side(last) * strip.start, self._side(last) * strip.stop)
             result[:, rows] = in_levels(self._planes(strip, t, convolve), matrix, colours.mean)
+
+        if convolve:
+            self._each(show, last, convolve)
+        else:
+            for strip in self._strips(last):
+                show(strip)
         return result
 
     def _planes(self, strip: slice, t: int, convolve: Convolver | None) -> np.ndarray:
@@ -215,8 +234,9 @@ def colour_matrix(colours: Colours, axes: np.ndarray) -> np.ndarray:
 
 def in_levels(planes: np.ndarray, matrix: np.ndarray, mean: tuple[int, int, int]) -> np.ndarray:
     """Planes (3, H, W) in 1/8 of a level -> the picture, uint8. Sums are exact, halves are rounded up."""
-    turned = matrix @ planes.reshape(3, -1)
+    turned = np.empty(planes.shape)
+    np.matmul(matrix, planes.swapaxes(0, 1), out=turned.swapaxes(0, 1))  # row by row, as in ``lapped_pyramid``
     turned *= 1 / (TURN_UNIT * MATRIX_UNIT * UNIT)  # a power of 2: exact, and faster than a division
-    turned += 0.5 + np.array(mean)[:, None]
+    turned += 0.5 + np.array(mean)[:, None, None]
     np.floor(turned, out=turned)
-    return turned.clip(0, 255, out=turned).astype(np.uint8).reshape(planes.shape)
+    return turned.clip(0, 255, out=turned).astype(np.uint8)

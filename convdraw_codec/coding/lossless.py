@@ -39,10 +39,14 @@ class ExactPixels:
         """Row of the frequency table for each residual of the step i, (H/2, W/2) uint8."""
         height, width, _ = self._shown.shape
         rows, levels = np.empty((height, width), np.uint8), np.empty((height, width), np.int16)
-        for strip in strips(height, STRIP_SQUARES // width):
+
+        def part(strip: slice) -> None:
             centre, scale = self._steps[i].predict(self._shown, self._known[..., :i], strip, self._convolve)
             levels[strip], left = split_centre(centre)
             rows[strip] = left * SCALES + scale
+
+        for _ in self._convolve.each(part, strips(height, STRIP_SQUARES // width, self._convolve.threads)):
+            pass
         self._centres = (self._shown[..., i] + levels).astype(np.uint8)  # modulo 256
         return rows
 

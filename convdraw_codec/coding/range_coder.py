@@ -1,9 +1,9 @@
 """Symbols <-> bytes: range coding with constriction under stored integer tables, the most valuable symbols first.
 
 The row of a symbol names its distribution: 32 frequencies that sum to 2**24, of the symbols -15..15 and of an escape.
-Rows come in a given order, that of falling slope in the steps of the model, and the symbols of one row in raster order:
-one call of the coder for each row makes it fast, and a segment that is cut short holds what mattered most. Escaped
-symbols follow their row, of equal odds each.
+Rows come in the order of falling slope, and the symbols of one row in raster order: one call of the coder for each row
+makes it fast, and a segment that is cut short holds what mattered most. Escaped symbols follow their row, of equal odds
+each.
 
 Half of all symbols are of quiet rows, which say that 0 is next to certain. Those are not sorted: they come last, all of
 them in raster order, in groups: a bit says whether all of a group are 0, and only what that leaves open is coded.
@@ -21,7 +21,6 @@ from ..format.constants import ESCAPE, LARGEST, PRECISION, SYMBOLS
 
 WORDS_BEHIND = 4  # while decoders agree, they look at no more than two words behind the data
 RAW_OFFSET = 256  # escaped symbols lie from -256 to 255
-QUIET = 2**13  # a row is quiet if it leaves no more than this to other symbols than 0
 GROUP = 64  # symbols of quiet rows
 PIECE = 2**12  # symbols of a row that are taken at a time from a segment that was cut
 
@@ -116,14 +115,15 @@ def _raster(order: np.ndarray, symbols: np.ndarray, others: np.ndarray, still: n
 
 class SymbolCoder:
     """Codes symbols under a table of frequencies: (rows, 32) whole numbers, each row summing to 2**24, 0 for
-    what a row cannot have. order: its rows, in that in which they are sent."""
+    what a row cannot have. slopes: of each row; those of large slope are sent first, and 0 says that a row is quiet."""
 
-    def __init__(self, frequencies: np.ndarray, order: np.ndarray):
+    def __init__(self, frequencies: np.ndarray, slopes: np.ndarray):
         import constriction  # here, since it takes time
 
         self.frequencies = np.asarray(frequencies, np.int64)
-        self._quiet = self.frequencies[:, LARGEST] >= 2**PRECISION - QUIET
-        self._order = order[~self._quiet[order]]
+        self._quiet = slopes == 0
+        order = np.argsort(-slopes.astype(np.int64), kind="stable")
+        self._order = order[:np.count_nonzero(slopes)]
         self._inside = len(order)  # a further row, of what is in quiet groups that are not all 0
         tables = np.concatenate([self.frequencies, _quiet_frequencies()[None]])
         self._first = ((tables > 0).argmax(1) - LARGEST).tolist()  # the smallest symbol of each row

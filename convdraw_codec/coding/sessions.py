@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ..format.bitstream import Header
 from ..network.convolution import Convolver
 from ..network.model import Model
 from ..network.prior import State
-from ..network.tables import LATE
+from ..network.tables import LATE, symbol_counts
 from ..options import Fill
 from .canvas import Canvas, symbols_of
 from .lossless import RESIDUAL_LIMIT, ExactPixels
@@ -26,12 +27,24 @@ from .source import Latents
 
 @dataclass(frozen=True)
 class Network:
-    """A model, what computes its convolutions, and the range coders of its symbols and of its residuals."""
+    """A model, what computes its convolutions, and its range coders, which are made when they are needed."""
 
     model: Model
     convolve: Convolver
-    symbols: SymbolCoder
-    residuals: SymbolCoder
+    _coders: dict[int, SymbolCoder] = field(default_factory=dict)
+
+    def symbols(self, t: int) -> SymbolCoder:
+        """The range coder of step t. Each pass has one."""
+        model, number = self.model, self.model.config.passes.index(self.model.config.pass_of(t))
+        if number not in self._coders:
+            self._coders[number] = SymbolCoder(model.frequencies[number], model.slopes)
+        return self._coders[number]
+
+    @cached_property
+    def residuals(self) -> SymbolCoder:
+        """That of the residual steps, whose rows come in the order of their numbers."""
+        frequencies = self.model.residual_frequencies
+        return SymbolCoder(frequencies, np.arange(len(frequencies), 0, -1))
 
     @property
     def steps(self) -> int:
@@ -161,7 +174,7 @@ class Session:
     def _draw(self, total: int, seed: int) -> None:
         """Take what is not stored as drawn from the prior."""
         def drawn(t: int, strips: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
-            symbols = self.network.symbols.sample(np.concatenate([rows for _, rows in strips]), seed, t)
+            symbols = self.network.symbols(t).sample(np.concatenate([rows for _, rows in strips]), seed, t)
             return self.canvas.turned(t, slice(None), symbols * self.luma(t))
 
         for t, still in self.canvas.open.items():
@@ -199,9 +212,19 @@ class Encoding(Session):
 
     def _step(self, t: int) -> bytes:
         parts = list[Part]()
-        segment = self.network.symbols.encode(self._coded(t, parts))
-        self.take(t, ((part, self._symbols(part), None) for part in parts))
+        segment = self.network.symbols(t).encode(self._coded(t, parts))
+        self._take(t, parts)
         return segment
+
+    def count(self, t: int) -> np.ndarray:
+        """Take step t without a segment: ``tables.symbol_counts`` of what it would hold."""
+        parts = list[Part]()
+        counts = np.sum([symbol_counts(*each) for each in self._coded(t, parts)], axis=0)
+        self._take(t, parts)
+        return counts
+
+    def _take(self, t: int, parts: list[Part]) -> None:
+        self.take(t, ((part, self._symbols(part), None) for part in parts))
 
     def _coded(self, t: int, parts: list[Part]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The symbols and rows of the segment of step t, part by part, which it adds to ``parts``."""
@@ -242,7 +265,7 @@ class Decoding(Session):
     def _step(self, t: int, segment: bytes, cut: bool) -> None:
         parts, rows = zip(*self.parts(t), strict=True)
         flat = [part.flat(each) for part, each in zip(parts, rows, strict=True)]
-        found = self.network.symbols.decode(segment, flat, cut)
+        found = self.network.symbols(t).decode(segment, flat, cut)
         self.take(t, ((part, self.canvas.turned(part.t, part.strip, part.shaped(symbols, each.shape)),
                        None if known is None else part.shaped(known, each.shape))
                       for part, each, (symbols, known) in zip(parts, rows, found, strict=True)))

@@ -149,7 +149,8 @@ class Config:
         return result
 
     @cached_property
-    def _passes(self) -> list[range]:
+    def passes(self) -> list[range]:
+        """The steps of each pass, which goes from coarse to fine, and sends no coefficient twice."""
         starts = [0]
         for i, (last, step) in enumerate(itertools.pairwise(self.steps), 1):
             sent = [each for each in self.steps[starts[-1]:i] if each.layer == step.layer]
@@ -158,9 +159,8 @@ class Config:
         return [range(*each) for each in itertools.pairwise([*starts, len(self.steps)])]
 
     def pass_of(self, t: int) -> range:
-        """The steps of the pass to which step t belongs. A pass goes from coarse to fine, and sends no coefficient
-        twice."""
-        return next(steps for steps in self._passes if t in steps)
+        """The steps of the pass to which step t belongs."""
+        return next(steps for steps in self.passes if t in steps)
 
     def expects(self, t: int) -> bool:
         """Whether step t is told of a forecast."""

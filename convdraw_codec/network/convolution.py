@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -21,6 +24,9 @@ from .onnx_graph import MICROSOFT, Node, pack_model
 SUM_LIMIT = 2**24  # float32 holds every integer up to here
 WEIGHT_LIMIT = 63  # pmaddubsw adds two products of u8 and s8 in int16: 2 * 255 * 63 fits
 ZERO_POINT = 128  # the byte that stands for 0, where numbers have signs
+
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -66,40 +72,53 @@ MOST_THREADS = 8  # more do not help with convolutions of this size
 
 
 class Convolver:
-    """Computes convolutions by one of ``GRAPHS``.
+    """Computes convolutions by one of ``GRAPHS``, and whole strips of a picture on several threads.
 
     threads: at most so many; None is one a core, up to 8. device: "cpu", or "cuda" where ONNX Runtime has it. Raises
-    MachineError for a device that is not there. A process that was forked works with one thread.
+    MachineError for a device that is not there.
     """
 
     def __init__(self, path: str, threads: int | None = None, device: str = "cpu"):
-        self.path, self.device = path, device
-        self.threads = threads or min(available_cores(), MOST_THREADS)
-        self._process, self._left = os.getpid(), list[Any]()
-        self._session = self._start(self.threads)
-
-    def _start(self, threads: int) -> Any:
         import onnxruntime  # here, since it takes 0.1 s
 
-        if DEVICES[self.device] not in onnxruntime.get_available_providers():
-            raise MachineError(f"ONNX Runtime has no {self.device} here")
+        self.path = path
+        self.threads = threads or min(available_cores(), MOST_THREADS)
+        self._pool, self._process = ThreadPoolExecutor(self.threads), os.getpid()
+        if DEVICES[device] not in onnxruntime.get_available_providers():
+            raise MachineError(f"ONNX Runtime has no {device} here")
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        nodes, constants = GRAPHS[self.path]()
-        provider = (DEVICES[self.device], {"use_tf32": "0"} if self.device == "cuda" else {})
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        nodes, constants = GRAPHS[path]()
+        provider = (DEVICES[device], {"use_tf32": "0"} if device == "cuda" else {})
         model = pack_model(nodes, constants, INPUTS, ("y", np.uint8, 4))
-        return onnxruntime.InferenceSession(model, options, providers=[provider])
+        self._session = onnxruntime.InferenceSession(model, options, providers=[provider])
 
     def __call__(self, conv: ByteConv, x: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
         """(H, W, inputs) uint8 -> (H - kernel + 1, W - kernel + 1, outputs) uint8. bias: in place of the own one."""
-        if self._process != os.getpid():  # a fork has none of the threads, for which the end of a session would wait
-            self._left.append(self._session)
-            self._process, self._session = os.getpid(), self._start(1)
         bias = conv.bias if bias is None else bias
         given = {"x": x[None], "weight": conv.weight, "factor": conv.factor, "bias": bias}
         return cast(np.ndarray, self._session.run(None, given)[0][0])
+
+    def each(self, function: Callable[[slice], Result], strips: Iterable[slice]) -> Iterator[Result]:
+        """What the function makes of each strip, in order: some are on their way while one is awaited."""
+        if self._process != os.getpid():  # a fork has none of the threads
+            self._pool, self._process = ThreadPoolExecutor(self.threads), os.getpid()
+        first, *others = strips
+        if not others or self.threads == 1:
+            yield from map(function, [first, *others])
+            return
+        waiting = deque[Future[Result]]()
+        try:
+            for strip in [first, *others]:
+                waiting.append(self._pool.submit(function, strip))
+                if len(waiting) > self.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def available_cores() -> int:

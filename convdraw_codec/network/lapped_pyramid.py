@@ -107,19 +107,23 @@ def coefficient_counts(strides: list[int]) -> list[int]:
 def _along(x: Array, matrix: Array) -> Array:
     """Apply a square matrix to every block of pixels, along both axes: (..., H, W)."""
     n = len(matrix)
-    columns = (x.reshape(-1, n) @ matrix.T).reshape(x.shape)
     *batch, height, width = x.shape
+    columns = (x.reshape(*batch, height, width // n, n) @ matrix.T).reshape(x.shape)  # row by row: see ``_across``
     return (matrix @ columns.reshape(*batch, height // n, n, width)).reshape(x.shape)
 
 
 def _across(x: Array, matrix: Array) -> Array:
-    """Apply the matrix across every border of the blocks, along both axes; the picture's ends scale by its unit."""
+    """Apply the matrix across every border of the blocks, along both axes; the picture's ends scale by its unit.
+
+    Products of many small matrices are as fast as those of a large one, for which BLAS would take threads of its own.
+    """
     n, half = len(matrix), len(matrix) // 2
     unit = 1.0 if abs(matrix).max() <= 1 else float(MATRIX_UNIT)
     *batch, height, width = x.shape
     columns = x * unit if width == n else _like(x)
     if width > n:
-        columns[..., half:-half] = (x[..., half:-half].reshape(-1, n) @ matrix.T).reshape(*batch, height, width - n)
+        inner = x[..., half:-half].reshape(*batch, height, width // n - 1, n)
+        columns[..., half:-half] = (inner @ matrix.T).reshape(*batch, height, width - n)
         for end in (slice(None, half), slice(-half, None)):
             columns[..., end] = x[..., end] * unit
     if height == n:

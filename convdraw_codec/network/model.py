@@ -17,8 +17,8 @@ from .prior import Prior
 @dataclass(frozen=True)
 class Model:
     """pyramid: the transform. axes: of colour, rows, (3, 3) whole numbers in 1/2^13, float64. frequencies: of symbols
-    in each row, (576, 32); residual_frequencies: (256, 32). slopes: by which rows are ordered, (576,). known_table: see
-    ``tables.known_table``. fingerprint: a hash of all of it, 16 hexadecimal digits."""
+    in each row, in each pass, (passes, 576, 32); residual_frequencies: (256, 32). slopes: by which rows are ordered,
+    (576,). known_table: see ``tables.known_table``. fingerprint: a hash of all of it, 16 hexadecimal digits."""
 
     config: Config
     pyramid: Pyramid

@@ -6,8 +6,10 @@ with gradients (``prior_network``).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from .tables import FIRST, REFINE, ROWS, ZERO
 
 STRIP_PIXELS = 2**19  # that are looked at together
 REACH = 2  # positions that a step looks beyond its own: two convolutions
+FEW_ROWS = 8  # of positions: strips for threads have no fewer
 CELL_LIMIT = 511  # of the memory c, in 1/128
 GATE_HALF = 128  # of a product with a gate, which counts in 1/256
 
@@ -81,28 +84,44 @@ class Prior:
         logarithms: ``known_logarithms`` of the step's layer, (H/s, W/s, coefficients). low: the picture that coarser
         layers make, None for the coarsest. expected: of its coefficients, see ``coding.canvas``, None if nothing is.
         """
-        step, at = self.config.steps[t], self.config.steps[t].layer
-        state, (height, width, _), made = states[at], logarithms.shape, list[tuple[slice, np.ndarray, np.ndarray]]()
-        first, mine_of = self.config.seen_first(t), slice(step.first, step.last)
-        for strip in strips(height, max(STRIP_PIXELS // (width * self.config.stride(t) ** 2), REACH)):
-            seen = widened(strip, height, REACH)
-            gates = self._gates(t, states, logarithms, low, seen, strip, convolve)
-            inner = widened(strip, height, 1)
-            h, c = recur(gates, state.c[inner])
-            around = margins(h, inner, strip, np.full(h.shape[2], ZERO_POINT, np.uint8))
-            context = convolve(self.layers[at].context, around, self.steps[t].context)
-            mine = slice(strip.start - inner.start, strip.stop - inner.start)
+        state, (height, width, _) = states[self.config.steps[t].layer], logarithms.shape
+        made = list[tuple[slice, np.ndarray, np.ndarray]]()
+
+        def ahead(strip: slice) -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
+            h, c, context = self._recur(t, states, logarithms, low, strip, convolve)
+            told = None if expected is None else expected[strip]
+            return strip, h, c, self._heads(t, context, logarithms[strip], told, convolve)
+
+        rows = STRIP_PIXELS // (width * self.config.stride(t) ** 2)
+        for strip, h, c, found in convolve.each(ahead, strips(height, rows, convolve.threads)):
             state.take(made)  # only now, since this strip has looked at the state of the one before
-            made = [(strip, h[mine], c[mine])]
-            seen_by_heads, zero = [context, logarithms[strip]], logarithms[strip] == 0
-            levels: np.ndarray | int = 0
-            if expected is not None:
-                size = sizes(expected[strip], zero)
-                seen_by_heads.insert(0, size)
-                levels = sign_levels(size[..., mine_of], self.steps[t].thresholds)
-            found = np.minimum(convolve(self.steps[t].rows, np.concatenate(seen_by_heads, axis=2)), ROWS - 1)
-            yield strip, chosen(found, first, zero[..., mine_of], levels)
+            made = [(strip, h, c)]
+            yield strip, found
         state.take(made)
+
+    def _recur(self, t: int, states: list[State], logarithms: np.ndarray, low: np.ndarray | None, strip: slice,
+               convolve: Convolver) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The next h and c of a strip, and the context that heads see."""
+        at, height = self.config.steps[t].layer, len(logarithms)
+        inner = widened(strip, height, 1)
+        gates = self._gates(t, states, logarithms, low, widened(strip, height, REACH), strip, convolve)
+        h, c = recur(gates, states[at].c[inner])
+        around = margins(h, inner, strip, np.full(h.shape[2], ZERO_POINT, np.uint8))
+        mine = slice(strip.start - inner.start, strip.stop - inner.start)
+        return h[mine], c[mine], convolve(self.layers[at].context, around, self.steps[t].context)
+
+    def _heads(self, t: int, context: np.ndarray, logarithms: np.ndarray, expected: np.ndarray | None,
+               convolve: Convolver) -> np.ndarray:
+        """The row of each symbol of a strip."""
+        step, own = self.config.steps[t], self.steps[t]
+        zero, mine, levels = logarithms == 0, slice(step.first, step.last), cast("np.ndarray | int", 0)
+        seen = [context, logarithms]
+        if expected is not None:
+            size = sizes(expected, zero)
+            seen.insert(0, size)
+            levels = sign_levels(size[..., mine], own.thresholds)
+        found = np.minimum(convolve(own.rows, np.concatenate(seen, axis=2)), ROWS - 1)
+        return chosen(found, self.config.seen_first(t), zero[..., mine], levels)
 
     def _gates(self, t: int, states: list[State], logarithms: np.ndarray, low: np.ndarray | None, seen: slice,
                strip: slice, convolve: Convolver) -> np.ndarray:
@@ -124,10 +143,12 @@ class Prior:
         return convolve(self.layers[at].recurrence, margins(together, seen, inner, outside), own.recurrence)
 
 
-def strips(height: int, rows: int) -> Iterator[slice]:
-    """Rows from top to bottom, so many at a time."""
-    rows = max(rows, 1)
-    return (slice(first, min(first + rows, height)) for first in range(0, height, rows))
+def strips(height: int, rows: int, parts: int = 1) -> list[slice]:
+    """Rows from top to bottom: at most so many at a time, but ``REACH``, and in ``parts``, if each has some."""
+    count = max(-(-height // max(rows, 1)), min(parts, height // FEW_ROWS))
+    count = max(1, min(count, height // REACH))
+    ends = [height * i // count for i in range(count + 1)]
+    return [slice(*each) for each in itertools.pairwise(ends)]
 
 
 def widened(strip: slice, height: int, by: int) -> slice:

@@ -8,7 +8,10 @@ What is known of a coefficient decides the family of the distribution of its nex
 - REFINE: it was not. The symbol is 0 or 1, the next bit of its magnitude.
 
 Each has 64 rows, distributions from the stillest to the loudest. FIRST and ZERO have them once for each of four levels
-of certainty about the sign: a positive symbol is one of the sign that the estimator expects.
+of certainty about the sign: a positive symbol is one of the sign that is expected.
+
+A prior learns to choose rows under the distributions that ``probabilities`` gives. What it then codes with is what the
+symbols of each row turned out to be in photographs, in each pass.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import math
 
 import numpy as np
 
-from ..format.constants import LARGEST, PRECISION
+from ..format.constants import ESCAPE, LARGEST, PRECISION, SYMBOLS
 
 ROWS = 64  # of a family and level
 SIGN_ODDS = 0.0, 0.6, 1.4, 2.8  # logarithms of the odds that a sign is the expected one, of each level
@@ -29,6 +32,8 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.1, 32.0  # of FIRST, log-spaced between
 ODDS_UNIT = {ZERO: 4, REFINE: 6}  # rows count the logarithm of the odds in 1/4 and 1/6, ...
 EVEN_ODDS = {ZERO: 40, REFINE: 32}  # ... from these, which stand for even odds
 SLOPE_UNIT = 1024
+QUIET = 2.0**-11  # a row is quiet if it leaves no more than this to other symbols than 0
+TRUST = 200  # symbols that count for as much as what a row promises
 LATE = SLOPE_UNIT // 4  # rows up to this slope, refinements and near-certain zeros, come at the end of their pass
 
 BYTE_UNIT = 32  # bytes that networks see and pass on count in 1/32
@@ -62,13 +67,22 @@ def probabilities() -> np.ndarray:
     return result
 
 
-def frequency_table() -> np.ndarray:
+def symbol_counts(symbols: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """How often each row has each symbol, and an escape: (576, 32) int64."""
+    places = np.where(np.abs(symbols) > LARGEST, ESCAPE, symbols + LARGEST)
+    return np.bincount(rows.astype(np.int64) * SYMBOLS + places, minlength=ALL_ROWS * SYMBOLS).reshape(-1, SYMBOLS)
+
+
+def frequency_table(counts: np.ndarray | int = 0) -> np.ndarray:
     """The frequencies to store, (576, 32) int32, each row summing to 2**24: of the symbols -15..15, and of an escape.
+    counts: ``symbol_counts`` of photographs; without, what ``probabilities`` promises.
 
     No symbol that a row can have is left without: the likeliest gives what the others need.
     """
     mass = probabilities()
     mass = np.concatenate([mass, (1 - mass.sum(1, keepdims=True)).clip(0)], axis=1)
+    mass = TRUST * mass + counts
+    mass /= mass.sum(1, keepdims=True)
     can = np.ones_like(mass, bool)
     for rows, first in ((slice(ZERO, REFINE), LARGEST - 1), (slice(REFINE, ALL_ROWS), LARGEST)):
         can[rows] = False
@@ -87,7 +101,7 @@ def shared_out(mass: np.ndarray, can: np.ndarray | None = None) -> np.ndarray:
 
 def slope_table() -> np.ndarray:
     """How much squared error a symbol of each row is expected to take away for a bit, in 1/1024 of a squared cell,
-    (576,) int32: a step sends rows of large slope first."""
+    (576,) int32: a step sends rows of large slope first. 0 for quiet rows, which come last, in groups."""
     mass = probabilities()
     symbols = np.arange(-LARGEST, LARGEST + 1)
     outside = (1 - mass.sum(1)).clip(0)
@@ -96,7 +110,8 @@ def slope_table() -> np.ndarray:
     gain = mass @ found**2 + outside * (LARGEST + 1.5)**2
     one = mass[REFINE:, LARGEST + 1]
     gain[REFINE:] = one * (1 - one)  # of two halves of a cell, each with its middle
-    return np.rint(SLOPE_UNIT * gain / bits).astype(np.int32)
+    quiet = 1 - mass[:, LARGEST] <= QUIET
+    return np.where(quiet, 0, np.rint(SLOPE_UNIT * gain / bits)).astype(np.int32)
 
 
 def byte_logarithms(largest: int, unit: int) -> np.ndarray:

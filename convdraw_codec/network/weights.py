@@ -84,14 +84,14 @@ def layout(config: Config) -> Layout:
         for j in range(hidden):
             conv(f"residual.{i}.hidden.{j}", channels, channels, 3)
         conv(f"residual.{i}.exit", channels, 2, 3)
+    result["tables.frequencies"] = np.int32, (len(config.passes), tables.ALL_ROWS, SYMBOLS)
     return result | {name: (array.dtype.type, array.shape) for name, array in constant_tables().items()}
 
 
 def constant_tables() -> dict[str, np.ndarray]:
     """The tables that every model starts with."""
-    return {"tables.frequencies": tables.frequency_table(), "tables.slopes": tables.slope_table(),
-            "tables.residual_frequencies": lossless.frequency_table(), "tables.known": tables.known_table(),
-            "tables.quotients": tables.quotient_table(),
+    return {"tables.slopes": tables.slope_table(), "tables.residual_frequencies": lossless.frequency_table(),
+            "tables.known": tables.known_table(), "tables.quotients": tables.quotient_table(),
             "tables.axes": np.rint(colour_axes() * MATRIX_UNIT).astype(np.int16)}
 
 
@@ -227,10 +227,10 @@ def _check_tables(model: Model, arrays: Arrays) -> None:
         if not inside.all() or len(set(places.tolist())) < len(places):
             raise ValueError("the places of coefficients make no sense")
     for name in ("tables.frequencies", "tables.residual_frequencies"):
-        counts = arrays[name]
+        counts = arrays[name].reshape(-1, SYMBOLS)
         there = np.diff(np.pad(counts > 0, ((0, 0), (1, 1))).astype(int), axis=1)
         if (counts < 0).any() or (counts.sum(1, dtype=np.int64) != 1 << PRECISION).any() or (
-                np.abs(there).sum(1) != 2).any() or ((counts > 0).sum(1) < 2).any() or counts.shape[1] != SYMBOLS:
+                np.abs(there).sum(1) != 2).any() or ((counts > 0).sum(1) < 2).any():
             raise ValueError(f"{name} holds rows that do not sum to 2**{PRECISION}, or have gaps")
     allowed = tables.frequency_table() > 0
     if ((arrays["tables.frequencies"] > 0) != allowed).any():

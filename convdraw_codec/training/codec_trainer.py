@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from . import distributed
+from .counting import counted_tables
 from .export import restore, save
 from .networks.byte_conv import TrainedConv
 from .objectives import CodecNetworks, Objective, prior_rates, turned
@@ -32,12 +33,14 @@ MUON_FACTOR = 4.0  # of the learning rate
 
 class CodecTrainer(Trainer):
     """Trains ``CodecNetworks``: the "forecast" that the prior is told of, the "prior" of symbols, the "estimator" of
-    what is shown, and the "residual" steps that make pictures exact. validation: crops (B, 3, H, W)."""
+    what is shown, and the "residual" steps that make pictures exact. validation: crops (B, 3, H, W). photographs: whole
+    ones, (H, W, 3) uint8, in which symbols are counted as soon as the prior is trained."""
 
     recipe: CodecRecipe
     model: CodecNetworks
     average: CodecNetworks
     untrained = True
+    photographs: Sequence[np.ndarray] = ()
 
     def new_model(self) -> CodecNetworks:
         return CodecNetworks(self.recipe.model)
@@ -56,7 +59,13 @@ class CodecTrainer(Trainer):
                 torch.optim.Adam(others, lr=1e-3, betas=self.betas, fused=True)]
 
     def extra(self) -> dict[str, Tensor]:
-        return dict(self.objective.named_buffers(prefix="objective", remove_duplicate=False))
+        return {"frequencies": self.average.prior.frequencies} | dict(
+            self.objective.named_buffers(prefix="objective", remove_duplicate=False))
+
+    def advance(self) -> None:
+        if self.recipe.stages[self.stage].kind == "prior":
+            self.average.prior.frequencies.copy_(counted_tables(self.average, self.photographs))
+        super().advance()
 
     def write(self, path: Path) -> None:
         save(self.average, path)
@@ -121,6 +130,7 @@ def prepare(recipe: CodecRecipe, folders: list[Path], report: Callable[[str], No
     for lost in sorted({str(warning.message) for warning in caught}):
         report(f"Of some photographs, {lost}")
     trainer = CodecTrainer(recipe, distributed.device(), centre_crops(held_out, 2 * recipe.crop))
+    trainer.photographs = photographs
     report(f"{len(photographs)} photographs to train on, {len(trainer.validation)} to validate, on {trainer.device}")
     places = distributed.share(recipe.batch)
     return trainer, lambda start: random_crops(photographs, recipe.crop, places, recipe.seed, start)

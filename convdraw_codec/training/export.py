@@ -49,6 +49,7 @@ def parts(networks: CodecNetworks) -> dict[str, tuple[TrainedConv, list[tuple[st
 def arrays_of(networks: CodecNetworks) -> dict[str, np.ndarray]:
     """All arrays of a model file, see ``network.weights.layout``."""
     result = constant_tables() | transform_tables(networks.config)
+    result["tables.frequencies"] = networks.prior.frequencies.cpu().numpy()
     for name, (conv, biases) in parts(networks).items():
         result[f"{name}.weight"], result[f"{name}.factor"] = conv.integers()
         for bias_name, bias in biases:
@@ -74,5 +75,6 @@ def restore(path: str | PathLike[str], networks: CodecNetworks) -> None:
         conv.thaw(arrays[f"{name}.weight"], arrays[f"{name}.factor"])
         for bias_name, bias in biases:
             bias.copy_(conv.real_bias(arrays[bias_name]))
+    networks.prior.frequencies.copy_(torch.from_numpy(arrays["tables.frequencies"]))
     for t, own in enumerate(cast("list[PriorStep]", networks.prior.steps)):
         own.signs.copy_(torch.from_numpy(arrays[f"prior.steps.{t}.signs"]) / (FACTOR_UNIT * SIGN_GAIN))

@@ -21,7 +21,6 @@ from convdraw_codec.format import bitstream, constants
 from convdraw_codec.format.rotation import Colours
 from convdraw_codec.network import convolution as integer
 from convdraw_codec.network.convolution import ByteConv, Convolver
-from convdraw_codec.network.tables import frequency_table
 from convdraw_codec.options import FILLS
 from convdraw_codec.selftest import SEED, conformance_set, digest
 
@@ -243,15 +242,12 @@ def test_the_second_decoder_agrees_where_symbols_are_wild(tiny: tuple[Codec, Mod
             symbols = np.where(known != 0, np.abs(wild) & 1, wild) * (rng.random(rows.shape) < luck)
             symbols = (symbols if part.held is None else symbols * part.held).astype(np.int16)
             found.append((part, symbols, rows))
-        segments.append(codec._network.symbols.encode((p.flat(symbols), p.flat(rows)) for p, symbols, rows in found))
+        segments.append(codec._network.symbols(t).encode((p.flat(symbols), p.flat(rows)) for p, symbols, rows in found))
         session.take(t, [(p, session.canvas.turned(p.t, p.strip, symbols), None) for p, symbols, _ in found])
     data = bitstream.write(bitstream.Contents(header, segments))
     assert digest(decode(model, data)) == digest(codec.decompress(data))
 
 
-@pytest.mark.parametrize("path", [PHOTO, TINY_MODEL])
-def test_models_code_under_the_prior_that_training_counts(path: Any) -> None:
-    assert np.array_equal(Model(path).frequencies, frequency_table())
 
 
 def test_digests_are_of_the_bundled_model() -> None:

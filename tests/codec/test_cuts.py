@@ -148,7 +148,7 @@ def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny: Codec) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     contents = read(tiny.compress(noise))
     [(held, every)] = Session(tiny._network, contents.header).parts(0)
-    rows, coder = held.flat(every), tiny._network.symbols
+    rows, coder = held.flat(every), tiny._network.symbols(0)
     [(whole, everywhere)] = coder.decode(contents.segments[0], [rows])
     assert everywhere is None
     counts, slopes = [], tiny.model.slopes[rows]

@@ -56,7 +56,7 @@ def test_crafted_payloads_decode_or_are_refused(tiny: Codec, payload: bytes) -> 
 def test_coefficients_that_no_picture_has_are_refused(tiny: Codec) -> None:
     header = Header(16, 16, "RGB", 1, 7, tiny.fingerprint)
     [(part, rows)] = Session(tiny._network, header).parts(0)
-    payload = tiny._network.symbols.encode([(part.flat(np.full(rows.shape, 250)), part.flat(rows))])
+    payload = tiny._network.symbols(0).encode([(part.flat(np.full(rows.shape, 250)), part.flat(rows))])
     with pytest.raises(CdrError, match="step 1 holds a coefficient that no picture has"):
         tiny.decompress(write(Contents(header, [payload])))
 

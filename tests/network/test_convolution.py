@@ -1,6 +1,7 @@
 """Convolutions of bytes: every path is exact, at the limits as well."""
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from convdraw_codec.network.convolution import (
     fastest_exact,
     is_exact,
 )
+from convdraw_codec.network.prior import strips
 from convdraw_codec.training.networks.byte_conv import Output, TrainedConv
 
 PATHS = [path for path in GRAPHS if is_exact(path)]
@@ -100,11 +102,35 @@ def test_a_forked_process_computes_as_well() -> None:
     convolver, conv = Convolver(PATHS[0], 2), conv_of(30, 20, 3, 4)
     x = np.random.default_rng(2).integers(0, 256, (40, 50, 30), np.uint8)
     right = expected(conv, x)
-    assert np.array_equal(convolver(conv, x), right)
+
+    def works() -> bool:
+        found = convolver.each(lambda strip: convolver(conv, x[strip.start:strip.stop + 2]), strips(38, 9, 2))
+        return np.array_equal(np.concatenate(list(found)), right)
+
+    assert works()
     child = os.fork()
     if not child:
-        os._exit(0 if np.array_equal(convolver(conv, x), right) else 1)
+        os._exit(0 if works() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_strips_come_in_order_whichever_is_done_first(threads: int) -> None:
+    last_is_done = threading.Event()
+
+    def function(strip: slice) -> int:
+        if strip.start == threads - 1:
+            last_is_done.set()
+        if strip.start < threads - 1:
+            assert last_is_done.wait(60)
+        if strip.start == 6:
+            raise ValueError("the seventh")
+        return strip.start
+
+    found = Convolver("float32", threads).each(function, [slice(i, i + 1) for i in range(10)])
+    assert [next(found) for _ in range(6)] == list(range(6))
+    with pytest.raises(ValueError, match="the seventh"):
+        next(found)
 
 
 def test_devices_that_are_not_there() -> None:

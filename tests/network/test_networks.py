@@ -13,7 +13,7 @@ from convdraw_codec.coding.rotation_fit import colours_of
 from convdraw_codec.coding.source import Latents
 from convdraw_codec.network.config import Step
 from convdraw_codec.network.convolution import GRAPHS, Convolver, is_exact
-from convdraw_codec.network.prior import enlarged, margins, pooled, strips, widened
+from convdraw_codec.network.prior import REACH, enlarged, margins, pooled, strips, widened
 from convdraw_codec.network.weights import assemble
 from convdraw_codec.training.export import arrays_of
 from convdraw_codec.training.networks.prior import rows_of
@@ -92,8 +92,13 @@ def test_strips_change_nothing(tiny: Codec, monkeypatch: pytest.MonkeyPatch, pix
 
 
 def test_strips_cover_all_rows() -> None:
-    for height, rows in ((10, 3), (3, 0), (7, 100)):
-        assert [i for strip in strips(height, rows) for i in range(strip.start, strip.stop)] == list(range(height))
+    for height, rows, parts in ((10, 3, 1), (3, 0, 2), (7, 100, 3), (100, 30, 8), (1, 1, 4)):
+        found = strips(height, rows, parts)
+        assert [i for strip in found for i in range(strip.start, strip.stop)] == list(range(height))
+        assert len(found) == 1 or min(strip.stop - strip.start for strip in found) >= REACH
+    assert max(strip.stop - strip.start for strip in strips(100, 30)) <= 30
+    assert len(strips(64, 100, 2)) == 2
+    assert len(strips(15, 100, 2)) == 1  # too few rows to share
     assert widened(slice(0, 3), 10, 2) == slice(0, 5)
 
 

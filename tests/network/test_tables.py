@@ -8,6 +8,7 @@ from convdraw_codec.network.tables import (
     ALL_ROWS,
     FIRST,
     LEVELS,
+    QUIET,
     REFINE,
     ROWS,
     SIGN_ODDS,
@@ -19,6 +20,7 @@ from convdraw_codec.network.tables import (
     scales,
     sign_thresholds,
     slope_table,
+    symbol_counts,
 )
 
 
@@ -32,6 +34,22 @@ def test_frequencies_sum_to_a_power_of_two() -> None:
     assert (can[REFINE:].sum(1) == 2).all()
     share = table[:, :ESCAPE] / 2**PRECISION
     assert np.abs(share - probabilities()).max() < 1e-5
+
+
+def test_frequencies_follow_counts_where_there_are_many() -> None:
+    rows = np.repeat([20, ZERO + 30, REFINE + 30], 100_000)
+    symbols = np.random.default_rng(0).choice([-1, 0, 1], len(rows), p=[0.1, 0.2, 0.7])
+    symbols[rows >= REFINE] = np.abs(symbols[rows >= REFINE])
+    symbols[:1000] = 40  # escaped
+    counts, table = symbol_counts(symbols, rows), frequency_table()
+    assert counts.sum() == len(rows)
+    assert counts[20, ESCAPE] == 1000
+    found = frequency_table(counts)
+    assert (found.sum(1) == 2**PRECISION).all()
+    assert np.array_equal(found > 0, table > 0)
+    counted = counts.sum(1) > 0
+    assert np.array_equal(found[~counted], table[~counted])
+    assert found[counted] / 2**PRECISION == pytest.approx(counts[counted] / 100_000, abs=2e-3)
 
 
 def test_the_first_family_is_logistic() -> None:
@@ -66,7 +84,7 @@ def test_thresholds_part_the_levels() -> None:
 def test_slopes_are_what_a_bit_takes_away() -> None:
     """In samples of a coefficient that is found or refined, from its middle or from zero."""
     slopes = slope_table()
-    assert (slopes > 0).all()
+    assert np.array_equal(slopes == 0, probabilities()[:, LARGEST] >= 1 - QUIET)
     assert slopes[REFINE + 32] == 1024 // 4  # a quarter of a squared cell for a bit
     assert slopes[ZERO + 35] > slopes[ZERO + 10] > 100  # rarely found, and little
     assert slopes[ZERO + 3 * ROWS + 35] > slopes[ZERO + 35]  # a sign that is expected costs less

@@ -50,7 +50,7 @@ DAMAGE: dict[str, Any] = {
     "loud axes": ("tables.axes", lambda x: np.full_like(x, 32767)),
     "places outside": ("tables.places.1", lambda x: np.full_like(x, 500)),
     "places twice": ("tables.places.1", lambda x: np.zeros_like(x)),
-    "few rows": ("tables.frequencies", lambda x: x[:64].copy()),
+    "few rows": ("tables.frequencies", lambda x: x[:, :64].copy()),
     "sums of frequencies": ("tables.residual_frequencies", lambda x: np.ones_like(x)),
     "negative slope": ("tables.slopes", lambda x: -x),
 }
@@ -58,8 +58,9 @@ DAMAGE: dict[str, Any] = {
 
 def without_gap(table: np.ndarray) -> np.ndarray:
     """A symbol of frequency 0 between others, and the sum as it was."""
-    table[0, 0] += table[0, 5]
-    table[0, 5] = 0
+    row = table[-1, 0]
+    row[0] += row[5]
+    row[5] = 0
     return table
 
 

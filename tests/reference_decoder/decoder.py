@@ -43,7 +43,7 @@ def exact_levels(model: Model, shown: np.ndarray, payloads: list[bytes], cut: bo
         centre = centre - 128
         level, left = (centre + 2) // 4, (centre + 2) % 4
         rows, table = 64 * left + np.minimum(scale, 63), model.table("residual_frequencies")
-        found, there = decoded(table, np.arange(256), payload, rows.reshape(-1), cut and i == len(payloads) - 1)
+        found, there = decoded(table, 256 - np.arange(256), payload, rows.reshape(-1), cut and i == len(payloads) - 1)
         before = exact[colour, y::2, x::2]
         new = (shown[colour, y::2, x::2] + level + found.reshape(rows.shape)) % 256
         exact[slice(None) if grey else colour, y::2, x::2] = np.where(there.reshape(rows.shape), new, before)
@@ -54,7 +54,7 @@ def sample(model: Model, rows: np.ndarray, seed: int, t: int) -> np.ndarray:
     """Section 8: symbols of step t drawn from the prior."""
     raw = np.random.Philox(key=seed, counter=[0, 0, 0, t]).random_raw(rows.size)
     u = (raw >> np.uint64(40)).astype(np.int64)
-    symbols = (model.frequencies.cumsum(1)[rows.reshape(-1)] > u[:, None]).argmax(1)
+    symbols = (model.frequencies[model.pass_of(t)].cumsum(1)[rows.reshape(-1)] > u[:, None]).argmax(1)
     return (symbols - 15).reshape(rows.shape)
 
 
@@ -66,7 +66,7 @@ def model_steps(decoder: Decoder, file: File, grey: bool, seed: int | None) -> N
         decoder.expect(t)
         rows, sent, ends = decoder.rows(t), decoder.sent(t, grey), model.ends_pass(t)
         parts = {**late, t: (rows, sent)} if ends else {t: (rows, sent & (slopes[rows] > 256))}
-        symbols, known = decoded(model.frequencies, np.argsort(-slopes, kind="stable"), file.payloads[t],
+        symbols, known = decoded(model.frequencies[model.pass_of(t)], slopes, file.payloads[t],
                                  np.concatenate([rows[held] for rows, held in parts.values()]), t == file.whole)
         decoder.take(t, np.zeros(rows.shape, np.int64), ~sent)
         late[t] = rows, sent

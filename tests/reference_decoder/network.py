@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,20 @@ class Model:
             digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
         return digest.hexdigest()[:16]
 
+    def pass_of(self, t: int) -> int:
+        """The number of the pass to which step t belongs, from 0 on."""
+        sent: list[tuple[int, int]] = []
+        number = 0
+        for before, step in itertools.pairwise(self.steps[:t + 1]):
+            sent += [(before["layer"], i) for i in range(before["first"], before["last"])]
+            if step["layer"] < before["layer"] or any(
+                    (step["layer"], i) in sent for i in range(step["first"], step["last"])):
+                number, sent = number + 1, []
+        return number
+
     def ends_pass(self, t: int) -> bool:
         """Whether step t is the last one of its pass."""
-        sent: list[tuple[int, int]] = []
-        for step, following in zip(self.steps, [*self.steps[1:], None], strict=True):
-            sent += [(step["layer"], i) for i in range(step["first"], step["last"])]
-            ends = following is None or following["layer"] < step["layer"] or any(
-                (following["layer"], i) in sent for i in range(following["first"], following["last"]))
-            if step is self.steps[t]:
-                return ends
-            sent = [] if ends else sent
-        raise IndexError(t)
+        return t + 1 == len(self.steps) or self.pass_of(t + 1) > self.pass_of(t)
 
     def conv(self, name: str, x: np.ndarray, outside: Any = 0, bias: np.ndarray | None = None) -> np.ndarray:
         """x: (H, W, inputs) bytes, ``outside`` beyond the picture."""

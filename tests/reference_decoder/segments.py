@@ -40,13 +40,13 @@ class RangeDecoder:
 RAW = [2**15] * 512  # of the escaped symbols -256..255
 
 
-def decoded(table: np.ndarray, order: np.ndarray, payload: bytes, rows: np.ndarray, cut: bool
+def decoded(table: np.ndarray, slopes: np.ndarray, payload: bytes, rows: np.ndarray, cut: bool
             ) -> tuple[np.ndarray, np.ndarray]:
     """The symbols of a step, and where they are known: everywhere, or, of a payload that was cut, those that are the
-    same however it goes on. rows: (symbols,), of each. order: of rows."""
+    same however it goes on. rows: (symbols,), of each. slopes: of rows; 0 for quiet ones."""
     decoders = [RangeDecoder(payload, behind) for behind in ((0, 255) if cut else (0,))]
     result, there, frequencies = np.zeros(rows.size, np.int64), np.zeros(rows.size, bool), table.tolist()
-    quiet = table[:, 15] >= 2**24 - 2**13
+    quiet, order = slopes == 0, np.argsort(-slopes, kind="stable")
 
     def read(distribution: Sequence[int], count: int) -> list[int]:
         """As many symbols as are sure."""

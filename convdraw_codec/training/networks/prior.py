@@ -32,6 +32,7 @@ from ...network.tables import (
     REFINE,
     ROWS,
     ZERO,
+    frequency_table,
     quotient_table,
     sign_steps,
     slope_table,
@@ -148,8 +149,9 @@ def logarithms_of(differences: Tensor, cell: int, table: Tensor) -> Tensor:
 
 
 class PriorNetwork(nn.Module):
-    """All layers and steps of a ``Config``."""
+    """All layers and steps of a ``Config``. frequencies: what a decoder codes under, see ``network.model.Model``."""
 
+    frequencies: Tensor
     table: Tensor
     slopes: Tensor
 
@@ -158,6 +160,7 @@ class PriorNetwork(nn.Module):
         self.config, self.pyramid = config, Pyramid.of(config.strides)
         self.layers = nn.ModuleList(PriorLayer(config, layer) for layer in range(len(config.layers)))
         self.steps = nn.ModuleList(PriorStep(config, t) for t in range(len(config.steps)))
+        self.register_buffer("frequencies", torch.from_numpy(np.stack([frequency_table() for _ in config.passes])))
         self.register_buffer("table", torch.from_numpy(quotient_table()).float(), persistent=False)
         self.register_buffer("slopes", torch.from_numpy(slope_table()), persistent=False)
         for level, (functions, filters) in enumerate(zip(self.pyramid.functions, self.pyramid.filters, strict=True)):

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal
 
 from convdraw_codec.generative.base import Generative
+from convdraw_codec.generative.logistics import LogisticMixture
 from convdraw_codec.generative.output import LEVELS
 
 GRID = 128  # cells of a latent in a standard deviation of its prior
@@ -129,6 +130,9 @@ def _pixels(distribution: Distribution) -> tuple[Any, ...]:
     if isinstance(distribution, Bernoulli):
         probability = distribution.probs.clamp(SMALLEST, 1 - SMALLEST)
         return constriction.stream.model.Bernoulli(perfect=False), probability.numpy().ravel()
+    if isinstance(distribution, LogisticMixture):
+        chances = distribution.probabilities().clamp_min(SMALLEST / LEVELS).double().flatten(0, 2)
+        return constriction.stream.model.Categorical(perfect=False), chances.numpy()
     assert isinstance(distribution, Normal)
     kind = constriction.stream.model.QuantizedGaussian(0, LEVELS - 1)
     return kind, *((x.double().numpy().ravel()) for x in (distribution.mean - 0.5, distribution.stddev))

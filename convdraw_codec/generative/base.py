@@ -1,4 +1,5 @@
-"""What every DRAW is: steps of prior, posterior and latents that end in a distribution of the picture.
+"""What every generative model is: for a DRAW, steps of prior, posterior and latents, that end in a distribution of the
+picture.
 
 Equation numbers are those of Gregor et al., "Towards Conceptual Compression" (2016). Latents are Gaussian.
 """
@@ -8,12 +9,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, kl_divergence
 
+from .logistics import LogisticMixture
 from .output import LEVELS, LEVELS_A_UNIT, LOG_VARIANCE, Output
 from .pixel_cnn import CausalOutput
 
@@ -53,25 +55,56 @@ class EncoderState:
 
 
 class Generative(nn.Module):
-    """A model of pictures with latents in ``layers`` layers, drawn from the first to the last, in each of ``steps``.
-
-    States of encoder and decoder are never changed in place. That of a decoder has the canvas r_t, (B, canvas channels,
-    H, W), as ``canvas``. first_canvas: r_0. causal: the output, where pixels depend on each other given r_T.
-    """
+    """A model of pictures. first_canvas: r_0, what is known before the first step. in_turn: whether pixels depend on
+    those before them, given the last canvas. Here, without latents: no layers, no steps."""
 
     picture: Output
     first_canvas: nn.Parameter
-    causal: CausalOutput | None
-    layers: int
-    steps: int
+    layers = 0
+    steps = 0
+    in_turn: bool
 
     @abstractmethod
     def start(self, batch: int) -> Any:
-        """What the decoder knows before the first step, of ``batch`` pictures."""
+        """What the decoder knows before the first step, of ``batch`` pictures, with r_0 as ``canvas``."""
 
     @abstractmethod
     def start_encoder(self, x: Tensor) -> EncoderState:
         """What the encoder knows before the first step of pictures in units."""
+
+    def explain(self, encoder: EncoderState, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
+        """The last canvas for an encoder that has started; ``choose`` takes latents from posterior and prior."""
+        return cast(Tensor, self.start(len(encoder.x)).canvas)
+
+    def generate(self, count: int, choose: Callable[[Normal], Tensor]) -> Iterator[Any]:
+        """The decoder of ``count`` pictures after each step, with the latents that ``choose`` takes from the prior; as
+        it starts, if there is no step."""
+        yield self.start(count)
+
+    @abstractmethod
+    def distribution(self, canvas: Tensor, x: Tensor) -> Distribution:
+        """Likelihood p(x | r_T) of pixels in units, (B, channels, H, W): of each one, given those before it."""
+
+    @abstractmethod
+    def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
+        """Pixels (B, channels, H, W), of 0 and 1 or 0..255, as ``choose`` gives them: it is told the distribution of
+        the next ones, and their place, an index of such a tensor. All at once, where they are independent."""
+
+
+class LatentModel(Generative):
+    """A model with latents in ``layers`` layers, drawn from the first to the last, in each of ``steps``.
+
+    States of encoder and decoder are never changed in place. That of a decoder has the canvas r_t, (B, canvas channels,
+    H, W), as ``canvas``. causal: the output, where pixels depend on each other given r_T.
+    """
+
+    causal: CausalOutput | None
+    layers: int
+    steps: int
+
+    @property
+    def in_turn(self) -> bool:  # type: ignore[override]
+        return self.causal is not None
 
     @abstractmethod
     def look(self, encoder: EncoderState, decoder: Any) -> EncoderState:
@@ -90,17 +123,15 @@ class Generative(nn.Module):
         """The decoder h^d_t from the latents of a layer, equation (6); after the last layer, the canvas r_t, (7)."""
 
     def explain(self, encoder: EncoderState, choose: Callable[[Normal, Normal], Tensor]) -> Tensor:
-        """The last canvas for an encoder that has started; ``choose`` takes latents from posterior and prior."""
         decoder = self.start(len(encoder.x))
         for _ in range(self.steps):
             encoder = self.look(encoder, decoder)
             for layer in range(self.layers):
                 p = self.prior(layer, decoder)
                 decoder = self.absorb(layer, choose(self.posterior(layer, encoder, decoder, p), p), decoder)
-        return decoder.canvas
+        return cast(Tensor, decoder.canvas)
 
     def generate(self, count: int, choose: Callable[[Normal], Tensor]) -> Iterator[Any]:
-        """The decoder of ``count`` pictures after each step, with the latents that ``choose`` takes from the prior."""
         decoder = self.start(count)
         for _ in range(self.steps):
             for layer in range(self.layers):
@@ -108,12 +139,9 @@ class Generative(nn.Module):
             yield decoder
 
     def distribution(self, canvas: Tensor, x: Tensor) -> Distribution:
-        """Likelihood p(x | r_T) of pixels in units, (B, channels, H, W): of each one, given those before it."""
         return self.picture.distribution(self.causal(canvas, x) if self.causal else canvas)
 
     def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
-        """Pixels (B, channels, H, W), of 0 and 1 or 0..255, as ``choose`` gives them: it is told the distribution of
-        the next ones, and their place, an index of such a tensor. All at once, where they are independent."""
         return self.causal.render(canvas, choose) if self.causal else choose(self.picture.distribution(canvas), ...)
 
 
@@ -155,8 +183,10 @@ def bound_of_started(model: Generative, encoder: EncoderState, generator: torch.
         return z
 
     seen = model.distribution(model.explain(encoder, choose), encoder.x).log_prob(model.picture.numbers(encoder.x))
-    return Bound(-seen.flatten(1).sum(1), torch.stack(divergence).unflatten(0, (model.steps, model.layers)),
-                 torch.stack(log_ratio).sum(0))
+    nothing = seen.new_zeros(0, len(seen))  # without latents
+    return Bound(-seen.flatten(1).sum(1),
+                 torch.cat([nothing, *(each[None] for each in divergence)]).unflatten(0, (model.steps, model.layers)),
+                 torch.cat([nothing, *(each[None] for each in log_ratio)]).sum(0))
 
 
 def sample(model: Generative, count: int, generator: torch.Generator | None = None) -> Tensor:
@@ -166,11 +196,11 @@ def sample(model: Generative, count: int, generator: torch.Generator | None = No
     """
     canvases = [decoder.canvas.float() for decoder in model.generate(count, lambda p: draw_from(p, generator))]
     pictures = torch.stack([model.picture.mean(canvas) for canvas in canvases])
-    if model.picture.output == "gaussian":
+    if model.picture.output != "bernoulli":
         pictures = pictures * LEVELS_A_UNIT / LEVELS + 0.5
-    if model.causal:
+    if model.in_turn:
         pictures[-1] = drawn_pixels(model, canvases[-1], generator)
-        if model.picture.output == "gaussian":
+        if model.picture.output != "bernoulli":
             pictures[-1] /= LEVELS - 1
     return pictures.clamp(0, 1)
 
@@ -180,6 +210,8 @@ def drawn_pixels(model: Generative, canvas: Tensor, generator: torch.Generator |
     def choose(distribution: Distribution, _: Any) -> Tensor:
         if isinstance(distribution, Normal):
             return draw_from(distribution, generator).floor().clamp(0, LEVELS - 1)
+        if isinstance(distribution, LogisticMixture):
+            return distribution.drawn(generator)
         return torch.bernoulli(distribution.mean, generator=generator)
 
     return model.render(canvas, choose)

@@ -15,7 +15,7 @@ from torch.distributions import Normal
 
 from ..configuration import Sizes
 from ..errors import ConfigError
-from .base import EncoderState, Generative, as_the_prior, gaussian
+from .base import EncoderState, LatentModel, as_the_prior, gaussian
 from .lstm import lstm
 from .output import Output
 from .pixel_cnn import CausalOutput, CausalSize
@@ -101,7 +101,7 @@ class _Layer(nn.Module):
             nn.init.normal_(self.from_coarser.weight, std=0.5 / coarser.state**0.5)
 
 
-class GenerativeConvDRAW(Generative):
+class GenerativeConvDRAW(LatentModel):
     """The model of a ``ConvDRAWConfig``."""
 
     parts: Sequence[_Layer]

@@ -65,7 +65,7 @@ def _from_sheet(path: Path, picture: Output) -> np.ndarray:
 
 def pixels(pictures: Tensor, picture: Output, generator: torch.Generator | None = None) -> Tensor:
     """Levels (B, channels, H, W) -> what a model explains: levels, or 0 and 1 drawn with each level's probability."""
-    if picture.output == "gaussian":
+    if picture.output != "bernoulli":
         return pictures.float()
     drawn = torch.rand(pictures.shape, generator=generator, dtype=torch.float32, device=pictures.device)
     return (drawn < pictures.float() / (LEVELS - 1)).float()

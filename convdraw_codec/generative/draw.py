@@ -14,7 +14,7 @@ from torch.distributions import Normal
 
 from ..configuration import Sizes
 from ..errors import ConfigError
-from .base import EncoderState, Generative, as_the_prior, gaussian
+from .base import EncoderState, LatentModel, as_the_prior, gaussian
 from .lstm import lstm
 from .output import Output
 
@@ -98,7 +98,7 @@ def _cover(head: nn.Linear, filters: int, side: int) -> None:
         head.bias.copy_(torch.tensor([0.0, 0.0, log_variance, log_spacing, 0.0]))
 
 
-class DRAW(Generative):
+class DRAW(LatentModel):
     """The model of a ``DRAWConfig``; one layer of latents, (B, latents)."""
 
     layers = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +10,9 @@ from torch.distributions import Bernoulli, Distribution, Normal
 
 from ..configuration import Sizes
 from ..errors import ConfigError
+from .logistics import LogisticMixture, numbers_of, spread
 
+OUTPUTS = "bernoulli", "gaussian", "logistics"
 LEVELS = 256
 LEVELS_A_UNIT = 64  # a canvas counts 64 levels of grey or colour as 1
 LOG_VARIANCE = (-9.0, 6.0)  # of latents and canvas, beyond which nothing is gained
@@ -18,7 +20,8 @@ LOG_VARIANCE = (-9.0, 6.0)  # of latents and canvas, beyond which nothing is gai
 
 @dataclass(frozen=True)
 class Output(Sizes):
-    """Pictures of (channels, height, width); output: "bernoulli" for pixels of 0 and 1, "gaussian" for 0..255."""
+    """Pictures of (channels, height, width); output: "bernoulli" for pixels of 0 and 1; for levels 0..255, "gaussian",
+    which are real, or "logistics", which are whole."""
 
     channels: int
     height: int
@@ -27,8 +30,8 @@ class Output(Sizes):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.output not in ("bernoulli", "gaussian"):
-            raise ConfigError(f"the output of a model is bernoulli or gaussian, not {self.output!r}")
+        if self.output not in OUTPUTS:
+            raise ConfigError(f"the output of a model is {', '.join(OUTPUTS)}, not {self.output!r}")
 
     @property
     def dimensions(self) -> int:
@@ -37,7 +40,9 @@ class Output(Sizes):
 
     @property
     def canvas_channels(self) -> int:
-        """A logit for each number, or mean and logarithm of the variance."""
+        """A logit for each number, or mean and logarithm of the variance; or what a mixture takes."""
+        if self.output == "logistics":
+            return numbers_of(self.channels)
         return self.channels * (1 if self.output == "bernoulli" else 2)
 
     def units(self, x: Tensor) -> Tensor:
@@ -49,11 +54,13 @@ class Output(Sizes):
         return units if self.output == "bernoulli" else units * LEVELS_A_UNIT + LEVELS / 2
 
     def middles(self, levels: Tensor) -> Tensor:
-        """Whole pixels as a network sees them: levels have noise of mean 1/2 in training."""
-        return self.units(levels if self.output == "bernoulli" else levels + 0.5)
+        """Whole pixels as a network sees them: real levels have noise of mean 1/2 in training."""
+        return self.units(levels + 0.5 if self.output == "gaussian" else levels)
 
     def mean(self, canvas: Tensor) -> Tensor:
         """The picture that a canvas shows, in units."""
+        if self.output == "logistics":
+            return self.units(self.distribution(canvas).mean)
         return torch.sigmoid(canvas) if self.output == "bernoulli" else canvas[:, :self.channels]
 
     def deviation(self, canvas: Tensor) -> Tensor:
@@ -66,8 +73,24 @@ class Output(Sizes):
         return wrong if self.output == "bernoulli" else wrong / self.deviation(canvas)
 
     def distribution(self, canvas: Tensor) -> Distribution:
-        """Likelihood p(x | r_T), of 0 and 1 or of real levels 0..256."""
+        """Likelihood p(x | r_T), of 0 and 1, of real levels 0..256, or of whole ones, all colours together."""
         canvas = canvas.float()
+        if self.output == "logistics":
+            return LogisticMixture(canvas, self.channels, LEVELS_A_UNIT, LEVELS / 2)
         if self.output == "bernoulli":
             return Bernoulli(logits=canvas, validate_args=False)
         return Normal(self.numbers(self.mean(canvas)), self.deviation(canvas) * LEVELS_A_UNIT, validate_args=False)
+
+    def of_channel(self, canvas: Tensor, channel: int, known: Tensor) -> Distribution:
+        """That of one channel alone, (B, 1, H, W), where those before it are ``known``, (B, channels, H, W) pixels."""
+        if self.output == "logistics":
+            return LogisticMixture(canvas.float(), self.channels, LEVELS_A_UNIT, LEVELS / 2).of_channel(channel, known)
+        return replace(self, channels=1).distribution(canvas[:, channel::self.channels])
+
+    def canvas_of(self, levels: Tensor) -> Tensor:
+        """A canvas to begin with, where the mean of pictures is ``levels``, (channels, H, W) in 0..255."""
+        if self.output == "bernoulli":
+            return torch.logit(levels / (LEVELS - 1), eps=0.01)
+        if self.output == "gaussian":
+            return torch.cat([self.units(levels), torch.zeros_like(levels)])
+        return spread(self.units(levels))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -70,7 +70,6 @@ class CausalOutput(nn.Module):
     def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
         """Pixels as ``choose`` gives them, one place after the other; see ``Generative.render``."""
         picture, reach, layers = self.picture, self.reach, self.layers
-        one_channel = replace(picture, channels=1)
         pixels = canvas.new_zeros(len(canvas), picture.channels, picture.height, picture.width)
         shown, known = self._shown(canvas), self._with_margin(torch.zeros_like(pixels))
         for y, x in itertools.product(range(picture.height), range(picture.width)):
@@ -80,7 +79,7 @@ class CausalOutput(nn.Module):
             for channel in range(picture.channels):
                 place = slice(None), slice(channel, channel + 1), slice(y, y + 1), slice(x, x + 1)
                 corrected = self._corrected(canvas[:, :, y:y + 1, x:x + 1], corrections, here)
-                pixels[place] = choose(one_channel.distribution(corrected[:, channel::picture.channels]), place)
+                pixels[place] = choose(picture.of_channel(corrected, channel, pixels[:, :, y:y + 1, x:x + 1]), place)
                 here[:, channel] = picture.middles(pixels[place])[:, 0]
         return pixels
 

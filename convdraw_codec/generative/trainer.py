@@ -15,7 +15,6 @@ from ..training import distributed
 from ..training.trainer import Batches, Trainer
 from .base import Generative, bound
 from .datasets import load_pictures, pixels
-from .output import LEVELS
 from .recipe import GenerativeRecipe
 from .weights import load_generative, new_model, save_generative
 
@@ -56,10 +55,7 @@ class GenerativeTrainer(Trainer):
         """Let the first canvas show the mean of pictures (N, channels, H, W)."""
         model, levels = self.model, pictures.to(self.device).float().mean(0)
         with torch.no_grad():
-            if model.picture.output == "bernoulli":
-                model.first_canvas.copy_(torch.logit(levels / (LEVELS - 1), eps=0.01))
-            else:
-                model.first_canvas[:model.picture.channels] = model.picture.units(levels)
+            model.first_canvas.copy_(model.picture.canvas_of(levels))
             self.average.first_canvas.copy_(model.first_canvas)
 
     def loss(self, batch: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from safetensors import SafetensorError
@@ -19,20 +19,23 @@ from ..training.tensors import read_tensors
 from .base import Generative
 from .conv_draw_gaussian import ConvDRAWConfig, GenerativeConvDRAW
 from .draw import DRAW, DRAWConfig
+from .gated_pixel_cnn import PixelCNN, PixelCNNConfig
 
 FORMAT = "cdraw generative model 1"
-ModelConfig: TypeAlias = ConvDRAWConfig | DRAWConfig
+ModelConfig: TypeAlias = ConvDRAWConfig | DRAWConfig | PixelCNNConfig
+MODELS: dict[str, tuple[type[Any], type[Generative]]] = {  # by a key that each alone has
+    "channels": (PixelCNNConfig, PixelCNN), "layers": (ConvDRAWConfig, GenerativeConvDRAW), "state": (DRAWConfig, DRAW)}
 
 
 def model_config(data: Mapping[str, Any]) -> ModelConfig:
-    """From TOML or JSON: with layers, or with the state of DRAW. Raises ConfigError."""
-    kind: type[ModelConfig] = ConvDRAWConfig if "layers" in data else DRAWConfig
-    return from_table(kind, data, "[model]")
+    """From TOML or JSON. Raises ConfigError."""
+    kind = next((kind for key, (kind, _) in MODELS.items() if key in data), DRAWConfig)
+    return cast(ModelConfig, from_table(kind, data, "[model]"))
 
 
 def new_model(config: ModelConfig) -> Generative:
     """An untrained model."""
-    return GenerativeConvDRAW(config) if isinstance(config, ConvDRAWConfig) else DRAW(config)
+    return next(model(config) for kind, model in MODELS.values() if type(config) is kind)
 
 
 def save_generative(model: Generative, config: ModelConfig, path: str | PathLike[str]) -> None:

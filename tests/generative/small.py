@@ -7,13 +7,14 @@ import torch
 
 from convdraw_codec.generative.conv_draw_gaussian import ConvDRAWConfig, GenerativeLayer
 from convdraw_codec.generative.draw import DRAWConfig
+from convdraw_codec.generative.gated_pixel_cnn import PixelCNNConfig
 from convdraw_codec.generative.output import Output
 from convdraw_codec.generative.pixel_cnn import CausalSize
 from convdraw_codec.generative.recipe import GenerativeRecipe
 from convdraw_codec.generative.weights import ModelConfig
 from convdraw_codec.training.recipe import Stage
 
-BITS, LEVELS = Output(1, 8, 12, "bernoulli"), Output(3, 8, 8, "gaussian")
+BITS, LEVELS, COLOURS = Output(1, 8, 12, "bernoulli"), Output(3, 8, 8, "gaussian"), Output(3, 5, 6, "logistics")
 CONFIGS: dict[str, ModelConfig] = {
     "one layer": ConvDRAWConfig(BITS, 3, (GenerativeLayer(4, 6, 2, 3),)),
     "two layers": ConvDRAWConfig(LEVELS, 2, (GenerativeLayer(8, 6, 3, 1), GenerativeLayer(2, 5, 2, 5))),
@@ -21,6 +22,11 @@ CONFIGS: dict[str, ModelConfig] = {
     "causal levels": ConvDRAWConfig(LEVELS, 2, (GenerativeLayer(4, 6, 2, 3),), CausalSize(5, 1)),
     "draw": DRAWConfig(BITS, 3, 16, 4),
     "attention": DRAWConfig(BITS, 3, 16, 4, read=2, write=3),
+}
+
+WITHOUT_LATENTS: dict[str, ModelConfig] = {
+    "pixels": PixelCNNConfig(BITS, 6, 3, 3),
+    "colours": PixelCNNConfig(COLOURS, 6, 2, 5),
 }
 
 

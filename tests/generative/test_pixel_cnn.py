@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from convdraw_codec.generative.base import bound
+from convdraw_codec.generative.base import LatentModel, bound
 from convdraw_codec.generative.conv_draw_gaussian import ConvDRAWConfig
 from convdraw_codec.generative.pixel_cnn import CausalSize
 from convdraw_codec.generative.trainer import GenerativeTrainer
@@ -18,7 +18,10 @@ from .small import BITS, CONFIGS, recipe, some_pictures
 
 def causal(name: str) -> Any:
     torch.manual_seed(2)
-    output = new_model(CONFIGS[name]).causal
+    model = new_model(CONFIGS[name])
+    assert isinstance(model, LatentModel)
+    output = model.causal
+    assert output is not None
     torch.nn.init.normal_(output.exit.weight, std=0.5)
     return output
 

@@ -1,0 +1,153 @@
+"""Gated PixelCNN: pixels one after the other, row by row, each drawn from what the earlier ones say.
+
+Equation numbers are those of van den Oord et al., "Conditional Image Generation with PixelCNN Decoders" (2016). Two
+stacks of convolutions see all earlier pixels within reach: one the rows above, the other what lies to the left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ..configuration import Sizes
+from ..errors import ConfigError
+from .base import EncoderState, Generative
+from .output import Output
+
+FIRST_KERNEL = 7
+
+
+@dataclass(frozen=True)
+class PixelCNNConfig(Sizes):
+    """channels: of each stack. layers: of both, the first with a kernel of 7, the others with ``kernel``."""
+
+    BOUNDS: ClassVar = Sizes.BOUNDS | {"layers": (1, 64)}
+    picture: Output
+    channels: int
+    layers: int
+    kernel: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel % 2 == 0:
+            raise ConfigError(f"kernels have an odd size, not {self.kernel}")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What is known before the first pixel."""
+
+    canvas: Tensor
+
+
+def gated(x: Tensor) -> Tensor:
+    """Equation (2): (B, 2 n, H, W) -> (B, n, H, W)."""
+    feature, gate = x.chunk(2, dim=1)
+    return torch.tanh(feature) * torch.sigmoid(gate)
+
+
+class GatedLayer(nn.Module):
+    """One layer of both stacks, Figure 2. ``first``: it sees pixels, and not the one at its own position."""
+
+    def __init__(self, inputs: int, channels: int, kernel: int, *, first: bool):
+        super().__init__()
+        self.reach, self.first = kernel // 2, first
+        self.down = nn.Conv2d(inputs, 2 * channels, (self.reach + 1, kernel))
+        self.across = nn.Conv2d(inputs, 2 * channels, (1, self.reach + (not first)))
+        self.link = nn.Conv2d(2 * channels, 2 * channels, 1)
+        self.exit = nn.Conv2d(channels, channels, 1)
+
+    def above(self, x: Tensor) -> Tensor:
+        """What ``down`` takes: rows as far up as it sees, without the last one in the first layer; zeros outside."""
+        return F.pad(x, [self.reach, self.reach, self.reach + self.first, -int(self.first)])
+
+    def before(self, x: Tensor) -> Tensor:
+        """What ``across`` takes: as far to the left as it sees, without the last one in the first layer."""
+        return F.pad(x, [self.reach, -int(self.first)])
+
+    def beside(self, seen: Tensor, down: Tensor, h: Tensor) -> Tensor:
+        """The horizontal stack, from what ``before`` gives, what ``down`` says, and its own value so far."""
+        new = self.exit(gated(self.across(seen) + self.link(down)))
+        return new if self.first else h + new
+
+    def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Both stacks, (B, inputs, H, W) each."""
+        down = self.down(self.above(v))
+        return gated(down), self.beside(self.before(h), down, h)
+
+
+class PixelCNN(Generative):
+    """The model of a ``PixelCNNConfig``: no latents, no steps. The canvas is the same for all pictures."""
+
+    in_turn = True
+    parts: Sequence[GatedLayer]
+
+    def __init__(self, config: PixelCNNConfig):
+        super().__init__()
+        self.config, self.picture, channels = config, config.picture, config.channels
+        self.first_canvas = nn.Parameter(torch.zeros(config.picture.canvas_channels, config.picture.height,
+                                                     config.picture.width))
+        first = GatedLayer(config.picture.channels, channels, FIRST_KERNEL, first=True)
+        others = (GatedLayer(channels, channels, config.kernel, first=False) for _ in range(config.layers - 1))
+        self.parts = nn.ModuleList([first, *others])  # type: ignore[assignment]
+        self.hidden = nn.Conv2d(channels, channels, 1)
+        self.exit = nn.Conv2d(channels, config.picture.canvas_channels, 1)
+        nn.init.zeros_(self.exit.weight)
+        nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
+
+    def start(self, batch: int) -> Pixels:
+        return Pixels(self.first_canvas.expand(batch, -1, -1, -1))
+
+    def start_encoder(self, x: Tensor) -> EncoderState:
+        return EncoderState(x, x.new_zeros(()), (), ())
+
+    def distribution(self, canvas: Tensor, x: Tensor) -> Distribution:
+        v = h = x
+        for part in self.parts:
+            v, h = part(v, h)
+        return self.picture.distribution(canvas + self._said(h))
+
+    def _said(self, h: Tensor) -> Tensor:
+        """What the last value of the horizontal stack adds to the canvas."""
+        return self.exit(F.relu(self.hidden(F.relu(h)))).float()
+
+    def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
+        """Each convolution is computed once at each position: the vertical stack by rows, the other by pixels."""
+        picture, kernels = self.picture, [(part.reach, int(part.first)) for part in self.parts]
+        batch, channels, height, width = len(canvas), self.config.channels, picture.height, picture.width
+        pixels = canvas.new_zeros(batch, picture.channels, height, width)
+        sizes = [picture.channels] + [channels] * (len(kernels) - 1)
+        # what each layer sees: of the vertical stack, the rows above; of the other, this row so far; with margins
+        above = [canvas.new_zeros(batch, size, height + reach + first, width + 2 * reach)
+                 for size, (reach, first) in zip(sizes, kernels, strict=True)]
+        for y in range(height):
+            downs, before = [], [canvas.new_zeros(batch, size, 1, width + reach)
+                                 for size, (reach, _) in zip(sizes, kernels, strict=True)]
+            for i, part in enumerate(self.parts):
+                downs.append(part.down(above[i][:, :, y:y + part.reach + 1]))
+                if i + 1 < len(self.parts):
+                    following = self.parts[i + 1]
+                    row = above[i + 1][:, :, y + following.reach]
+                    row[..., following.reach:following.reach + width] = gated(downs[-1])[:, :, 0]
+            for x in range(width):
+                h = canvas.new_zeros(())
+                for part, down, seen in zip(self.parts, downs, before, strict=True):
+                    if not part.first:
+                        seen[..., x + part.reach] = h[..., 0]
+                    window = seen[..., x:x + part.reach + (not part.first)]
+                    h = part.beside(window, down[..., x:x + 1], h)
+                now = canvas[:, :, y:y + 1, x:x + 1] + self._said(h)
+                for channel in range(picture.channels):
+                    place = slice(None), slice(channel, channel + 1), slice(y, y + 1), slice(x, x + 1)
+                    known = pixels[:, :, y:y + 1, x:x + 1]
+                    pixels[place] = choose(picture.of_channel(now, channel, known), place)
+                shown = picture.middles(pixels[:, :, y, x])
+                above[0][:, :, y + kernels[0][0] + 1, x + kernels[0][0]] = shown
+                before[0][..., 0, x + kernels[0][0]] = shown
+        return pixels

@@ -2,8 +2,8 @@
 
 Writes DIR/MODEL.json: the bound in nats and in bits per dimension, and of it the divergence of each step and layer; and
 as pictures, samples (of DRAW with attention, as they are drawn), and the divergence as in Figure 2 of Gregor et al.
-(2016). ``--bits-back`` codes pictures in a chain, and reports what that cost; ``--refine`` measures posteriors that are
-refined for each picture, and writes DIR/MODEL-refined.json.
+(2016). ``--bits-back`` codes pictures in a chain, and reports what that cost (without latents, no bits come back);
+``--refine`` measures posteriors that are refined for each picture, and writes DIR/MODEL-refined.json.
 """
 
 from __future__ import annotations
@@ -169,7 +169,8 @@ def main(model: Path, data: tuple[Path, ...], part: str, count: int | None, draw
     if coded:
         report["bits-back"] = chained(measured, x[:coded], generator)
     keep_json(out / f"{name}.json", report)
-    plot(divergence, out, f"{name}-steps", loaded.picture.dimensions)
+    if loaded.layers:
+        plot(divergence, out, f"{name}-steps", loaded.picture.dimensions)
     with torch.no_grad():
         last = sample(loaded, ACROSS**2, generator)[-1]
         to_image([list(row) for row in last.split(ACROSS)]).save(out / f"{name}-samples.png", optimize=True)

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from bench.generative import likelihood
 from bench.shared.pictures import opened
 from convdraw_codec.generative.weights import new_model, save_generative
 
-from ...generative.small import BITS, CONFIGS, write_bits
+from ...generative.small import BITS, CONFIGS, WITHOUT_LATENTS, some_pictures, write_bits
 from ..conftest import run
 
 
@@ -38,3 +40,22 @@ def test_likelihood(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
     refined = json.loads(reports[0])
     assert refined["bits-back"]["exact"]
     assert [one["updates of posteriors"] for one in (report, refined)] == [0, 2]
+
+
+@pytest.mark.parametrize("name", WITHOUT_LATENTS)
+def test_likelihood_without_latents(tmp_path: Path, name: str) -> None:
+    config = WITHOUT_LATENTS[name]
+    pictures = some_pictures(config.picture).to(torch.uint8)
+    rows = [np.concatenate([np.moveaxis(one.numpy(), 0, 2) for one in pictures], axis=1)]
+    if config.picture.output == "bernoulli":
+        rows = [255 * rows[0].repeat(3, axis=2)]
+    Image.fromarray(np.concatenate(rows)).save(tmp_path / "sheet.png")
+    save_generative(new_model(config), config, tmp_path / "m.safetensors")
+    run(likelihood.main, tmp_path / "m.safetensors", tmp_path / "sheet.png", "--bits-back", 2, "--out", tmp_path)
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert report["nats"] == report["reconstruction"]
+    assert report["pictures"] == 4
+    assert report["bits-back"]["exact"]
+    assert abs(report["bits-back"]["above the bound"]) < 0.05
+    assert not (tmp_path / "m-steps.json").exists()
+    assert (tmp_path / "m-samples.png").exists()

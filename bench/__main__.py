@@ -22,6 +22,7 @@ COMMANDS = {
     "soak": "robustness.soak",
     "fuzz": "robustness.fuzz",
     "likelihood": "generative.likelihood",
+    "generative-figures": "generative.figures",
 }
 
 

@@ -18,24 +18,23 @@ import click
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.distributions import Normal
 
-from convdraw_codec.generative.base import Generative, bound, draw_from, sample
+from convdraw_codec.generative.base import Generative, bound, sample
 from convdraw_codec.generative.datasets import load_pictures, pixels
-from convdraw_codec.generative.draw import DRAW, Window
+from convdraw_codec.generative.draw import DRAW
 from convdraw_codec.generative.weights import load_generative
 
 from ..shared.frame import OUT
 from ..shared.results import COLOURS, keep_figure, keep_json
 from . import bits_back
+from .drawings import drawing, to_image
 from .semi_amortized import refine
 
 BATCH = 50
 START_BITS = 12  # of the random words that a chain begins with, for each latent of a picture
 ACROSS = 10  # samples in a row
-DRAWINGS, FRAMES, ZOOM = 4, 8, 4  # sequences of DRAW, pictures of each, and how much larger
 
 
 def importance_weighted(model: Generative, x: Tensor, draws: int, generator: torch.Generator | None = None) -> Tensor:
@@ -95,41 +94,6 @@ def chained(model: Generative, x: Tensor, generator: torch.Generator) -> dict[st
     return {"pictures": len(x), "bits per dimension": round(rate, 5), "bound": round(expected, 5),
             "above the bound": round(rate / expected - 1, 5), "bits to start": round(chain.start),
             "exact": bool(torch.equal(decoded, x.to(torch.uint8)) and np.array_equal(left, words))}
-
-
-def to_image(rows: list[list[Tensor]]) -> Image.Image:
-    """Pictures (channels, H, W), 0..1, side by side in rows, with a gap."""
-    padded = [[np.pad(one.permute(1, 2, 0).numpy(), ((0, 1), (0, 1), (0, 0)), constant_values=1) for one in row]
-              for row in rows]
-    sheet = (np.concatenate([np.concatenate(row, axis=1) for row in padded]) * 255).round().astype(np.uint8)
-    return Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet)
-
-
-def drawing(model: DRAW, generator: torch.Generator) -> Image.Image:
-    """Samples as they are drawn, with the window that was just written through as a rectangle."""
-    frames: list[list[Image.Image]] = []
-    for _ in range(DRAWINGS):
-        shown = []
-        for decoder in model.generate(1, lambda p: draw_from(p, generator)):
-            picture = to_image([[model.picture.mean(decoder.canvas)[0]]]).convert("RGB")
-            picture = picture.resize((ZOOM * picture.width, ZOOM * picture.height), Image.Resampling.NEAREST)
-            if decoder.window:
-                outline(picture, decoder.window, model.config.write)
-            shown.append(picture)
-        frames.append([shown[t] for t in np.linspace(0, model.steps - 1, min(FRAMES, model.steps)).round().astype(int)])
-    width, height = frames[0][0].size
-    sheet = Image.new("RGB", (width * len(frames[0]), height * len(frames)), "white")
-    for i, row in enumerate(frames):
-        for j, frame in enumerate(row):
-            sheet.paste(frame, (j * width, i * height))
-    return sheet
-
-
-def outline(picture: Image.Image, window: Window, filters: int) -> None:
-    """The rectangle that the grid of filters covers; its line is as wide as their deviation."""
-    reach = window.spacing.item() * (filters - 1) / 2
-    corners = [(centre - 0.5 + side * reach) * ZOOM for side in (-1, 1) for centre in window.centre[0].tolist()]
-    ImageDraw.Draw(picture).rectangle(corners, outline=(209, 73, 91), width=max(1, round(window.deviation.item())))
 
 
 def plot(divergence: np.ndarray, out: Path, name: str, dimensions: int) -> None:

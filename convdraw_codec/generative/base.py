@@ -194,15 +194,36 @@ def sample(model: Generative, count: int, generator: torch.Generator | None = No
 
     With a causal output, the last are what it draws.
     """
-    canvases = [decoder.canvas.float() for decoder in model.generate(count, lambda p: draw_from(p, generator))]
-    pictures = torch.stack([model.picture.mean(canvas) for canvas in canvases])
-    if model.picture.output != "bernoulli":
-        pictures = pictures * LEVELS_A_UNIT / LEVELS + 0.5
+    *canvases, last = [decoder.canvas.float() for decoder in model.generate(count, lambda p: draw_from(p, generator))]
+    return torch.stack([*(mean_of(model, canvas) for canvas in canvases), shown(model, last, generator)])
+
+
+def redrawn(model: LatentModel, x: Tensor, stored: int, generator: torch.Generator | None = None) -> Tensor:
+    """Pictures (B, C, H, W), of 0 and 1 or 0..255, as a decoder shows them that has the latents of the first steps, and
+    draws the others from the prior: (B, C, H, W), 0..1."""
+    encoder, decoder = model.start_encoder(model.picture.middles(x)), model.start(len(x))
+    for t in range(model.steps):
+        if t < stored:
+            encoder = model.look(encoder, decoder)
+        for layer in range(model.layers):
+            p = model.prior(layer, decoder)
+            chosen = model.posterior(layer, encoder, decoder, p) if t < stored else p
+            decoder = model.absorb(layer, draw_from(chosen, generator), decoder)
+    return shown(model, decoder.canvas.float(), generator)
+
+
+def shown(model: Generative, canvas: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """The picture of a canvas, 0..1: its mean, or pixels drawn in turn."""
     if model.in_turn:
-        pictures[-1] = drawn_pixels(model, canvases[-1], generator)
-        if model.picture.output != "bernoulli":
-            pictures[-1] /= LEVELS - 1
-    return pictures.clamp(0, 1)
+        pictures = drawn_pixels(model, canvas, generator)
+        return pictures if model.picture.output == "bernoulli" else pictures / (LEVELS - 1)
+    return mean_of(model, canvas)
+
+
+def mean_of(model: Generative, canvas: Tensor) -> Tensor:
+    """The mean of the distribution that a canvas stands for, 0..1."""
+    mean = model.picture.mean(canvas)
+    return (mean if model.picture.output == "bernoulli" else mean * LEVELS_A_UNIT / LEVELS + 0.5).clamp(0, 1)
 
 
 def drawn_pixels(model: Generative, canvas: Tensor, generator: torch.Generator | None = None) -> Tensor:

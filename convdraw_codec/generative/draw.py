@@ -1,4 +1,4 @@
-"""DRAW as its authors wrote it, without convolutions, with and without selective attention.
+"""DRAW, without convolutions, with and without selective attention; the prior is learned, its authors' is N(0, I).
 
 Equation numbers are those of Gregor et al., "DRAW: A Recurrent Neural Network For Image Generation" (2015).
 """

@@ -76,7 +76,7 @@ class GenerativeTrainer(Trainer):
                 nats.append(cost.nats)
                 divergence.append(cost.divergence.sum(0))
         mean, layers = torch.cat(nats).mean().item(), torch.cat(divergence, dim=1).mean(1).tolist()
-        words = f"{mean:.3f} nats, of which latents " + ", ".join(f"{layer:.2f}" for layer in layers)
+        words = f"{mean:.3f} nats" + (", of which latents " if layers else "") + ", ".join(f"{x:.2f}" for x in layers)
         return {"nats": round(mean, 4), "divergence": [round(layer, 4) for layer in layers]}, words
 
     def write(self, path: Path) -> None:

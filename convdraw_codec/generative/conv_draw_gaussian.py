@@ -16,11 +16,11 @@ from torch.distributions import Normal
 from ..configuration import Sizes
 from ..errors import ConfigError
 from .base import EncoderState, LatentModel, as_the_prior, gaussian
-from .lstm import lstm
+from .layers.lstm import lstm
+from .layers.products import Down, Each, Up
+from .layers.space_to_depth import from_patches, to_patches
 from .output import Output
 from .pixel_cnn import CausalOutput, CausalSize
-from .products import Down, Each, Up
-from .space_to_depth import from_patches, to_patches
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch.distributions import Normal
 from ..configuration import Sizes
 from ..errors import ConfigError
 from .base import EncoderState, LatentModel, as_the_prior, gaussian
-from .lstm import lstm
+from .layers.lstm import lstm
 from .output import Output
 
 LOG_SIZE = (-8.0, 8.0)  # logarithms of what a window is like, beyond which numbers overflow

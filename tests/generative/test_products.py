@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from convdraw_codec.generative.products import Down, Each, Up
+from convdraw_codec.generative.layers.products import Down, Each, Up
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 2), (5, 4), (7, 7)])

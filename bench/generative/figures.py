@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from convdraw_codec.generative.base import LatentModel, redrawn, sample
-from convdraw_codec.generative.datasets import load_pictures, pixels
+from convdraw_codec.generative.datasets import load_pictures, pixels, some_of
 from convdraw_codec.generative.draw import DRAW
 from convdraw_codec.generative.output import LEVELS
 from convdraw_codec.generative.weights import load_generative
@@ -28,11 +28,6 @@ DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=Tr
 MILLISECONDS = 120  # that a frame is shown, and ...
 LAST = 1500  # ... the last one
 CHUNK = 2000  # pictures that are compared at a time
-
-
-def evenly(count: int, wanted: int) -> list[int]:
-    """So many places, spread over ``count``: data sets may be sorted."""
-    return [count * i // wanted for i in range(min(count, wanted))]
 
 
 def kept(out: Path, name: str, write: Callable[[Any], None]) -> None:
@@ -74,8 +69,7 @@ def codes(model: Path, data: tuple[Path, ...], part: str, count: int, draws: int
     """Several pictures from one code, Gregor et al. (2016), Figure 1, left: above, the pictures; below, made of the
     first t steps of each, with latents drawn from the prior in the others, for t = 0, 1, 2, 4, ..., all."""
     loaded, generator = with_latents(model), torch.Generator().manual_seed(0)
-    pictures = load_pictures(list(data), loaded.picture, part)
-    x = pixels(pictures[evenly(len(pictures), count)], loaded.picture, generator)
+    x = pixels(some_of(load_pictures(list(data), loaded.picture, part), count), loaded.picture, generator)
     largest = 1 if loaded.picture.output == "bernoulli" else LEVELS - 1
     repeated = x.repeat_interleave(draws, 0)
     stored = [0, *(2**i for i in range(loaded.steps.bit_length()) if 2**i < loaded.steps), loaded.steps]

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from convdraw_codec.generative.base import Generative, bound, sample
-from convdraw_codec.generative.datasets import load_pictures, pixels
+from convdraw_codec.generative.datasets import load_pictures, pixels, some_of
 from convdraw_codec.generative.draw import DRAW
 from convdraw_codec.generative.weights import load_generative
 
@@ -114,7 +114,7 @@ def plot(divergence: np.ndarray, out: Path, name: str, dimensions: int) -> None:
 @click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--part", default="test", show_default=True, help="Of files that have several.")
-@click.option("--count", type=click.IntRange(1), help="Pictures to measure, the first ones; default: all.")
+@click.option("--count", type=click.IntRange(1), help="Pictures to measure, spread over all; default: all.")
 @click.option("--draws", type=click.IntRange(1), default=1, show_default=True, help="Of the importance-weighted bound.")
 @click.option("--refine", "updates", type=click.IntRange(0), default=0, show_default=True,
               help="Updates of the posteriors for each picture.")
@@ -127,11 +127,11 @@ def main(model: Path, data: tuple[Path, ...], part: str, count: int | None, draw
     loaded, generator = load_generative(model), torch.Generator().manual_seed(0)
     x = pixels(load_pictures(list(data), loaded.picture, part), loaded.picture, generator)
     name, measured = (f"{model.stem}-refined", refine(loaded, updates)) if updates else (model.stem, loaded)
-    report, divergence = measure(measured, x[:count], draws, jobs)
+    report, divergence = measure(measured, some_of(x, count), draws, jobs)
     report = {"model": model.stem, "parameters": sum(p.numel() for p in loaded.parameters()),
               "steps": loaded.steps, "updates of posteriors": updates} | report
     if coded:
-        report["bits-back"] = chained(measured, x[:coded], generator)
+        report["bits-back"] = chained(measured, some_of(x, coded), generator)
     keep_json(out / f"{name}.json", report)
     if loaded.layers:
         plot(divergence, out, f"{name}-steps", loaded.picture.dimensions)

@@ -63,6 +63,12 @@ def _from_sheet(path: Path, picture: Output) -> np.ndarray:
     return tiles.transpose(0, 2, 4, 1, 3).reshape(-1, picture.channels, picture.height, picture.width)
 
 
+def some_of(pictures: Tensor, count: int | None) -> Tensor:
+    """So many of them, spread evenly, since data sets may be sorted; all, if there are no more, or for None."""
+    count = len(pictures) if count is None else min(count, len(pictures))
+    return pictures[[len(pictures) * i // count for i in range(count)]]
+
+
 def pixels(pictures: Tensor, picture: Output, generator: torch.Generator | None = None) -> Tensor:
     """Levels (B, channels, H, W) -> what a model explains: levels, or 0 and 1 drawn with each level's probability."""
     if picture.output != "bernoulli":

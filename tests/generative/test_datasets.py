@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from convdraw_codec import ConfigError
-from convdraw_codec.generative.datasets import load_pictures, pixels
+from convdraw_codec.generative.datasets import load_pictures, pixels, some_of
 from convdraw_codec.generative.output import Output
 
 from .small import BITS, LEVELS, write_bits
@@ -37,6 +37,13 @@ def test_levels_become_bits_with_their_probability() -> None:
     grey = torch.full((1, 1, 100, 100), 64, dtype=torch.uint8)
     share = pixels(grey, Output(1, 100, 100, "bernoulli"), torch.Generator().manual_seed(0)).mean().item()
     assert share == pytest.approx(64 / 255, abs=0.02)
+
+
+def test_some_pictures_are_spread_over_all() -> None:
+    pictures = torch.arange(10).view(-1, 1, 1, 1)
+    assert some_of(pictures, 4).flatten().tolist() == [0, 2, 5, 7]
+    assert torch.equal(some_of(pictures, 20), pictures)
+    assert torch.equal(some_of(pictures, None), pictures)
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "array", "integers", "folder", "sheet"])

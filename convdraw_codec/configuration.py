@@ -16,7 +16,7 @@ NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or f
 
 class Sizes:
     """Base of dataclasses with sizes: each field of type int is a whole number from 1 to 2**16, or within other bounds
-    that go with its name. Raises ConfigError."""
+    that go with its name; the size of a kernel is odd. Raises ConfigError."""
 
     BOUNDS: ClassVar = {"stride": (1, 256), "kernel": (1, 63), "layers": (2, 64), "read": (0, 256), "write": (0, 256)}
 
@@ -25,6 +25,8 @@ class Sizes:
             value, (least, most) = getattr(self, field.name), self.BOUNDS.get(field.name, (1, 2**16))
             if field.type == "int" and not (type(value) is int and least <= value <= most):
                 raise ConfigError(f"{field.name} is a whole number from {least} to {most}, not {value!r}")
+            if field.name == "kernel" and value % 2 == 0:
+                raise ConfigError(f"kernels have an odd size, not {value}")
 
 
 def from_table(kind: type[T], table: object, where: str, **given: object) -> T:

@@ -35,11 +35,6 @@ class GenerativeLayer(Sizes):
     latents: int
     kernel: int
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.kernel % 2 == 0:
-            raise ConfigError(f"kernels have an odd size, not {self.kernel}")
-
 
 @dataclass(frozen=True)
 class ConvDRAWConfig(Sizes):

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..configuration import Sizes
-from ..errors import ConfigError
 from .base import EncoderState, Generative
 from .output import Output
 
@@ -32,11 +31,6 @@ class PixelCNNConfig(Sizes):
     channels: int
     layers: int
     kernel: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.kernel % 2 == 0:
-            raise ConfigError(f"kernels have an odd size, not {self.kernel}")
 
 
 @dataclass(frozen=True)

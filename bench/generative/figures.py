@@ -5,7 +5,7 @@ Each writes a picture, named after the model and the figure, into --out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,16 @@ LAST = 1500  # ... the last one
 CHUNK = 2000  # pictures that are compared at a time
 
 
-def kept(out: Path, name: str, write: Callable[[Any], None]) -> None:
-    """Write a picture as PNG."""
+def keep(image: Image.Image, out: Path, name: str, **options: Any) -> None:
+    """Write a picture as PNG, with options of Pillow."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / f"{name}.png").open("wb") as file:
-        write(file)
+    image.save(out / f"{name}.png", **options)
     click.echo(f"Wrote {out / name}.png")
 
 
-def sheet(rows: Iterable[torch.Tensor]) -> Callable[[Any], None]:
-    """What writes rows of pictures, (B, channels, H, W) in 0..1 each."""
-    image = to_image([list(row) for row in rows])
-    return lambda file: image.save(file, "png", optimize=True)
+def keep_sheet(rows: Iterable[torch.Tensor], out: Path, name: str) -> None:
+    """Write rows of pictures, (B, channels, H, W) in 0..1 each."""
+    keep(to_image([list(row) for row in rows]), out, name, optimize=True)
 
 
 def with_latents(path: Path) -> LatentModel:
@@ -70,11 +68,10 @@ def codes(model: Path, data: tuple[Path, ...], part: str, count: int, draws: int
     first t steps of each, with latents drawn from the prior in the others, for t = 0, 1, 2, 4, ..., all."""
     loaded, generator = with_latents(model), torch.Generator().manual_seed(0)
     x = pixels(some_of(load_pictures(list(data), loaded.picture, part), count), loaded.picture, generator)
-    largest = 1 if loaded.picture.output == "bernoulli" else LEVELS - 1
     repeated = x.repeat_interleave(draws, 0)
     stored = [0, *(2**i for i in range(loaded.steps.bit_length()) if 2**i < loaded.steps), loaded.steps]
-    rows = [repeated / largest, *(redrawn(loaded, repeated, t, generator) for t in stored)]
-    kept(out, f"{model.stem}-codes", sheet(rows))
+    rows = [repeated / loaded.picture.largest, *(redrawn(loaded, repeated, t, generator) for t in stored)]
+    keep_sheet(rows, out, f"{model.stem}-codes")
 
 
 @main.command()
@@ -90,7 +87,7 @@ def nearest(model: Path, data: tuple[Path, ...], part: tuple[str, ...], count: i
     seen = load_pictures(list(data), loaded.picture, *part)
     drawn = sample(loaded, count, generator)[-1]
     found = seen[closest(drawn, seen)].float() / (LEVELS - 1)
-    kept(out, f"{model.stem}-nearest", sheet([drawn, found]))
+    keep_sheet([drawn, found], out, f"{model.stem}-nearest")
 
 
 def closest(pictures: torch.Tensor, among: torch.Tensor) -> list[int]:
@@ -114,5 +111,4 @@ def animation(model: Path, count: int, out: Path) -> None:
     together = zip(*(sequence(loaded, generator) for _ in range(count)), strict=True)
     frames = [Image.fromarray(np.concatenate([np.asarray(frame) for frame in row], axis=1)) for row in together]
     times = [MILLISECONDS] * (len(frames) - 1) + [LAST]
-    kept(out, f"{model.stem}-animation", lambda file: frames[0].save(
-        file, "png", save_all=True, append_images=frames[1:], duration=times, loop=0))
+    keep(frames[0], out, f"{model.stem}-animation", save_all=True, append_images=frames[1:], duration=times, loop=0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ..errors import CdrError
@@ -100,7 +98,7 @@ class Canvas:
             if smaller is not None:
                 low[:, 2 * strip.start:2 * strip.stop] = smaller.clip(-LOW_LIMIT, LOW_LIMIT)
 
-        self._each(foresee, last, convolve)
+        convolve.for_all(foresee, self._strips(last, convolve.threads))
         for layer in reversed(range(last)):
             low = self._expect(layer, low, units[layer], convolve)
 
@@ -118,7 +116,7 @@ class Canvas:
             told[strip] = away(offsets, self.known[layer][strip])
             smaller[:, 2 * strip.start:2 * strip.stop] = low[:, 2 * mine.start:2 * mine.stop]
 
-        self._each(part, layer, convolve)
+        convolve.for_all(part, self._strips(layer, convolve.threads))
         return smaller
 
     def _told(self, layer: int) -> np.ndarray:
@@ -171,11 +169,6 @@ class Canvas:
         rows, columns, _ = self.known[layer].shape
         return strips(rows, SHOWN_PIXELS // (columns * self._side(layer) ** 2), parts)
 
-    def _each(self, function: Callable[[slice], None], layer: int, convolve: Convolver) -> None:
-        """For all strips of a layer."""
-        for _ in convolve.each(function, self._strips(layer, convolve.threads)):
-            pass
-
     def shown(self, t: int, colours: Colours, convolve: Convolver | None) -> np.ndarray:
         """The picture after step t was begun, (3, H, W) uint8; with ``convolve``, as the estimator has it, else with
         the middles of cells."""
@@ -188,7 +181,7 @@ class Canvas:
             result[:, rows] = in_levels(self._planes(strip, t, convolve), matrix, colours.mean)
 
         if convolve:
-            self._each(show, last, convolve)
+            convolve.for_all(show, self._strips(last, convolve.threads))
         else:
             for strip in self._strips(last):
                 show(strip)

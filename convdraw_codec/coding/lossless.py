@@ -45,8 +45,7 @@ class ExactPixels:
             levels[strip], left = split_centre(centre)
             rows[strip] = left * SCALES + scale
 
-        for _ in self._convolve.each(part, strips(height, STRIP_SQUARES // width, self._convolve.threads)):
-            pass
+        self._convolve.for_all(part, strips(height, STRIP_SQUARES // width, self._convolve.threads))
         self._centres = (self._shown[..., i] + levels).astype(np.uint8)  # modulo 256
         return rows
 

@@ -215,8 +215,7 @@ def redrawn(model: LatentModel, x: Tensor, stored: int, generator: torch.Generat
 def shown(model: Generative, canvas: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """The picture of a canvas, 0..1: its mean, or pixels drawn in turn."""
     if model.in_turn:
-        pictures = drawn_pixels(model, canvas, generator)
-        return pictures if model.picture.output == "bernoulli" else pictures / (LEVELS - 1)
+        return drawn_pixels(model, canvas, generator) / model.picture.largest
     return mean_of(model, canvas)
 
 

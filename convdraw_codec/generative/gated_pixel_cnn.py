@@ -113,25 +113,22 @@ class PixelCNN(Generative):
 
     def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
         """Each convolution is computed once at each position: the vertical stack by rows, the other by pixels."""
-        picture, kernels = self.picture, [(part.reach, int(part.first)) for part in self.parts]
-        batch, channels, height, width = len(canvas), self.config.channels, picture.height, picture.width
+        picture, parts, reach = self.picture, self.parts, FIRST_KERNEL // 2
+        batch, height, width = len(canvas), picture.height, picture.width
         pixels = canvas.new_zeros(batch, picture.channels, height, width)
-        sizes = [picture.channels] + [channels] * (len(kernels) - 1)
         # what each layer sees: of the vertical stack, the rows above; of the other, this row so far; with margins
-        above = [canvas.new_zeros(batch, size, height + reach + first, width + 2 * reach)
-                 for size, (reach, first) in zip(sizes, kernels, strict=True)]
+        above = [canvas.new_zeros(batch, part.down.in_channels, height + part.reach + part.first,
+                                  width + 2 * part.reach) for part in parts]
         for y in range(height):
-            downs, before = [], [canvas.new_zeros(batch, size, 1, width + reach)
-                                 for size, (reach, _) in zip(sizes, kernels, strict=True)]
-            for i, part in enumerate(self.parts):
-                downs.append(part.down(above[i][:, :, y:y + part.reach + 1]))
-                if i + 1 < len(self.parts):
-                    following = self.parts[i + 1]
-                    row = above[i + 1][:, :, y + following.reach]
-                    row[..., following.reach:following.reach + width] = gated(downs[-1])[:, :, 0]
+            before = [canvas.new_zeros(batch, part.across.in_channels, 1, width + part.reach) for part in parts]
+            downs = list[Tensor]()
+            for part, seen in zip(parts, above, strict=True):
+                if not part.first:
+                    seen[:, :, y + part.reach, part.reach:part.reach + width] = gated(downs[-1])[:, :, 0]
+                downs.append(part.down(seen[:, :, y:y + part.reach + 1]))
             for x in range(width):
                 h = canvas.new_zeros(())
-                for part, down, seen in zip(self.parts, downs, before, strict=True):
+                for part, down, seen in zip(parts, downs, before, strict=True):
                     if not part.first:
                         seen[..., x + part.reach] = h[..., 0]
                     window = seen[..., x:x + part.reach + (not part.first)]
@@ -142,6 +139,6 @@ class PixelCNN(Generative):
                     known = pixels[:, :, y:y + 1, x:x + 1]
                     pixels[place] = choose(picture.of_channel(now, channel, known), place)
                 shown = picture.middles(pixels[:, :, y, x])
-                above[0][:, :, y + kernels[0][0] + 1, x + kernels[0][0]] = shown
-                before[0][..., 0, x + kernels[0][0]] = shown
+                above[0][:, :, y + reach + 1, x + reach] = shown
+                before[0][..., 0, x + reach] = shown
         return pixels

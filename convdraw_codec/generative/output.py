@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -45,6 +46,11 @@ class Output(Sizes):
             return numbers_of(self.channels)
         return self.channels * (1 if self.output == "bernoulli" else 2)
 
+    @property
+    def largest(self) -> int:
+        """Of a pixel."""
+        return 1 if self.output == "bernoulli" else LEVELS - 1
+
     def units(self, x: Tensor) -> Tensor:
         """Pixels as a network sees them: 0 and 1, or levels around 0."""
         return x if self.output == "bernoulli" else (x - LEVELS / 2) / LEVELS_A_UNIT
@@ -84,7 +90,7 @@ class Output(Sizes):
     def of_channel(self, canvas: Tensor, channel: int, known: Tensor) -> Distribution:
         """That of one channel alone, (B, 1, H, W), where those before it are ``known``, (B, channels, H, W) pixels."""
         if self.output == "logistics":
-            return LogisticMixture(canvas.float(), self.channels, LEVELS_A_UNIT, LEVELS / 2).of_channel(channel, known)
+            return cast(LogisticMixture, self.distribution(canvas)).of_channel(channel, known)
         return replace(self, channels=1).distribution(canvas[:, channel::self.channels])
 
     def canvas_of(self, levels: Tensor) -> Tensor:

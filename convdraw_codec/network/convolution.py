@@ -120,6 +120,11 @@ class Convolver:
             for future in waiting:
                 future.cancel()
 
+    def for_all(self, function: Callable[[slice], None], strips: Iterable[slice]) -> None:
+        """Call the function for each strip."""
+        for _ in self.each(function, strips):
+            pass
+
 
 def available_cores() -> int:
     """How many cores this process may use."""

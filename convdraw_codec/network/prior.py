@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -114,8 +113,8 @@ class Prior:
                convolve: Convolver) -> np.ndarray:
         """The row of each symbol of a strip."""
         step, own = self.config.steps[t], self.steps[t]
-        zero, mine, levels = logarithms == 0, slice(step.first, step.last), cast("np.ndarray | int", 0)
-        seen = [context, logarithms]
+        zero, mine, seen = logarithms == 0, slice(step.first, step.last), [context, logarithms]
+        levels: np.ndarray | int = 0
         if expected is not None:
             size = sizes(expected, zero)
             seen.insert(0, size)

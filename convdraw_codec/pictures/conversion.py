@@ -233,11 +233,9 @@ def upright(image: Image.Image) -> Image.Image:
     return turned(image, metadata_in(image))[0].convert("L" if image.mode[0] == "L" else "RGB")
 
 
-def to_planes(image: Image.Image | np.ndarray, multiple: int) -> np.ndarray:
-    """RGB or grey, or (H, W, 3) uint8 -> (3, H, W) uint8, padded by edge replication to a multiple on each side."""
-    if isinstance(image, Image.Image) and image.mode != "RGB":
-        image = image.convert("RGB")
-    pixels = np.asarray(image).transpose(2, 0, 1)
+def to_planes(image: Image.Image, multiple: int) -> np.ndarray:
+    """RGB or grey -> (3, H, W) uint8, padded by edge replication to a multiple on each side."""
+    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB")).transpose(2, 0, 1)
     height, width = pixels.shape[1:]
     return np.pad(pixels, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="edge")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..coding.rotation_fit import colours_of
@@ -31,7 +32,7 @@ def counted_tables(networks: CodecNetworks, photographs: Iterable[np.ndarray]) -
     for pixels in photographs:
         height, width, _ = pixels.shape
         header = Header(width, height, "RGB", total, total, model.fingerprint, colours=colours_of(pixels))
-        encoding = Encoding(network, header, to_planes(pixels, model.padding), keep=False)
+        encoding = Encoding(network, header, to_planes(Image.fromarray(pixels), model.padding), keep=False)
         for of_pass, steps in zip(counts, config.passes, strict=True):
             for t in steps:
                 of_pass += encoding.count(t)

@@ -23,6 +23,7 @@ COMMANDS = {
     "fuzz": "robustness.fuzz",
     "likelihood": "generative.likelihood",
     "generative-figures": "generative.figures",
+    "probe": "generative.probe",
 }
 
 

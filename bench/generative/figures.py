@@ -16,18 +16,22 @@ from PIL import Image
 
 from convdraw_codec.generative.base import LatentModel, redrawn, sample
 from convdraw_codec.generative.datasets import load_pictures, pixels, some_of
-from convdraw_codec.generative.draw import DRAW
+from convdraw_codec.generative.draw import DRAW, window
 from convdraw_codec.generative.output import LEVELS
 from convdraw_codec.generative.weights import load_generative
 
 from ..shared.frame import OUT
-from .drawings import sequence, to_image
+from ..shared.pictures import opened
+from .drawings import ZOOM, outline, sequence, to_image
 
 MODEL = click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 MILLISECONDS = 120  # that a frame is shown, and ...
 LAST = 1500  # ... the last one
 CHUNK = 2000  # pictures that are compared at a time
+GLIMPSED, FILTERS = 100, 12  # pixels on the longer side of a picture that is glimpsed; filters on a side of the grid
+# centre across and down, logarithms of variance, spacing (1: over the whole picture) and intensity
+GLIMPSES = (0.0, 0.0, -1.0, -1.6, 0.0), (0.0, 0.0, -1.0, -0.1, 0.0), (0.0, 0.0, 3.4, -0.1, 0.0)
 
 
 def keep(image: Image.Image, out: Path, name: str, **options: Any) -> None:
@@ -96,6 +100,28 @@ def closest(pictures: torch.Tensor, among: torch.Tensor) -> list[int]:
     distances = torch.cat([torch.cdist(flat, chunk.flatten(1).float() / (LEVELS - 1)) for chunk in among.split(CHUNK)],
                           dim=1)
     return distances.argmin(1).tolist()
+
+
+@main.command()
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@OUT
+def attention(picture: Path, out: Path) -> None:
+    """What DRAW's attention sees of a PICTURE, Gregor et al. (2015), Figures 3 and 4: three grids of filters; the patch
+    that is read through each; and the patch, written back. A rectangle shows where a grid lies, and its line how wide
+    the filters are."""
+    image = opened(picture)
+    image.thumbnail((GLIMPSED, GLIMPSED))
+    x = torch.from_numpy(np.asarray(image, np.float32) / (LEVELS - 1)).permute(2, 0, 1)[None]
+    rows = []
+    for parameters in GLIMPSES:
+        place = window(torch.tensor([parameters]), FILTERS, *x.shape[2:])
+        framed, patch = image.resize((ZOOM * image.width, ZOOM * image.height)), place.read(x)
+        written = place.write(patch) / place.write(torch.ones_like(patch)).amax()  # so that white can be written
+        outline(framed, place, FILTERS)
+        enlarged = [to_image([[one[0]]]).crop((0, 0, *size)).resize(framed.size, Image.Resampling.NEAREST)
+                    for one, size in ((patch, (FILTERS, FILTERS)), (written, image.size))]
+        rows.append(np.concatenate([np.asarray(each) for each in (framed, *enlarged)], axis=1))
+    keep(Image.fromarray(np.concatenate(rows)).quantize(256), out, f"{picture.stem}-attention", optimize=True)
 
 
 @main.command()

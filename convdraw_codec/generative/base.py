@@ -91,6 +91,30 @@ class Generative(nn.Module):
         the next ones, and their place, an index of such a tensor. All at once, where they are independent."""
 
 
+@dataclass(frozen=True)
+class Canvas:
+    """What a model without latents knows before the first pixel."""
+
+    canvas: Tensor
+
+
+class Autoregressive(Generative):
+    """A model without latents: each pixel is drawn from those before it. The canvas is the same for all pictures."""
+
+    in_turn = True
+
+    def __init__(self, picture: Output):
+        super().__init__()
+        self.picture = picture
+        self.first_canvas = nn.Parameter(torch.zeros(picture.canvas_channels, picture.height, picture.width))
+
+    def start(self, batch: int) -> Canvas:
+        return Canvas(self.first_canvas.expand(batch, -1, -1, -1))
+
+    def start_encoder(self, x: Tensor) -> EncoderState:
+        return EncoderState(x, x.new_zeros(()), (), ())
+
+
 class LatentModel(Generative):
     """A model with latents in ``layers`` layers, drawn from the first to the last, in each of ``steps``.
 

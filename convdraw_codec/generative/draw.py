@@ -1,4 +1,4 @@
-"""DRAW, without convolutions, with and without selective attention; the prior is learned, its authors' is N(0, I).
+"""DRAW, without convolutions, with and without selective attention; with its authors' prior, N(0, I), or a learned one.
 
 Equation numbers are those of Gregor et al., "DRAW: A Recurrent Neural Network For Image Generation" (2015).
 """
@@ -23,7 +23,8 @@ LOG_SIZE = (-8.0, 8.0)  # logarithms of what a window is like, beyond which numb
 
 @dataclass(frozen=True)
 class DRAWConfig(Sizes):
-    """state: units of each LSTM; latents: numbers in z. read, write: filters a side of the attention; 0 is without."""
+    """state: units of each LSTM; latents: numbers in z. read, write: filters a side of the attention; 0 is without.
+    standard_prior: N(0, I) in all steps, as its authors have it."""
 
     picture: Output
     steps: int
@@ -31,6 +32,7 @@ class DRAWConfig(Sizes):
     latents: int
     read: int = 0
     write: int = 0
+    standard_prior: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,7 +116,7 @@ class DRAW(LatentModel):
         self.encoder = nn.Linear(seen + 2 * state, 4 * state)
         self.decoder = nn.Linear(config.latents + state, 4 * state)
         self.to_posterior = nn.Linear(state, 2 * config.latents)
-        self.to_prior = nn.Linear(state, 2 * config.latents)
+        self.to_prior = None if config.standard_prior else nn.Linear(state, 2 * config.latents)
         self.to_canvas = nn.Linear(state, picture.canvas_channels * written)
         self.to_read = nn.Linear(state, 5) if config.read else None
         self.to_write = nn.Linear(state, 5) if config.write else None
@@ -148,7 +150,9 @@ class DRAW(LatentModel):
         return replace(encoder, h=h, c=c)
 
     def prior(self, layer: int, decoder: DRAWDecoderState) -> Normal:
-        """Prior p(z_t | h^dec_{t-1}), (4) of "Towards Conceptual Compression"; in the DRAW paper, standard normal."""
+        """Prior P(Z_t), standard normal as in equation (11); or p(z_t | h^dec_{t-1}), as in convolutional DRAW."""
+        if self.to_prior is None:
+            return gaussian(decoder.h.new_zeros(len(decoder.h), 2 * self.config.latents))
         return gaussian(self.to_prior(decoder.h))
 
     def posterior(self, layer: int, encoder: EncoderState, decoder: DRAWDecoderState, prior: Normal) -> Normal:

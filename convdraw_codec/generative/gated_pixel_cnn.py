@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..configuration import Sizes
-from .base import EncoderState, Generative
+from .base import Autoregressive
 from .output import Output
 
 FIRST_KERNEL = 7
@@ -31,13 +31,6 @@ class PixelCNNConfig(Sizes):
     channels: int
     layers: int
     kernel: int
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """What is known before the first pixel."""
-
-    canvas: Tensor
 
 
 def gated(x: Tensor) -> Tensor:
@@ -76,17 +69,14 @@ class GatedLayer(nn.Module):
         return gated(down), self.beside(self.before(h), down, h)
 
 
-class PixelCNN(Generative):
-    """The model of a ``PixelCNNConfig``: no latents, no steps. The canvas is the same for all pictures."""
+class PixelCNN(Autoregressive):
+    """The model of a ``PixelCNNConfig``."""
 
-    in_turn = True
     parts: Sequence[GatedLayer]
 
     def __init__(self, config: PixelCNNConfig):
-        super().__init__()
-        self.config, self.picture, channels = config, config.picture, config.channels
-        self.first_canvas = nn.Parameter(torch.zeros(config.picture.canvas_channels, config.picture.height,
-                                                     config.picture.width))
+        super().__init__(config.picture)
+        self.config, channels = config, config.channels
         first = GatedLayer(config.picture.channels, channels, FIRST_KERNEL, first=True)
         others = (GatedLayer(channels, channels, config.kernel, first=False) for _ in range(config.layers - 1))
         self.parts = nn.ModuleList([first, *others])  # type: ignore[assignment]
@@ -94,12 +84,6 @@ class PixelCNN(Generative):
         self.exit = nn.Conv2d(channels, config.picture.canvas_channels, 1)
         nn.init.zeros_(self.exit.weight)
         nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
-
-    def start(self, batch: int) -> Pixels:
-        return Pixels(self.first_canvas.expand(batch, -1, -1, -1))
-
-    def start_encoder(self, x: Tensor) -> EncoderState:
-        return EncoderState(x, x.new_zeros(()), (), ())
 
     def distribution(self, canvas: Tensor, x: Tensor) -> Distribution:
         v = h = x
@@ -134,11 +118,7 @@ class PixelCNN(Generative):
                     window = seen[..., x:x + part.reach + (not part.first)]
                     h = part.beside(window, down[..., x:x + 1], h)
                 now = canvas[:, :, y:y + 1, x:x + 1] + self._said(h)
-                for channel in range(picture.channels):
-                    place = slice(None), slice(channel, channel + 1), slice(y, y + 1), slice(x, x + 1)
-                    known = pixels[:, :, y:y + 1, x:x + 1]
-                    pixels[place] = choose(picture.of_channel(now, channel, known), place)
-                shown = picture.middles(pixels[:, :, y, x])
+                shown = picture.choose_pixel(now, pixels, y, x, choose)
                 above[0][:, :, y + reach + 1, x + reach] = shown
                 before[0][..., 0, x + reach] = shown
         return pixels

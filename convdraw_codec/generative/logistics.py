@@ -74,7 +74,8 @@ class LogisticMixture(Distribution):
     def probabilities(self) -> Tensor:
         """Of every level of one colour, (B, H, W, 256)."""
         levels = torch.arange(LAST + 1, dtype=self.means.dtype, device=self.means.device)
-        return torch.stack([self.log_prob(level.expand(self.batch_shape))[:, 0] for level in levels], dim=3).exp()
+        every = torch.vmap(self.log_prob)(levels.view(-1, 1, 1, 1, 1).expand(-1, *self.batch_shape))
+        return every[:, :, 0].movedim(0, 3).exp()
 
     def drawn(self, generator: torch.Generator | None = None) -> Tensor:
         """Levels of one colour, (B, 1, H, W)."""

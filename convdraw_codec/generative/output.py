@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -92,6 +93,18 @@ class Output(Sizes):
         if self.output == "logistics":
             return cast(LogisticMixture, self.distribution(canvas)).of_channel(channel, known)
         return replace(self, channels=1).distribution(canvas[:, channel::self.channels])
+
+    def choose_pixel(self, canvas: Tensor, pixels: Tensor, y: int, x: int,
+                     choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
+        """Let ``choose`` give the channels of a pixel, one after the other, in place: see ``Generative.render``.
+
+        canvas: of this pixel, (B, canvas channels, 1, 1). Returns what a network sees of the pixel, (B, channels).
+        """
+        here = pixels[:, :, y:y + 1, x:x + 1]
+        for channel in range(self.channels):
+            place = slice(None), slice(channel, channel + 1), slice(y, y + 1), slice(x, x + 1)
+            here[:, channel:channel + 1] = choose(self.of_channel(canvas, channel, here), place)
+        return self.middles(here[:, :, 0, 0])
 
     def canvas_of(self, levels: Tensor) -> Tensor:
         """A canvas to begin with, where the mean of pictures is ``levels``, (channels, H, W) in 0..255."""

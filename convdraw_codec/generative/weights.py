@@ -20,11 +20,13 @@ from .base import Generative
 from .conv_draw_gaussian import ConvDRAWConfig, GenerativeConvDRAW
 from .draw import DRAW, DRAWConfig
 from .gated_pixel_cnn import PixelCNN, PixelCNNConfig
+from .pixel_rnn import PixelRNN, PixelRNNConfig
 
 FORMAT = "cdraw generative model 1"
-ModelConfig: TypeAlias = ConvDRAWConfig | DRAWConfig | PixelCNNConfig
+ModelConfig: TypeAlias = ConvDRAWConfig | DRAWConfig | PixelCNNConfig | PixelRNNConfig
 MODELS: dict[str, tuple[type[Any], type[Generative]]] = {  # by a key that each alone has
-    "channels": (PixelCNNConfig, PixelCNN), "layers": (ConvDRAWConfig, GenerativeConvDRAW), "state": (DRAWConfig, DRAW)}
+    "channels": (PixelCNNConfig, PixelCNN), "recurrence": (PixelRNNConfig, PixelRNN),
+    "layers": (ConvDRAWConfig, GenerativeConvDRAW), "state": (DRAWConfig, DRAW)}
 
 
 def model_config(data: Mapping[str, Any]) -> ModelConfig:

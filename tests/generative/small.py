@@ -1,6 +1,7 @@
 """Small generative models, and pictures for them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +11,9 @@ from convdraw_codec.generative.draw import DRAWConfig
 from convdraw_codec.generative.gated_pixel_cnn import PixelCNNConfig
 from convdraw_codec.generative.output import Output
 from convdraw_codec.generative.pixel_cnn import CausalSize
+from convdraw_codec.generative.pixel_rnn import PixelRNNConfig
 from convdraw_codec.generative.recipe import GenerativeRecipe
-from convdraw_codec.generative.weights import ModelConfig
+from convdraw_codec.generative.weights import ModelConfig, new_model
 from convdraw_codec.training.recipe import Stage
 
 BITS, LEVELS, COLOURS = Output(1, 8, 12, "bernoulli"), Output(3, 8, 8, "gaussian"), Output(3, 5, 6, "logistics")
@@ -22,12 +24,28 @@ CONFIGS: dict[str, ModelConfig] = {
     "causal levels": ConvDRAWConfig(LEVELS, 2, (GenerativeLayer(4, 6, 2, 3),), CausalSize(5, 1)),
     "draw": DRAWConfig(BITS, 3, 16, 4),
     "attention": DRAWConfig(BITS, 3, 16, 4, read=2, write=3),
+    "standard prior": DRAWConfig(BITS, 3, 16, 4, standard_prior=True),
 }
 
 WITHOUT_LATENTS: dict[str, ModelConfig] = {
     "pixels": PixelCNNConfig(BITS, 6, 3, 3),
     "colours": PixelCNNConfig(COLOURS, 6, 2, 5),
+    "rows": PixelRNNConfig(BITS, "row", 5, 2),
+    "diagonals": PixelRNNConfig(BITS, "diagonal", 5, 2),
 }
+
+
+def model_of(config: ModelConfig) -> Any:
+    """Untrained, but whatever begins as zero, so that a part changes nothing at first, does not."""
+    torch.manual_seed(3)
+    model, picture = new_model(config), config.picture
+    levels = torch.full((picture.channels, picture.height, picture.width), 100.0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1 and not parameter.any():
+                parameter.normal_(std=0.5)
+        model.first_canvas.copy_(picture.canvas_of(levels))
+    return model
 
 
 def some_pictures(picture: Output, count: int = 4) -> torch.Tensor:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from convdraw_codec.generative.draw import DRAWConfig, window
+from convdraw_codec.generative.draw import DRAW, DRAWConfig, window
 from convdraw_codec.generative.output import Output
 from convdraw_codec.generative.weights import new_model
 
@@ -54,3 +54,14 @@ def test_a_window_reads_what_lies_under_it() -> None:
     assert patch[1, 1] == pytest.approx(1.0, abs=1e-3)
     assert patch.sum() == pytest.approx(1.0, abs=1e-3)
     assert place.write(patch[None, None])[0, 0, 4, 15] == pytest.approx(1.0, abs=1e-2)
+
+
+def test_the_prior_of_its_authors_is_standard_normal() -> None:
+    model = new_model(DRAWConfig(Output(1, 8, 8, "bernoulli"), 3, 16, 4, standard_prior=True))
+    assert isinstance(model, DRAW)
+    decoder = model.start(2)
+    for _ in range(3):
+        p = model.prior(0, decoder)
+        assert torch.equal(p.mean, torch.zeros(2, 4))
+        assert torch.equal(p.stddev, torch.ones(2, 4))
+        decoder = model.absorb(0, torch.randn(2, 4), decoder)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from convdraw_codec import ConfigError, ModelError
-from convdraw_codec.cli.train import find_config, load_config, train
+from convdraw_codec.cli.train import FOLDERS, find_config, load_config, train
 from convdraw_codec.generative.datasets import load_pictures
 from convdraw_codec.generative.recipe import GenerativeRecipe
 from convdraw_codec.generative.trainer import GenerativeTrainer, batches
@@ -87,9 +87,8 @@ def test_too_few_pictures(tmp_path: Path) -> None:
         train(recipe(CONFIGS["one layer"]), [tmp_path / "bits.npz"], tmp_path / "m.safetensors", print)
 
 
-@pytest.mark.parametrize("name", ["causal/cifar10", "causal/mnist", "paper/cifar10", "paper/cifar10-small",
-                                  "paper/draw", "paper/draw-attention", "paper/mnist", "paper/mnist-small",
-                                  "paper/omniglot", "paper/two-layer"])
+@pytest.mark.parametrize("name", sorted(path.relative_to(FOLDERS[1]).with_suffix("").as_posix()
+                                       for path in FOLDERS[1].rglob("*.toml")))
 def test_configurations_that_come_along(name: str) -> None:
     """They are complete, and their models explain a picture."""
     loaded = load_config(find_config(name))

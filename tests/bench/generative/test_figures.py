@@ -59,6 +59,23 @@ def test_an_animation_has_a_frame_for_each_step(tmp_path: Path) -> None:
         assert picture.n_frames == CONFIGS["attention"].steps  # type: ignore[attr-defined]
 
 
+def test_attention_reads_the_middle_and_writes_it_back(tmp_path: Path) -> None:
+    """Of a white square in the middle of a black picture, the first window sees only white, the others an edge."""
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[30:70, 30:70] = 255
+    Image.fromarray(picture).save(tmp_path / "square.png")
+    run(figures.main, "attention", tmp_path / "square.png", "--out", tmp_path)
+    sheet = np.asarray(Image.open(tmp_path / "square-attention.png").convert("RGB"))
+    assert sheet.shape == (1200, 1200, 3)
+    parts = sheet.reshape(3, 400, 3, 400, 3).swapaxes(1, 2)
+    assert parts[0, 1].min() > 250
+    assert parts[1, 1].min() < 5
+    assert parts[1, 1].max() > 250
+    for written in parts[:, 2]:
+        assert written[200 - 40:200 + 40, 200 - 40:200 + 40].mean() > written[:40].mean() + 1
+    assert (parts[:, 0, ..., 0] > parts[:, 0, ..., 1]).any((1, 2)).all()  # a red rectangle in each
+
+
 @pytest.mark.parametrize(("figure", "reason"), [("codes", "has no latents"), ("animation", "is no DRAW")])
 def test_figures_that_a_model_does_not_have(tmp_path: Path, figure: str, reason: str) -> None:
     write_bits(tmp_path / "bits.npz")

@@ -1,0 +1,23 @@
+/** Every file of the conformance set gives the pixels of the Python decoder, by every kernel. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { decodeBytes, parseHeader } from "../../dist/core.js";
+import { conformanceSet, convolver, digest, photoModel } from "./machine.mjs";
+
+const SEED = 7n; // of sampled fills, as in convdraw_codec/selftest.py
+
+for (const path of ["int8", "float32"]) {
+  test(`all pixels are those of the Python decoder, by ${path}`, async (context) => {
+    const [model, convolve] = [photoModel(), await convolver(1, [path])];
+    assert.equal(convolve.path, path);
+    for (const { name, file, expected } of conformanceSet()) {
+      await context.test(name, async () => {
+        for (const [fill, hash] of Object.entries(expected)) {
+          const pixels = await decodeBytes(model, convolve, file, { fill, seed: SEED });
+          assert.equal(digest(pixels, parseHeader(file).mode), hash, fill);
+        }
+      });
+    }
+  });
+}

@@ -9,17 +9,32 @@ import { build } from "esbuild";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const DIST = join(HERE, "dist");
-const RUNTIME = dirname(createRequire(import.meta.url).resolve("onnxruntime-web"));
+const require = createRequire(import.meta.url);
+const RUNTIME = dirname(require.resolve("onnxruntime-web"));
 
 process.chdir(HERE);
 rmSync(DIST, { recursive: true, force: true });
 mkdirSync(DIST);
 await build({
-  entryPoints: { core: "src/core.ts" },
+  entryPoints: {
+    index: "src/index.ts",
+    element: "src/page/element.ts",
+    core: "src/core.ts",
+    worker: "src/page/worker.ts",
+  },
   outdir: DIST,
   bundle: true,
+  splitting: true,
+  chunkNames: "[name]-[hash]",
   format: "esm",
   target: "es2022",
   minify: true,
-  conditions: ["onnxruntime-web-use-extern-wasm"],
+  legalComments: "none",
+  conditions: ["onnxruntime-web-use-extern-wasm"], // the WebAssembly lies beside, in runtime/
 });
+execFileSync(process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "--emitDeclarationOnly"], { stdio: "inherit" });
+mkdirSync(join(DIST, "runtime"));
+for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"]) {
+  cpSync(join(RUNTIME, name), join(DIST, "runtime", name));
+}
+cpSync(join(HERE, "..", "convdraw_codec", "models", "photo.safetensors"), join(DIST, "photo.safetensors"));

@@ -3,7 +3,7 @@
 import { CdrError } from "../format/errors.js";
 import type { Model } from "../model/model.js";
 import type { Convolver } from "../network/convolution.js";
-import { ZERO_POINT, inByte } from "../network/bytes.js";
+import { ZERO_POINT } from "../network/bytes.js";
 import { LOW_LIMIT, forecast } from "../network/forecast.js";
 import { type Planes, analysis, synthesis } from "../network/pyramid.js";
 
@@ -121,10 +121,11 @@ export class Canvas {
     const last = this.layers.length - 1;
     const { answer, smaller } = await forecast(this.model, convolver, t, this.layers[last], this.low(last));
     const { coefficients } = this.layers[last];
-    this.tell(last, (i) => {
-      const position = Math.floor(i / coefficients);
-      return answer.data[i + position * (answer.channels - coefficients)] - ZERO_POINT;
-    });
+    const offsets = new Int32Array(this.layers[last].data.length);
+    for (let at = 0, from = 0; at < offsets.length; at += coefficients, from += answer.channels) {
+      for (let i = 0; i < coefficients; i++) offsets[at + i] = answer.data[from + i] - ZERO_POINT;
+    }
+    this.tell(last, offsets);
     let picture = smaller;
     if (picture) {
       const { data } = picture;
@@ -133,19 +134,22 @@ export class Canvas {
     for (let layer = last - 1; layer >= 0 && picture; layer--) {
       const { values, low } = analysis(this.model.transforms[layer], picture);
       const [middles, units, count] = [this.middles(layer), this.units(layer, t), this.layers[layer].coefficients];
-      this.tell(layer, (i) => Math.floor(((values[i] - middles[i]) * 64) / units[i % count]));
+      for (let i = 0; i < values.length; i++) {
+        values[i] = inside(Math.floor(((values[i] - middles[i]) * 64) / units[i % count]));
+      }
+      this.tell(layer, values);
       picture = low;
     }
   }
 
-  /** Keep what is expected of a layer. offset: of each coefficient, in 1/64 of its unit. */
-  private tell(layer: number, offset: (i: number) => number): void {
+  /** Keep what is expected of a layer. offsets: of each coefficient, in 1/64 of its unit. */
+  private tell(layer: number, offsets: Int32Array): void {
     const known = this.layers[layer];
     const { data } = known;
     const expected = (known.expected ??= new Uint8Array(data.length));
     for (let i = 0; i < data.length; i++) {
-      const inside = inByte(offset(i)) - ZERO_POINT;
-      expected[i] = ZERO_POINT + (data[i] < 0 ? -inside : inside);
+      const offset = inside(offsets[i]);
+      expected[i] = ZERO_POINT + (data[i] < 0 ? -offset : offset);
     }
   }
 
@@ -158,6 +162,11 @@ export class Canvas {
     }
     return result;
   }
+}
+
+/** Limited to what a byte about 128 holds. */
+function inside(offset: number): number {
+  return offset < -127 ? -127 : offset > 127 ? 127 : offset;
 }
 
 function beyond(t: number): CdrError {

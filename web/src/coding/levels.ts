@@ -13,16 +13,17 @@ export interface Levels {
   readonly data: Uint8Array;
 }
 
-/** axes: (3, 3) in 1/2^13. */
-export function levelsOf({ height, width, data }: Planes, header: Header, axes: Int16Array): Levels {
+/** axes: (3, 3) in 1/2^13. gain: of the planes, more than 1 for those of a smaller picture. */
+export function levelsOf({ height, width, data }: Planes, header: Header, axes: Int16Array, gain = 1): Levels {
   const matrix = colourMatrix(header.rotation, axes);
   const size = height * width;
+  const unit = UNIT * gain;
   const result = new Uint8Array(3 * size);
   for (let colour = 0; colour < 3; colour++) {
     const [a, b, c] = matrix.subarray(3 * colour, 3 * colour + 3);
-    const offset = UNIT * header.mean[colour] + UNIT / 2;
+    const offset = unit * header.mean[colour] + unit / 2;
     for (let i = 0, to = colour * size; i < size; i++, to++) {
-      const level = Math.floor((a * data[i] + b * data[i + size] + c * data[i + 2 * size] + offset) / UNIT);
+      const level = Math.floor((a * data[i] + b * data[i + size] + c * data[i + 2 * size] + offset) / unit);
       result[to] = level < 0 ? 0 : level > 255 ? 255 : level;
     }
   }

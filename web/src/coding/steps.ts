@@ -50,7 +50,8 @@ export class ModelSteps {
     const rows = await this.rows(t);
     this.begun = t + 1;
     const sent = this.sent(t, rows.length);
-    const held = endsPass ? sent : sent.map((each, i) => each & Number(slopes[rows[i]] > LATE));
+    const held = sent.slice();
+    if (!endsPass) for (let i = 0; i < held.length; i++) if (slopes[rows[i]] <= LATE) held[i] = 0;
     const parts = [...(endsPass ? [...waiting] : []), [t, { rows, missing: held }] as const];
     const { symbols, known } = this.coder(pass).decode(payload, gathered(parts.map(([, part]) => part)), cut);
     this.canvas.begin(t);
@@ -58,14 +59,16 @@ export class ModelSteps {
     let at = 0;
     for (const [s, part] of parts) {
       const [found, there] = [new Int16Array(part.rows.length), new Uint8Array(part.rows.length)];
-      const missing = waiting.get(s)!.missing;
+      const [asked, { missing }] = [part.missing, waiting.get(s)!];
       for (let i = 0; i < found.length; i++) {
-        if (s === t && !sent[i]) there[i] = 1; // a 0 that is not stored
-        if (!part.missing[i]) continue;
-        found[i] = symbols[at];
-        there[i] = known[at++];
+        if (asked[i]) {
+          found[i] = symbols[at];
+          there[i] = known[at++];
+          if (there[i]) missing[i] = 0;
+        } else if (s === t && !sent[i]) {
+          there[i] = 1; // a 0 that is not stored
+        }
       }
-      for (let i = 0; i < found.length; i++) missing[i] &= 1 - there[i];
       this.canvas.complete(s, found, there);
     }
     if (endsPass && !cut) waiting.clear();
@@ -91,6 +94,14 @@ export class ModelSteps {
     return levelsOf(planes, this.header, this.model.axes);
   }
 
+  /** The picture without its finest layer, one pixel for `side` x `side`; undefined for a model that has no other. */
+  preview(): { levels: Levels; side: number } | undefined {
+    const last = this.model.transforms.length - 1;
+    const low = this.canvas.low(last);
+    const side = this.model.transforms[last].side / 2;
+    return low && { levels: levelsOf(low, this.header, this.model.axes, side), side };
+  }
+
   private async rows(t: number): Promise<Uint16Array> {
     if (this.model.config.steps[t].forecast) await this.canvas.expect(t, this.convolver);
     return this.prior.step(t);
@@ -100,9 +111,12 @@ export class ModelSteps {
   private sent(t: number, count: number): Uint8Array {
     const { layer, first, last } = this.model.config.steps[t];
     const { places, side } = this.model.transforms[layer];
-    const grey = isGrey(this.header);
-    const held = Uint8Array.from(places.subarray(first, last), (place) => Number(!grey || place < side * side));
-    return new Uint8Array(count).map((_, i) => held[i % held.length]);
+    const result = new Uint8Array(count).fill(1);
+    if (isGrey(this.header)) {
+      const held = places.subarray(first, last).map((place) => Number(place < side * side));
+      for (let i = 0; i < count; i++) result[i] = held[i % held.length];
+    }
+    return result;
   }
 
   private coder(pass: number): SymbolCoder {
@@ -125,10 +139,10 @@ export class ModelSteps {
 
 /** The rows of symbols that are missing, part by part. */
 function gathered(parts: readonly Waiting[]): Uint16Array {
-  const result = new Uint16Array(parts.reduce((sum, { missing }) => sum + missing.reduce((a, b) => a + b, 0), 0));
+  const result = new Uint16Array(parts.reduce((sum, { rows }) => sum + rows.length, 0));
   let at = 0;
   for (const { rows, missing } of parts) {
     for (let i = 0; i < rows.length; i++) if (missing[i]) result[at++] = rows[i];
   }
-  return result;
+  return result.subarray(0, at);
 }

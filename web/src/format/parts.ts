@@ -6,7 +6,7 @@ import { HEADER_BYTES, type Header, chainOf, largestPart, parseHeader, segmentsO
 
 const NAME_BYTES = 4;
 const LENGTH_BYTES = 5; // at most
-const CHECK_BYTES = 3;
+export const CHECK_BYTES = 3;
 const FIRST_ROOM = 4096;
 
 interface Length {

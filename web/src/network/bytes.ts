@@ -106,13 +106,12 @@ function moveSquares(
   }
 }
 
+const SUMS = Uint8Array.from({ length: 511 }, (_, sum) => Math.min(Math.max(sum - ZERO_POINT, 0), 255));
+
 /** Add what a convolution answers about 128: x = clamp(x + change - 128, 0, 255), in place. */
 export function addTo(x: Bytes, change: Bytes): void {
-  const { data } = x;
-  for (let i = 0; i < data.length; i++) {
-    const sum = data[i] + change.data[i] - ZERO_POINT;
-    data[i] = sum < 0 ? 0 : sum > 255 ? 255 : sum;
-  }
+  const [data, added] = [x.data, change.data];
+  for (let i = 0; i < data.length; i++) data[i] = SUMS[data[i] + added[i]];
 }
 
 /** A whole number about 128, as a byte. */

@@ -52,14 +52,14 @@ function inCells(planes: Planes, stride: number, cell: number): Bytes {
   });
   const means = sums.map((each) => meansAround(each, rows, columns, pixels));
   const result = newBytes(rows, columns, 3 * pixels);
-  const half = cell >> 1;
+  const [seen, half] = [result.data, cell >> 1];
   eachSquare(planes, stride, (at, plane, position) => {
     const mean = means[plane][position];
     let to = position * 3 * pixels + plane * pixels;
     for (let r = 0; r < stride; r++) {
       for (let c = 0; c < stride; c++) {
         const found = Math.floor(((data[at + r * width + c] - mean) * 16 + half) / cell);
-        result.data[to++] = ZERO_POINT + (found < -127 ? -127 : found > 127 ? 127 : found);
+        seen[to++] = ZERO_POINT + (found < -127 ? -127 : found > 127 ? 127 : found);
       }
     }
   });
@@ -70,12 +70,13 @@ function inCells(planes: Planes, stride: number, cell: number): Bytes {
 function addPatches(planes: Planes, answer: Bytes, stride: number, cell: number): void {
   const { data, width } = planes;
   const pixels = stride * stride;
+  const answers = answer.data;
   const added = Float64Array.from({ length: 256 }, (_, byte) => Math.floor(((byte - ZERO_POINT) * cell + 32) / 64));
   eachSquare(planes, stride, (at, plane, position) => {
     let from = position * 3 * pixels + plane * pixels;
     for (let r = 0; r < stride; r++) {
       for (let c = 0; c < stride; c++) {
-        const sum = data[at + r * width + c] + added[answer.data[from++]];
+        const sum = data[at + r * width + c] + added[answers[from++]];
         data[at + r * width + c] = sum < -PLANE_LIMIT ? -PLANE_LIMIT : sum > PLANE_LIMIT ? PLANE_LIMIT : sum;
       }
     }

@@ -84,18 +84,18 @@ function bytesOf({ height, width, coefficients }: Known, data: Uint8Array): Byte
 /** The next h and c of a state. */
 function recur(gates: Bytes, state: State): void {
   const { c, h } = state;
-  const channels = h.channels;
+  const { channels } = h;
+  const given = gates.data;
   const next = newBytes(h.height, h.width, channels);
   for (let at = 0, from = 0; at < c.length; at += channels, from += 4 * channels) {
     for (let i = 0; i < channels; i++) {
-      const gate = from + i;
-      const [admit, keep] = [gates.data[gate], gates.data[gate + channels]];
-      const [emit, candidate] = [gates.data[gate + 2 * channels], gates.data[gate + 3 * channels]];
-      let memory = (keep * c[at + i] + admit * (candidate - ZERO_POINT) + 128) >> 8;
+      const admit = from + i;
+      const [keep, emit, candidate] = [admit + channels, admit + 2 * channels, admit + 3 * channels];
+      let memory = (given[keep] * c[at + i] + given[admit] * (given[candidate] - ZERO_POINT) + 128) >> 8;
       memory = memory < -CELL_LIMIT ? -CELL_LIMIT : memory > CELL_LIMIT ? CELL_LIMIT : memory;
       c[at + i] = memory;
       const shown = memory < -127 ? -127 : memory > 127 ? 127 : memory;
-      next.data[at + i] = ((emit * shown + 128) >> 8) + ZERO_POINT;
+      next.data[at + i] = ((given[emit] * shown + 128) >> 8) + ZERO_POINT;
     }
   }
   state.h = next;
@@ -133,8 +133,11 @@ function pooled({ height, width, channels, data }: Bytes, ratio: number): Bytes 
 
 /** What is expected of coefficients, without the signs of those that are 0. */
 function sizes(known: Known, expected: Uint8Array): Bytes {
-  const data = expected.map((byte, i) => (known.data[i] === 0 && byte < ZERO_POINT ? 2 * ZERO_POINT - byte : byte));
-  return bytesOf(known, data);
+  const [data, result] = [known.data, expected.slice()];
+  for (let i = 0; i < data.length; i++) {
+    if (data[i] === 0 && result[i] < ZERO_POINT) result[i] = 2 * ZERO_POINT - result[i];
+  }
+  return bytesOf(known, result);
 }
 
 /** From which offset on each level of certainty is taken, three for each coefficient. */
@@ -155,21 +158,19 @@ function chosen(
   const count = last - first;
   const fresh = cells.subarray(first, last).map((cell) => Number(cell === 0));
   const result = new Uint16Array((data.length / coefficients) * count);
-  const row = (at: number) => Math.min(found.data[at], ROWS - 1);
-  for (let at = first, from = 0, to = 0; to < result.length; at += coefficients, from += found.channels) {
-    for (let i = 0; i < count; i++) {
+  const [rows, channels] = [found.data, found.channels];
+  for (let at = first, from = 0, to = 0; to < result.length; at += coefficients, from += channels) {
+    for (let i = 0; i < count; i++, to++) {
       if (data[at + i] !== 0) {
-        result[to++] = REFINE + row(from + count + i);
+        result[to] = REFINE + Math.min(rows[from + count + i], ROWS - 1);
         continue;
       }
-      let level = 0;
+      let row = Math.min(rows[from + i], ROWS - 1) + (fresh[i] ? 0 : ZERO);
       if (told) {
         const away = told.bytes.data[at + i] - ZERO_POINT;
-        const [one, two, three] = [3 * i, 3 * i + 1, 3 * i + 2];
-        level += Number(away >= told.thresholds[one]);
-        level += Number(away >= told.thresholds[two]) + Number(away >= told.thresholds[three]);
+        for (let level = 3 * i; level < 3 * i + 3; level++) if (away >= told.thresholds[level]) row += ROWS;
       }
-      result[to++] = row(from + i) + ROWS * level + (fresh[i] ? 0 : ZERO);
+      result[to] = row;
     }
   }
   return result;

@@ -36,33 +36,46 @@ function turned(matrix: Float64Array, n: number): Float64Array {
   return matrix.map((_, i) => matrix[(i % n) * n + Math.floor(i / n)]);
 }
 
-/** Multiply n numbers of a row from `at` on, as a column, by a matrix; into `to`. */
-function multiply(row: Float64Array, at: number, matrix: Float64Array, n: number, to: Float64Array): void {
-  for (let j = 0; j < n; j++) {
-    let sum = 0;
-    for (let c = 0; c < n; c++) sum += matrix[j * n + c] * row[at + c];
-    to[j] = sum;
-  }
-}
-
-/** Whether n numbers from `at` on are 0, as most are at low rates. */
-function isZero(row: Float64Array, at: number, n: number): boolean {
-  for (let i = at; i < at + n; i++) if (row[i] !== 0) return false;
-  return true;
+/** A matrix with its rows filled up to multiples of four with 0. */
+function filledUp(matrix: Float64Array, n: number): { filled: Float64Array; stride: number } {
+  const stride = Math.ceil(n / 4) * 4;
+  const filled = new Float64Array(n * stride);
+  for (let i = 0; i < n; i++) filled.set(matrix.subarray(i * n, (i + 1) * n), i * stride);
+  return { filled, stride };
 }
 
 /** The matrix times each run of n numbers of every row, from `begin` on; the others are multiplied by 2^13. In place. */
 function alongRows({ width, data }: Planes, matrix: Float64Array, n: number, begin: number): void {
-  const made = new Float64Array(n);
-  for (let row = 0; row < data.length; row += width) {
-    const [first, last] = [row + begin, row + width - begin];
-    for (let i = row; i < first; i++) data[i] *= MATRIX_UNIT;
-    for (let i = last; i < row + width; i++) data[i] *= MATRIX_UNIT;
-    for (let at = first; at < last; at += n) {
-      if (isZero(data, at, n)) continue;
-      multiply(data, at, matrix, n, made);
-      for (let i = 0; i < n; i++) data[at + i] = made[i];
+  const { filled, stride } = filledUp(matrix, n);
+  const row = new Float64Array(width + stride);
+  for (let start = 0; start < data.length; start += width) {
+    if (isZero(data, start, width)) continue; // as most are at low rates
+    row.set(data.subarray(start, start + width));
+    const [first, last] = [start + begin, start + width - begin];
+    for (let i = 0; i < begin; i++) {
+      data[start + i] *= MATRIX_UNIT;
+      data[last + i] *= MATRIX_UNIT;
     }
+    data.fill(0, first, last);
+    for (let j = 0; j < n; j++) {
+      for (let c = 0; c < n; c += 4) multiply(data, first + j, last, row, begin + c, n, filled.subarray(j * stride + c));
+    }
+  }
+}
+
+/** Add the products of four numbers of each run, from `from` on, with four factors. */
+function multiply(
+  to: Float64Array,
+  at: number,
+  end: number,
+  row: Float64Array,
+  from: number,
+  n: number,
+  factors: Float64Array,
+): void {
+  const [f, g, h, k] = factors;
+  for (; at < end; at += n, from += n) {
+    to[at] += f * row[from] + g * row[from + 1] + h * row[from + 2] + k * row[from + 3];
   }
 }
 
@@ -70,24 +83,46 @@ function alongRows({ width, data }: Planes, matrix: Float64Array, n: number, beg
 function alongColumns({ height, width, data }: Planes, matrix: Float64Array, n: number, begin: number): void {
   const band = new Float64Array(n * width);
   for (let plane = 0; plane < data.length; plane += height * width) {
-    for (let i = 0; i < begin * width; i++) {
-      data[plane + i] *= MATRIX_UNIT;
-      data[plane + height * width - 1 - i] *= MATRIX_UNIT;
-    }
+    const end = plane + height * width;
+    for (let i = plane; i < plane + begin * width; i++) data[i] *= MATRIX_UNIT;
+    for (let i = end - begin * width; i < end; i++) data[i] *= MATRIX_UNIT;
     for (let y = begin; y < height - begin; y += n) {
       const at = plane + y * width;
       band.set(data.subarray(at, at + n * width));
+      const there: number[] = []; // rows that are not 0
+      for (let c = 0; c < n; c++) if (!isZero(band, c * width, width)) there.push(c);
       data.fill(0, at, at + n * width);
-      for (let c = 0; c < n; c++) {
-        if (isZero(band, c * width, width)) continue;
-        for (let j = 0; j < n; j++) addRow(data, at + j * width, band, c * width, width, matrix[j * n + c]);
+      for (let j = 0; j < n; j++) {
+        for (let i = 0; i < there.length; i += 4) {
+          addRows(data, at + j * width, band, width, there.slice(i, i + 4), matrix.subarray(j * n, (j + 1) * n));
+        }
       }
     }
   }
 }
 
-function addRow(to: Float64Array, at: number, from: Float64Array, begin: number, count: number, factor: number): void {
-  if (factor) for (let i = 0; i < count; i++) to[at + i] += factor * from[begin + i];
+/** Add up to four rows of a band, each times its factor, to a row. */
+function addRows(
+  to: Float64Array,
+  at: number,
+  band: Float64Array,
+  width: number,
+  rows: number[],
+  factors: Float64Array,
+): void {
+  const [a, b = a, c = a, d = a] = rows;
+  const f = factors[a];
+  const [g, h, k] = [1, 2, 3].map((i) => (i < rows.length ? factors[rows[i]] : 0));
+  const [p, q, r, s] = [a * width, b * width, c * width, d * width];
+  for (let i = 0; i < width; i++) {
+    to[at + i] += f * band[p + i] + g * band[q + i] + h * band[r + i] + k * band[s + i];
+  }
+}
+
+/** Whether n numbers from `at` on are 0. */
+function isZero(row: Float64Array, at: number, n: number): boolean {
+  for (let i = at; i < at + n; i++) if (row[i] !== 0) return false;
+  return true;
 }
 
 /** Block by block, along both axes. */

@@ -10,8 +10,13 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..", ".
 const PACKAGE = join(ROOT, "convdraw_codec");
 const RUNTIME = join(dirname(createRequire(import.meta.url).resolve("onnxruntime-web")));
 
-/** ONNX Runtime's WebAssembly, on so many threads. */
+/** ONNX Runtime's WebAssembly, on so many threads, for which it fetches its own script: Node's fetch knows no files. */
 export async function runtime(threads) {
+  const fetched = globalThis.fetch;
+  globalThis.fetch = async (url, ...rest) =>
+    String(url).startsWith("file:") ? { blob: async () => String(url) } : fetched(url, ...rest);
+  const made = URL.createObjectURL;
+  URL.createObjectURL = (blob) => (typeof blob === "string" ? blob : made(blob));
   const ort = await import(pathToFileURL(join(RUNTIME, "ort.wasm.min.mjs")).href);
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = "error";

@@ -84,13 +84,20 @@ export class TestServer {
       }
       const sent = part.subarray(at, Math.min(at + piece, part.length, cut));
       entry.sent += sent.length;
-      if (!response.write(sent)) await Promise.race([once(response, "drain"), once(response, "close")]);
+      if (!response.write(sent)) await drained(response);
       if (rate) await new Promise((resolve) => setTimeout(resolve, TICK));
     }
     response.end();
   }
 }
 
-function once(emitter, event) {
-  return new Promise((resolve) => emitter.once(event, resolve));
+/** Waits until a response takes more, or is over. */
+function drained(response) {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done).off("close", done);
+      resolve();
+    };
+    response.on("drain", done).on("close", done);
+  });
 }

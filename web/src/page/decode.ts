@@ -61,7 +61,7 @@ export function decode(source: Source, options: DecodeOptions = {}): Promise<Ima
       settle();
     };
     const remote = new Remote(
-      { steps, fill, seed, maxPixels },
+      { steps, fill, seed, maxPixels, last: !onProgress },
       {
         header: () => undefined,
         picture: (shown) => {

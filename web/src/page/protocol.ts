@@ -19,6 +19,8 @@ export interface Request extends DecodingOptions {
   readonly steps?: number;
   /** Whether pictures come as ImageBitmap. */
   readonly bitmap?: boolean;
+  /** Whether the last picture is enough. */
+  readonly last?: boolean;
 }
 
 export type ToWorker =

@@ -85,7 +85,7 @@ export class Session {
         const decoding = (this.decoding ??= await this.begun());
         await this.machine.inTurn(() => decoding.take(segment));
         if (this.isEnough()) return this.show();
-        if (!this.incoming.hasNext || this.isDue()) await this.show();
+        if (!this.request.last && (!this.incoming.hasNext || this.isDue())) await this.show();
         continue;
       }
       if (this.damage) throw this.damage;
@@ -124,7 +124,7 @@ export class Session {
     const steps = decoding.taken;
     await this.machine.inTurn(async () => {
       const start = performance.now();
-      const small = this.previewed || this.isEnough() ? undefined : decoding.preview();
+      const small = this.previewed || this.request.last || this.isEnough() ? undefined : decoding.preview();
       this.previewed = true;
       const pixels = small ?? (await decoding.pixels());
       const [preview, settled] = [small !== undefined, !this.incoming.hasNext];

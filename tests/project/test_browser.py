@@ -1,0 +1,63 @@
+"""The browser decoder in web/: its own tests, where there is what they need."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ..conftest import ROOT
+
+WEB = ROOT / "web"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+MINUTES = 15
+
+
+def node_tests(folder: str) -> None:
+    """Build the package, and run the tests of a folder. Skips where Node.js, or what npm installs, is missing."""
+    node = shutil.which("node")
+    if not node:
+        pytest.skip("there is no Node.js")
+    if not (WEB / "node_modules").is_dir():
+        pytest.skip("run npm ci in web/ first")
+    for command in (["build.mjs"], ["--test", folder]):
+        done = subprocess.run([node, *command], cwd=WEB, capture_output=True, text=True, timeout=60 * MINUTES)
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+
+
+@pytest.mark.slow
+def test_the_decoder_in_node() -> None:
+    node_tests("test/node/")
+
+
+@pytest.mark.slow
+def test_the_decoder_in_chromium() -> None:
+    if not any(map(shutil.which, CHROMIUM)):
+        pytest.skip("there is no Chromium")
+    node_tests("test/browser/")
+
+
+def test_the_types() -> None:
+    compiler = WEB / "node_modules" / ".bin" / "tsc"
+    if not compiler.exists():
+        pytest.skip("run npm ci in web/ first")
+    done = subprocess.run([compiler, "--noEmit"], cwd=WEB, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def sources() -> list[Path]:
+    folders = (WEB / "src", WEB / "test", WEB / "demo" / "src")
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in (".ts", ".mjs"))
+
+
+def test_no_source_is_too_long() -> None:
+    assert sources()
+    assert not {str(path): count for path in sources() if (count := len(path.read_text().splitlines())) > 400}
+
+
+def test_versions_are_pinned() -> None:
+    package = json.loads((WEB / "package.json").read_text())
+    lock = json.loads((WEB / "package-lock.json").read_text())["packages"]
+    for name, version in (package["dependencies"] | package["devDependencies"]).items():
+        assert lock[f"node_modules/{name}"]["version"] == version, name

@@ -91,13 +91,15 @@ export function parseHeader(data: Uint8Array): Header {
     rotation: Array.from(new Int8Array(bytes.buffer, 23, 3)),
     bytes,
   };
-  const segments = segmentsOf(header);
-  const sensible = header.mode && header.width && header.height && header.totalSteps && follows <= 2 && segments >= 1;
-  const alone = !(header.webp && steps && hasAlpha(header)); // its alpha channel would have to come twice
-  if (!sensible || segments > header.totalSteps + RESIDUAL_STEPS || !alone) {
-    throw new CdrError("its header makes no sense");
-  }
+  if (!isSensible(header, follows)) throw new CdrError("its header makes no sense");
   return header;
+}
+
+function isSensible(header: Header, follows: number): boolean {
+  if (!header.mode || !header.width || !header.height || !header.totalSteps || follows > 2) return false;
+  const segments = segmentsOf(header);
+  const twice = header.webp && header.steps > 0 && hasAlpha(header); // the alpha channel would have to come
+  return segments >= 1 && segments <= header.totalSteps + RESIDUAL_STEPS && !twice;
 }
 
 /** The header of the same file with other segments. */

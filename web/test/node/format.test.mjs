@@ -77,6 +77,7 @@ test("a file that ends early or is damaged says so", () => {
     [withBytes({ 4: 5 }), /format version 5/],
     [withBytes({ 14: 0, 15: 0 }), /makes no sense/],
     [withBytes({ 26: 0 }), /makes no sense/],
+    [withBytes({ 13: 4 }), /makes no sense/],
     [Uint8Array.from([...file, 0]), /bytes behind/],
     [file.map((byte, i) => (i === 60 ? byte ^ 1 : byte)), /checksum/],
     [file.map((byte, i) => (i === 20 ? byte ^ 1 : byte)), /header is damaged/],

@@ -16,6 +16,7 @@ process.chdir(HERE);
 rmSync(DIST, { recursive: true, force: true });
 mkdirSync(DIST);
 await build({
+  absWorkingDir: HERE,
   entryPoints: {
     index: "src/index.ts",
     element: "src/page/element.ts",
@@ -32,7 +33,7 @@ await build({
   legalComments: "none",
   conditions: ["onnxruntime-web-use-extern-wasm"], // the WebAssembly lies beside, in runtime/
 });
-execFileSync(process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "--emitDeclarationOnly"], { stdio: "inherit" });
+execFileSync(process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], { stdio: "inherit" });
 mkdirSync(join(DIST, "runtime"));
 for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"]) {
   cpSync(join(RUNTIME, name), join(DIST, "runtime", name));

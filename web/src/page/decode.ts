@@ -27,6 +27,8 @@ export interface DecodeOptions extends DecodingOptions {
   readonly maxBytes?: number;
   /** Called with each better picture, as the bytes arrive. */
   readonly onProgress?: (progress: Progress) => void;
+  /** Whether `onProgress` gets the picture of each step, though that takes longer. */
+  readonly everyStep?: boolean;
   /** Gives it up. */
   readonly signal?: AbortSignal;
 }
@@ -50,7 +52,7 @@ export class DecodeError extends CdrError {
  * with, and with the reason of the signal.
  */
 export function decode(source: Source, options: DecodeOptions = {}): Promise<ImageData> {
-  const { onProgress, signal, maxBytes, steps, fill, seed, maxPixels } = options;
+  const { onProgress, everyStep, signal, maxBytes, steps, fill, seed, maxPixels } = options;
   return new Promise((resolve, reject) => {
     let best: ImageData | undefined;
     let lost: Error | undefined; // why no more bytes came
@@ -61,7 +63,7 @@ export function decode(source: Source, options: DecodeOptions = {}): Promise<Ima
       settle();
     };
     const remote = new Remote(
-      { steps, fill, seed, maxPixels, last: !onProgress },
+      { steps, fill, seed, maxPixels, pace: onProgress ? (everyStep ? "every" : "some") : "last" },
       {
         header: () => undefined,
         picture: (shown) => {

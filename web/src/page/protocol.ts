@@ -19,8 +19,8 @@ export interface Request extends DecodingOptions {
   readonly steps?: number;
   /** Whether pictures come as ImageBitmap. */
   readonly bitmap?: boolean;
-  /** Whether the last picture is enough. */
-  readonly last?: boolean;
+  /** Pictures to show: as many as leave most of the time to decoding, that of each step, or only the last. */
+  readonly pace?: "some" | "every" | "last";
 }
 
 export type ToWorker =

@@ -85,7 +85,7 @@ export class Session {
         const decoding = (this.decoding ??= await this.begun());
         await this.machine.inTurn(() => decoding.take(segment));
         if (this.isEnough()) return this.show();
-        if (!this.request.last && (!this.incoming.hasNext || this.isDue())) await this.show();
+        if (this.isDue()) await this.show();
         continue;
       }
       if (this.damage) throw this.damage;
@@ -110,9 +110,11 @@ export class Session {
     return this.decoding!.taken >= Math.min(this.request.steps ?? all, all);
   }
 
-  /** Whether it is time for a picture, though further steps are waiting. */
+  /** Whether it is time for a picture. */
   private isDue(): boolean {
-    return performance.now() - this.lastShown > SHARE * this.cost;
+    const { pace = "some" } = this.request;
+    if (pace !== "some") return pace === "every";
+    return !this.incoming.hasNext || performance.now() - this.lastShown > SHARE * this.cost;
   }
 
   /** Show what is known: the first time, unless it is also the last, as a preview. */
@@ -124,7 +126,7 @@ export class Session {
     const steps = decoding.taken;
     await this.machine.inTurn(async () => {
       const start = performance.now();
-      const small = this.previewed || this.request.last || this.isEnough() ? undefined : decoding.preview();
+      const small = this.previewed || this.request.pace === "last" || this.isEnough() ? undefined : decoding.preview();
       this.previewed = true;
       const pixels = small ?? (await decoding.pixels());
       const [preview, settled] = [small !== undefined, !this.incoming.hasNext];
@@ -139,6 +141,6 @@ export class Session {
       this.lastShown = performance.now();
       this.cost = this.lastShown - start;
     });
-    if (this.shown !== steps && !this.incoming.hasNext) await this.show(); // a preview, and time for the real one
+    if (this.shown !== steps && (!this.incoming.hasNext || this.request.pace === "every")) await this.show(); // a preview, and time for the real one
   }
 }

@@ -13,6 +13,7 @@ export interface Cut {
   psnr: number;
 }
 
+const AT_ONCE = 2 ** 17; // numbers that are compared
 const cuts: Cut[] = [];
 const samples = new Map<number, ImageData>(); // by steps
 let file = new Uint8Array();
@@ -78,18 +79,19 @@ async function showSample({ steps, image }: Cut): Promise<void> {
   show();
 }
 
-/** Compare all cuts with the last one, a few at a time. */
+/** Compare all cuts with the last one. */
 async function compare(): Promise<void> {
   const whole = cuts[cuts.length - 1].image.data;
-  for (const cut of cuts) {
-    cut.psnr = psnr(cut.image.data, whole);
-    await new Promise((resolve) => setTimeout(resolve));
-  }
+  for (const cut of cuts) cut.psnr = await psnr(cut.image.data, whole);
   show();
 }
 
-function psnr(a: Uint8ClampedArray, b: Uint8ClampedArray): number {
+/** A little at a time, so that the page is not held up. */
+async function psnr(a: Uint8ClampedArray, b: Uint8ClampedArray): Promise<number> {
   let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
+  for (let from = 0; from < a.length; from += AT_ONCE) {
+    for (let i = from; i < Math.min(from + AT_ONCE, a.length); i++) sum += (a[i] - b[i]) ** 2;
+    await new Promise((resolve) => setTimeout(resolve));
+  }
   return 10 * Math.log10((255 ** 2 * 0.75 * a.length) / sum); // alpha is the same
 }

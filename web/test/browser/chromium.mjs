@@ -21,10 +21,10 @@ export const missing =
   (!PLACES.some((path) => path && existsSync(path)) && "there is no Chromium: set CHROMIUM to its path") ||
   (!existsSync(join(WEB, "dist", "worker.js")) && "there is no build: run npm run build");
 
-/** A browser and a server with these extra files, for the tests of a file. isolated: as threads need it. */
-export async function started(files = {}, isolated = true) {
+/** A browser and a server with these extra files and folders, for the tests of a file. isolated: as threads need it. */
+export async function started(files = {}, isolated = true, folders = {}) {
   const contents = Object.entries(files).map(([path, text]) => [path, Buffer.from(text)]);
-  const server = new TestServer({ ...Object.fromEntries(contents), ...FOLDERS }, isolated);
+  const server = new TestServer({ ...Object.fromEntries(contents), ...FOLDERS, ...folders }, isolated);
   const base = await server.start();
   const executablePath = PLACES.find((path) => path && existsSync(path));
   const browser = await puppeteer.launch({ executablePath, args: ["--no-sandbox", "--force-color-profile=srgb"] });

@@ -1,12 +1,13 @@
 /** The demo page in Chromium, at phone and desktop width, light and dark; and its pictures for the documentation. */
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { WEB, missing, started } from "./chromium.mjs";
+import { ROOT, WEB, missing, started } from "./chromium.mjs";
 
-const SHOTS = process.env.SHOTS ?? join(WEB, "demo", "built", "shots");
+const SHOTS = join(WEB, "demo", "built", "shots");
+const DOCUMENTED = ["desktop-light", "phone-dark-line"]; // `DOCS=1 npm run test:browser` copies these to docs/
 const built = existsSync(join(WEB, "demo", "built", "index.html"));
 const SIZES = {
   desktop: { width: 1280, height: 800 },
@@ -37,6 +38,12 @@ describe("the demo page", { skip: missing || (!built && "there is no demo: run n
     return page;
   }
 
+  async function shoot(page, name) {
+    const path = join(SHOTS, `${name}.webp`);
+    await page.screenshot({ path, quality: 80 });
+    if (process.env.DOCS && DOCUMENTED.includes(name)) copyFileSync(path, join(ROOT, "docs", `browser-${name}.webp`));
+  }
+
   for (const [size, scheme] of [["desktop", "light"], ["desktop", "dark"], ["phone", "dark"], ["phone", "light"]]) {
     test(`${size}, ${scheme}`, async () => {
       const page = await opened(size, scheme);
@@ -48,7 +55,7 @@ describe("the demo page", { skip: missing || (!built && "there is no demo: run n
       assert.match(await page.$eval("#step", ({ textContent }) => textContent), /^13 of 25$/);
       assert.match(await page.$eval("#psnr", ({ textContent }) => textContent), /^\d\d\.\d dB$/);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "it is too wide");
-      await page.screenshot({ path: join(SHOTS, `${size}-${scheme}.png`) });
+      await shoot(page, `${size}-${scheme}`);
       if (size === "desktop" && scheme === "light") {
         const longest = Math.max(0, ...(await page.evaluate(() => window.longTasks)));
         assert.ok(longest < 50, `the longest task took ${longest} ms`);
@@ -62,13 +69,13 @@ describe("the demo page", { skip: missing || (!built && "there is no demo: run n
         () => [...document.querySelectorAll("figcaption span:last-child")].some(({ textContent }) => /step [5-9]/.test(textContent)),
         { timeout: 60000 },
       );
-      await page.screenshot({ path: join(SHOTS, `${size}-${scheme}-line.png`) });
+      await shoot(page, `${size}-${scheme}-line`);
       const input = await page.$("#file");
       await input.uploadFile(join(WEB, "demo", "built", "pictures", "statue.cdr"));
       await page.waitForFunction(() => !document.querySelector("#dropped").hidden, { timeout: 60000 });
       assert.match(await page.$eval("#said", ({ textContent }) => textContent), /512 × 768, RGB, 25 steps/);
       await page.evaluate(() => document.querySelector("#own").scrollIntoView());
-      await page.screenshot({ path: join(SHOTS, `${size}-${scheme}-own.png`) });
+      await shoot(page, `${size}-${scheme}-own`);
       assert.deepEqual(page.errors, []);
       await page.close();
     });

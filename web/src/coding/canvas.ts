@@ -3,7 +3,7 @@
 import { CdrError } from "../format/errors.js";
 import type { Model } from "../model/model.js";
 import type { Convolver } from "../network/convolution.js";
-import { ZERO_POINT } from "../network/bytes.js";
+import { ZERO_POINT, inByte } from "../network/bytes.js";
 import { LOW_LIMIT, forecast } from "../network/forecast.js";
 import { type Planes, analysis, synthesis } from "../network/pyramid.js";
 
@@ -69,19 +69,19 @@ export class Canvas {
     const { data, open, logarithms, coefficients, expected } = this.layers[layer];
     const { known } = this.model;
     const limit = Math.min(Math.floor(LARGEST_COEFFICIENT / cell) - 2, LARGEST_KNOWN);
+    const told = expected ?? new Uint8Array(data.length).fill(ZERO_POINT);
     for (let at = 0, from = 0; at < data.length; at += coefficients) {
       for (let i = at + first; i < at + last; i++, from++) {
-        const before = data[i];
-        let k = before;
+        let k = data[i];
         if (there[from]) {
-          const negative = before < 0 || (before === 0 && expected !== undefined && expected[i] < ZERO_POINT);
-          k = negative ? before - symbols[from] : before + symbols[from];
           open[i] = 0;
+          const symbol = symbols[from];
+          if (symbol) k += k < 0 || (k === 0 && told[i] < ZERO_POINT) ? -symbol : symbol;
         }
-        const size = Math.abs(k);
+        const size = k < 0 ? -k : k;
         if (size > limit) throw beyond(t);
         data[i] = k;
-        logarithms[i] = known[Math.min(size, LARGEST_LOGARITHM)];
+        logarithms[i] = known[size < LARGEST_LOGARITHM ? size : LARGEST_LOGARITHM];
       }
     }
     this.lows.fill(undefined, layer + 1);
@@ -121,9 +121,9 @@ export class Canvas {
     const last = this.layers.length - 1;
     const { answer, smaller } = await forecast(this.model, convolver, t, this.layers[last], this.low(last));
     const { coefficients } = this.layers[last];
-    const offsets = new Int32Array(this.layers[last].data.length);
+    const offsets = new Uint8Array(this.layers[last].data.length);
     for (let at = 0, from = 0; at < offsets.length; at += coefficients, from += answer.channels) {
-      for (let i = 0; i < coefficients; i++) offsets[at + i] = answer.data[from + i] - ZERO_POINT;
+      offsets.set(answer.data.subarray(from, from + coefficients), at);
     }
     this.tell(last, offsets);
     let picture = smaller;
@@ -134,23 +134,24 @@ export class Canvas {
     for (let layer = last - 1; layer >= 0 && picture; layer--) {
       const { values, low } = analysis(this.model.transforms[layer], picture);
       const [middles, units, count] = [this.middles(layer), this.units(layer, t), this.layers[layer].coefficients];
+      const offsets = new Uint8Array(values.length);
       for (let i = 0; i < values.length; i++) {
-        values[i] = inside(Math.floor(((values[i] - middles[i]) * 64) / units[i % count]));
+        offsets[i] = inByte(Math.floor(((values[i] - middles[i]) * 64) / units[i % count]));
       }
-      this.tell(layer, values);
+      this.tell(layer, offsets);
       picture = low;
     }
   }
 
-  /** Keep what is expected of a layer. offsets: of each coefficient, in 1/64 of its unit. */
-  private tell(layer: number, offsets: Int32Array): void {
+  /** Keep what is expected of a layer. offsets: of each coefficient, in 1/64 of its unit, about 128; kept as well. */
+  private tell(layer: number, offsets: Uint8Array): void {
     const known = this.layers[layer];
     const { data } = known;
-    const expected = (known.expected ??= new Uint8Array(data.length));
     for (let i = 0; i < data.length; i++) {
-      const offset = inside(offsets[i]);
-      expected[i] = ZERO_POINT + (data[i] < 0 ? -offset : offset);
+      if (offsets[i] === 0) offsets[i] = 1; // as far as 127 either way
+      if (data[i] < 0) offsets[i] = 2 * ZERO_POINT - offsets[i];
     }
+    known.expected = offsets;
   }
 
   /** In what offsets of a layer count before step t: the cell of each coefficient, or the first that it will have. */
@@ -162,11 +163,6 @@ export class Canvas {
     }
     return result;
   }
-}
-
-/** Limited to what a byte about 128 holds. */
-function inside(offset: number): number {
-  return offset < -127 ? -127 : offset > 127 ? 127 : offset;
 }
 
 function beyond(t: number): CdrError {

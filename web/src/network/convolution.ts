@@ -67,6 +67,8 @@ const GRAPHS = { int8: graphOfBytes, float32: graphOfFloats };
 
 /** Computes convolutions by one of the graphs. */
 export class Convolver {
+  private room: Uint8Array = new Uint8Array(); // for what is seen, which is new memory otherwise
+
   private constructor(
     readonly path: Path,
     private readonly runtime: Runtime,
@@ -89,13 +91,26 @@ export class Convolver {
   /** conv of docs/format.md. seen: channels side by side, all of one size. bias: (outputs). */
   async run(convolution: Convolution, seen: readonly Seen[], bias: Int32Array): Promise<Bytes> {
     const { kernel, inputs, outputs } = convolution;
-    const x = together(seen, (kernel - 1) / 2);
-    if (x.channels !== inputs || bias.length !== outputs) {
+    if (seen.reduce((sum, { bytes }) => sum + bytes.channels, 0) !== inputs || bias.length !== outputs) {
       throw new ModelError("the networks of the model do not fit each other");
     }
-    const { height, width } = seen[0].bytes;
-    const result = newBytes(height, width, outputs);
+    const room = this.room; // none while another convolution uses it
+    this.room = new Uint8Array();
+    const x = together(seen, (kernel - 1) / 2, room);
+    try {
+      return await this.strips(convolution, x, bias);
+    } finally {
+      this.room = x.data.buffer.byteLength > room.length ? x.data : room;
+    }
+  }
+
+  /** Some rows at a time, so that windows take bounded memory. */
+  private async strips(convolution: Convolution, x: Bytes, bias: Int32Array): Promise<Bytes> {
+    const { kernel, inputs, outputs } = convolution;
+    const [height, width] = [x.height - kernel + 1, x.width - kernel + 1];
     const some = Math.max(1, Math.floor(WINDOW_BYTES / (width * inputs * kernel * kernel)));
+    if (height <= some) return { height, width, channels: outputs, data: await this.rows(convolution, x, bias) };
+    const result = newBytes(height, width, outputs);
     for (let y = 0; y < height; y += some) {
       const last = Math.min(y + some, height);
       const row = x.width * inputs;

@@ -43,10 +43,12 @@ export async function forecast(
 /** Where the middles of cells are, in halves of their width, about 128. */
 function halves({ height, width, data }: { height: number; width: number; data: Int16Array }): Bytes {
   const result = newBytes(height, width, data.length / (height * width));
+  const bytes = result.data;
   for (let i = 0; i < data.length; i++) {
     const k = data[i];
-    const inside = k < -HALVES_LIMIT ? -HALVES_LIMIT : k > HALVES_LIMIT ? HALVES_LIMIT : k;
-    result.data[i] = ZERO_POINT + 2 * inside + Number(inside > 0) - Number(inside < 0);
+    if (k > 0) bytes[i] = ZERO_POINT + 1 + 2 * (k < HALVES_LIMIT ? k : HALVES_LIMIT);
+    else if (k < 0) bytes[i] = ZERO_POINT - 1 + 2 * (k > -HALVES_LIMIT ? k : -HALVES_LIMIT);
+    else bytes[i] = ZERO_POINT;
   }
   return result;
 }

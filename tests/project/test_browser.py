@@ -1,8 +1,10 @@
 """The browser decoder in web/: its own tests, where there is what they need."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,28 +16,29 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 MINUTES = 15
 
 
-def node_tests(folder: str) -> None:
-    """Build the package, and run the tests of a folder. Skips where Node.js, or what npm installs, is missing."""
+def node_tests(folder: str, *builds: str) -> None:
+    """Run these scripts that build, and the tests of a folder. Skips where Node.js, or what npm installs, is missing."""
     node = shutil.which("node")
     if not node:
         pytest.skip("there is no Node.js")
     if not (WEB / "node_modules").is_dir():
         pytest.skip("run npm ci in web/ first")
-    for command in (["build.mjs"], ["--test", folder]):
-        done = subprocess.run([node, *command], cwd=WEB, capture_output=True, text=True, timeout=60 * MINUTES)
+    environment = os.environ | {"CDRAW": f"{sys.executable} -m convdraw_codec"}
+    for command in (*([build] for build in builds), ["--test", folder]):
+        done = subprocess.run([node, *command], cwd=WEB, capture_output=True, text=True, timeout=60 * MINUTES,
+                              env=environment)
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
 
 
-@pytest.mark.slow
 def test_the_decoder_in_node() -> None:
-    node_tests("test/node/")
+    node_tests("test/node/", "build.mjs")
 
 
 @pytest.mark.slow
 def test_the_decoder_in_chromium() -> None:
     if not any(map(shutil.which, CHROMIUM)):
         pytest.skip("there is no Chromium")
-    node_tests("test/browser/")
+    node_tests("test/browser/", "build.mjs", "demo/build.mjs")
 
 
 def test_the_types() -> None:

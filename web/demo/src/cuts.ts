@@ -2,7 +2,7 @@
 
 import { decode } from "cdraw";
 import { drawCurve } from "./curve.js";
-import { bytesAsText, draw, find } from "./page.js";
+import { bytesAsText, draw, find, withCommas } from "./page.js";
 
 /** A cut of the file. */
 export interface Cut {
@@ -54,7 +54,7 @@ function show(): void {
   const cut = cuts[Number(slider().value)];
   if (!cut) return;
   const { width, height } = cut.image;
-  find("bytes", HTMLElement).textContent = cut.bytes.toLocaleString("en");
+  find("bytes", HTMLElement).textContent = withCommas(cut.bytes);
   find("bpp", HTMLElement).textContent = ((8 * cut.bytes) / (width * height)).toFixed(3);
   find("step", HTMLElement).textContent = `${cut.steps} of ${cuts[cuts.length - 1].steps}`;
   find("psnr", HTMLElement).textContent = quality(cut.psnr);

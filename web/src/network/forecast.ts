@@ -1,14 +1,14 @@
 /** Section 3 of docs/format.md, the forecast: where coefficients of the finest layer most likely lie. */
 
 import type { Model } from "../model/model.js";
-import { type Bytes, type Seen, ZERO_POINT, addTo, join, newBytes, split } from "./bytes.js";
+import { type Bytes, type Seen, ZERO_POINT, addTo, inByte, join, newBytes, split } from "./bytes.js";
 import type { Convolver } from "./convolution.js";
 import { lowInCells } from "./features.js";
 import { type Planes, newPlanes } from "./pyramid.js";
 
 export const LOW_LIMIT = 2 ** 16; // of the smaller picture
 const LOW_CHANNELS = 12; // of the smaller picture, in a position
-const HALVES_LIMIT = 63; // of magnitudes, in cells
+const HALVES = Uint8Array.from(new Int16Array(2 ** 16).map((_, i) => i), (k) => inByte(2 * k + Math.sign(k))); // of all k
 
 export interface Forecast {
   /** (height, width, coefficients), less 128; then channels of the smaller picture, if there is one. */
@@ -44,12 +44,7 @@ export async function forecast(
 function halves({ height, width, data }: { height: number; width: number; data: Int16Array }): Bytes {
   const result = newBytes(height, width, data.length / (height * width));
   const bytes = result.data;
-  for (let i = 0; i < data.length; i++) {
-    const k = data[i];
-    if (k > 0) bytes[i] = ZERO_POINT + 1 + 2 * (k < HALVES_LIMIT ? k : HALVES_LIMIT);
-    else if (k < 0) bytes[i] = ZERO_POINT - 1 + 2 * (k > -HALVES_LIMIT ? k : -HALVES_LIMIT);
-    else bytes[i] = ZERO_POINT;
-  }
+  for (let i = 0; i < data.length; i++) bytes[i] = HALVES[data[i] & 0xffff];
   return result;
 }
 

@@ -57,7 +57,7 @@ export class TestServer {
       return;
     }
     const headers = { "Content-Type": TYPES[extname(url.pathname)] ?? "application/octet-stream" };
-    headers["Cache-Control"] = "no-store";
+    headers["Cache-Control"] = url.pathname.startsWith("/dist/") ? "max-age=3600" : "no-store";
     if (isolated) headers["Cross-Origin-Opener-Policy"] = "same-origin";
     if (isolated) headers["Cross-Origin-Embedder-Policy"] = "require-corp";
     const range = url.searchParams.has("plain") ? null : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");

@@ -17,7 +17,7 @@ MINUTES = 15
 
 
 def node_tests(folder: str, *builds: str) -> None:
-    """Run these scripts that build, and the tests of a folder. Skips where Node.js, or what npm installs, is missing."""
+    """Run these scripts that build, and the tests of a folder. Skips where Node.js is missing, or what npm installs."""
     node = shutil.which("node")
     if not node:
         pytest.skip("there is no Node.js")

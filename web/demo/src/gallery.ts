@@ -6,10 +6,10 @@ import { bytesAsText, find } from "./page.js";
 import { throttle } from "./throttle.js";
 
 const PICTURES = [
-  { name: "parrots", alt: "Two parrots", kind: "wide" },
-  { name: "statue", alt: "A statue before a house", kind: "narrow" },
-  { name: "guitar", alt: "A red guitar on a stage", kind: "narrow" },
-  { name: "motorbikes", alt: "Motorbikes in a race", kind: "wide" },
+  { name: "parrots", title: "Parrots", alt: "Two parrots", kind: "wide" },
+  { name: "statue", title: "Statue", alt: "A statue before a house", kind: "narrow" },
+  { name: "guitar", title: "Guitar", alt: "A red guitar on a stage", kind: "narrow" },
+  { name: "motorbikes", title: "Motorbikes", alt: "Motorbikes in a race", kind: "wide" },
 ];
 const FILES: Record<string, string> = { guitar: "example" };
 
@@ -23,18 +23,18 @@ export function showGallery(): void {
 }
 
 function load(): void {
-  const figures = PICTURES.map(({ name, alt, kind }) => {
+  const figures = PICTURES.map(({ name, title, alt, kind }) => {
     const figure = document.createElement("figure");
     figure.className = kind;
     const image = document.createElement("cdraw-img") as CdrawImage;
     image.setAttribute("alt", alt);
     image.setAttribute("loading", "lazy");
     image.setAttribute("src", `pictures/${FILES[name] ?? name}.cdr`);
-    const [bar, caption, title, figures] = ["div", "figcaption", "span", "span"].map((tag) => document.createElement(tag));
+    const [bar, caption, label, figures] = ["div", "figcaption", "span", "span"].map((tag) => document.createElement(tag));
     bar.className = "bar";
     bar.append(document.createElement("i"));
-    title.textContent = alt;
-    caption.append(title, figures);
+    label.textContent = title;
+    caption.append(label, figures);
     for (const type of ["progress", "load"]) {
       image.addEventListener(type, (event) => tell((event as CustomEvent<ElementProgress>).detail, bar, figures));
     }

@@ -8,7 +8,10 @@ import { TestServer } from "./server.mjs";
 
 export const WEB = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 export const ROOT = join(WEB, "..");
-const PLACES = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const PLACES = {
+  chrome: [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"],
+  firefox: [process.env.FIREFOX, "/usr/bin/firefox", "/usr/bin/firefox-esr"],
+};
 const FOLDERS = {
   "/dist/": join(WEB, "dist"),
   "/conformance/": join(ROOT, "convdraw_codec", "conformance"),
@@ -16,18 +19,26 @@ const FOLDERS = {
   "/demo/": join(WEB, "demo", "built"),
 };
 
-/** Why these tests cannot run here; false if they can. */
-export const missing =
-  (!PLACES.some((path) => path && existsSync(path)) && "there is no Chromium: set CHROMIUM to its path") ||
-  (!existsSync(join(WEB, "dist", "worker.js")) && "there is no build: run npm run build");
+function place(name) {
+  return PLACES[name].find((path) => path && existsSync(path));
+}
+
+/** Why tests cannot run here; false if they can. */
+function lacks(name, variable) {
+  if (!place(name)) return `there is no ${variable.toLowerCase()}: set ${variable} to its path`;
+  return !existsSync(join(WEB, "dist", "worker.js")) && "there is no build: run npm run build";
+}
+
+export const missing = lacks("chrome", "CHROMIUM");
+export const missingFirefox = lacks("firefox", "FIREFOX");
 
 /** A browser and a server with these extra files and folders, for the tests of a file. isolated: as threads need it. */
-export async function started(files = {}, isolated = true, folders = {}) {
+export async function started(files = {}, isolated = true, folders = {}, name = "chrome") {
   const contents = Object.entries(files).map(([path, text]) => [path, Buffer.from(text)]);
   const server = new TestServer({ ...Object.fromEntries(contents), ...FOLDERS, ...folders }, isolated);
   const base = await server.start();
-  const executablePath = PLACES.find((path) => path && existsSync(path));
-  const browser = await puppeteer.launch({ executablePath, args: ["--no-sandbox", "--force-color-profile=srgb"] });
+  const args = name === "chrome" ? ["--no-sandbox", "--force-color-profile=srgb"] : [];
+  const browser = await puppeteer.launch({ browser: name, executablePath: place(name), args });
   const stop = async () => {
     await browser.close();
     server.stop();
@@ -55,9 +66,11 @@ export async function pageWith({ browser, base }, body = "", viewport = { width:
       );
     }
     window.longTasks = [];
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) window.longTasks.push(entry.duration);
-    }).observe({ type: "longtask" });
+    if (PerformanceObserver.supportedEntryTypes.includes("longtask")) {
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) window.longTasks.push(entry.duration);
+      }).observe({ type: "longtask" });
+    }
     document.body.innerHTML = html;
     await import("/dist/element.js");
   }, body);

@@ -1,10 +1,10 @@
-/** Every file of the conformance set gives the pixels of the Python decoder in Chromium, with threads and without. */
+/** Every file of the conformance set gives the pixels of the Python decoder in browsers, with threads and without. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BLANK, ROOT, missing, pageWith, started } from "./chromium.mjs";
+import { BLANK, ROOT, missing, missingFirefox, pageWith, started } from "./chromium.mjs";
 
 const DIGESTS = JSON.parse(readFileSync(join(ROOT, "convdraw_codec", "conformance", "digests.json"), "utf8"));
 
@@ -24,17 +24,20 @@ async function digests(name, fills) {
   return result;
 }
 
-for (const isolated of [true, false]) {
-  test(`all pixels are those of the Python decoder, ${isolated ? "on threads" : "without threads"}`, { skip: missing }, async () => {
-    const machine = await started(BLANK, isolated);
-    try {
-      const page = await pageWith(machine);
-      assert.equal(await page.evaluate(() => crossOriginIsolated), isolated);
-      for (const [name, expected] of Object.entries(DIGESTS)) {
-        assert.deepEqual(await page.evaluate(digests, name, Object.keys(expected)), expected, name);
+for (const [browser, skip] of [["chrome", missing], ["firefox", missingFirefox]]) {
+  for (const isolated of [true, false]) {
+    const where = `in ${browser} ${isolated ? "on threads" : "without threads"}`;
+    test(`all pixels are those of the Python decoder, ${where}`, { skip }, async () => {
+      const machine = await started(BLANK, isolated, {}, browser);
+      try {
+        const page = await pageWith(machine);
+        assert.equal(await page.evaluate(() => crossOriginIsolated), isolated);
+        for (const [name, expected] of Object.entries(DIGESTS)) {
+          assert.deepEqual(await page.evaluate(digests, name, Object.keys(expected)), expected, name);
+        }
+      } finally {
+        await machine.stop();
       }
-    } finally {
-      await machine.stop();
-    }
-  });
+    });
+  }
 }

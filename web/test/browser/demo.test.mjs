@@ -52,11 +52,11 @@ describe("the demo page", { skip: missing || (!built && "there is no demo: run n
       await shoot(page, `${size}-${scheme}`);
       await page.evaluate(() => {
         document.querySelector("#rate").value = "15000";
-        document.querySelector("#line").scrollIntoView();
+        document.querySelector("#line").scrollIntoView({ behavior: "instant" });
         document.querySelector("#again").click();
       });
       await page.waitForFunction(
-        () => [...document.querySelectorAll("figcaption span:last-child")].some(({ textContent }) => /step [5-9]/.test(textContent)),
+        () => /step (9|1.|2.)/.test(document.querySelector("figcaption span:last-child").textContent),
         { timeout: 60000 },
       );
       await shoot(page, `${size}-${scheme}-line`);
@@ -64,7 +64,7 @@ describe("the demo page", { skip: missing || (!built && "there is no demo: run n
       await input.uploadFile(join(WEB, "demo", "built", "pictures", "statue.cdr"));
       await page.waitForFunction(() => !document.querySelector("#dropped").hidden, { timeout: 60000 });
       assert.match(await page.$eval("#said", ({ textContent }) => textContent), /512 × 768, RGB, 25 steps/);
-      await page.evaluate(() => document.querySelector("#own").scrollIntoView());
+      await page.evaluate(() => document.querySelector("#own").scrollIntoView({ behavior: "instant" }));
       await shoot(page, `${size}-${scheme}-own`);
       assert.deepEqual(page.errors, []);
       await page.close();

@@ -1,16 +1,28 @@
 /** Builds dist/: bundles, types, the model and the runtime. */
 
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import wabt from "wabt";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const DIST = join(HERE, "dist");
 const require = createRequire(import.meta.url);
 const RUNTIME = dirname(require.resolve("onnxruntime-web"));
+
+/** Makes WebAssembly text its code. */
+const assembler = {
+  name: "wat",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.wat$/ }, async ({ path }) => {
+      const parsed = (await wabt()).parseWat(path, readFileSync(path, "utf8"), { simd: true });
+      return { contents: parsed.toBinary({}).buffer, loader: "binary" };
+    });
+  },
+};
 
 process.chdir(HERE);
 rmSync(DIST, { recursive: true, force: true });
@@ -31,6 +43,7 @@ await build({
   target: "es2022",
   minify: true,
   legalComments: "none",
+  plugins: [assembler],
   conditions: ["onnxruntime-web-use-extern-wasm"], // the WebAssembly lies beside, in runtime/
 });
 execFileSync(process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], { stdio: "inherit" });

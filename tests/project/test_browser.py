@@ -24,7 +24,7 @@ def node_tests(folder: str, *builds: str) -> None:
     if not (WEB / "node_modules").is_dir():
         pytest.skip("run npm ci in web/ first")
     environment = os.environ | {"CDRAW": f"{sys.executable} -m convdraw_codec"}
-    for command in (*([build] for build in builds), ["--test", folder]):
+    for command in (*([build] for build in builds), ["--test", "--test-force-exit", folder]):
         done = subprocess.run([node, *command], cwd=WEB, capture_output=True, text=True, timeout=60 * MINUTES,
                               env=environment)
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]

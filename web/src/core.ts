@@ -1,7 +1,8 @@
 /**
  * The decoder without a page: everything from bytes to pixels, for Node, a worker of your own, or tests.
  *
- * `Convolver.fastest(ort)` takes onnxruntime-web, `new Model(bytes)` a model file; `decodeBytes` does the rest.
+ * `Convolver.fastest(() => import("onnxruntime-web/wasm"))` finds what convolves, `new Model(bytes)` takes a model file, and
+ * `decodeBytes` does the rest.
  */
 
 import { Decoding, type DecodingOptions, type Pixels, checkHeader } from "./decoding.js";
@@ -20,7 +21,8 @@ export { RangeDecoder, distributionOf } from "./coding/range_decoder.js";
 export { budgetOf } from "./page/budget.js";
 export { Model } from "./model/model.js";
 export { Sha256 } from "./model/sha256.js";
-export { Convolver, type Path, type Runtime } from "./network/convolution.js";
+export { Convolver, type Path } from "./network/convolution.js";
+export type { Runtime } from "./network/ort_kernel.js";
 
 /** The picture in a whole file. Throws CdrError. */
 export async function decodeBytes(

@@ -1,7 +1,7 @@
 /** The worker: everything between bytes and pixels happens here, so that the page never waits. */
 
-import * as ort from "onnxruntime-web/wasm";
-import { Convolver, type Runtime } from "../network/convolution.js";
+import { Convolver } from "../network/convolution.js";
+import type { Runtime } from "../network/ort_kernel.js";
 import { ModelStore } from "./model_store.js";
 import type { FromWorker, Setup, ToWorker } from "./protocol.js";
 import { type Machine, Session } from "./session.js";
@@ -14,15 +14,21 @@ const scope = self as unknown as {
 const sessions = new Map<number, Session>();
 let machine: Machine | undefined;
 
-function started({ model, runtime, threads }: Setup): Machine {
-  const { wasm } = ort.env;
-  wasm.wasmPaths = {
-    mjs: new URL("ort-wasm-simd-threaded.mjs", runtime).href,
-    wasm: new URL("ort-wasm-simd-threaded.wasm", runtime).href,
-  };
-  wasm.numThreads = self.crossOriginIsolated ? (threads ?? Math.min(navigator.hardwareConcurrency, MOST_THREADS)) : 1;
+/** ONNX Runtime, on so many threads. runtime: where its WebAssembly is. */
+async function loaded(runtime: string, threads: number): Promise<Runtime> {
+  const ort = await import("onnxruntime-web/wasm");
+  const place = (kind: string) => new URL(`ort-wasm-simd-threaded.${kind}`, runtime).href;
+  ort.env.wasm.wasmPaths = { mjs: place("mjs"), wasm: place("wasm") };
+  ort.env.wasm.numThreads = threads;
   ort.env.logLevel = "error";
-  const convolver = Convolver.fastest(ort as unknown as Runtime);
+  return ort as unknown as Runtime;
+}
+
+function started({ model, runtime, threads }: Setup): Machine {
+  const cores = threads ?? Math.min(navigator.hardwareConcurrency, MOST_THREADS);
+  const used = self.crossOriginIsolated ? cores : 1;
+  const paths = used > 1 ? (["int8", "simd", "float32"] as const) : (["simd", "int8", "float32"] as const);
+  const convolver = Convolver.fastest(() => loaded(runtime, used), paths);
   convolver.catch(() => undefined); // whoever needs it is told
   const store = new ModelStore(model);
   let last: Promise<unknown> = Promise.resolve();

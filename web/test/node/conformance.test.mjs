@@ -7,9 +7,9 @@ import { conformanceSet, convolver, digest, photoModel } from "./machine.mjs";
 
 const SEED = 7n; // of sampled fills, as in convdraw_codec/selftest.py
 
-for (const path of ["int8", "float32"]) {
-  test(`all pixels are those of the Python decoder, by ${path}`, async (context) => {
-    const [model, convolve] = [photoModel(), await convolver(1, [path])];
+for (const [path, threads] of [["simd", 1], ["int8", 2], ["float32", 1]]) {
+  test(`all pixels are those of the Python decoder, by ${path} on ${threads} threads`, async (context) => {
+    const [model, convolve] = [photoModel(), await convolver(threads, [path])];
     assert.equal(convolve.path, path);
     for (const { name, file, expected } of conformanceSet()) {
       await context.test(name, async () => {
@@ -21,3 +21,4 @@ for (const path of ["int8", "float32"]) {
     }
   });
 }
+

@@ -24,7 +24,7 @@ export async function runtime(threads) {
 }
 
 export async function convolver(threads = 1, paths = undefined) {
-  return Convolver.fastest(await runtime(threads), paths);
+  return Convolver.fastest(() => runtime(threads), paths);
 }
 
 export function photoModel() {

@@ -13,13 +13,20 @@ const DIST = join(HERE, "dist");
 const require = createRequire(import.meta.url);
 const RUNTIME = dirname(require.resolve("onnxruntime-web"));
 
-/** Makes WebAssembly text its code. */
+const OWN = '(import "env" "memory" (memory 1))';
+const SHARED = '(import "env" "memory" (memory 1 16384 shared))';
+
+/** Makes WebAssembly text its code: `single`, with a memory of its own, and `shared`, with one that threads share. */
 const assembler = {
   name: "wat",
   setup({ onLoad }) {
     onLoad({ filter: /\.wat$/ }, async ({ path }) => {
-      const parsed = (await wabt()).parseWat(path, readFileSync(path, "utf8"), { simd: true });
-      return { contents: parsed.toBinary({}).buffer, loader: "binary" };
+      const { parseWat } = await wabt();
+      const assembled = (text) => parseWat(path, text, { simd: true, threads: true }).toBinary({}).buffer;
+      const text = readFileSync(path, "utf8");
+      const codes = { single: assembled(text), shared: assembled(text.replace(OWN, SHARED)) };
+      const lines = Object.entries(codes).map(([name, bytes]) => `export const ${name} = new Uint8Array([${bytes}]);`);
+      return { contents: lines.join("\n"), loader: "js" };
     });
   },
 };
@@ -34,6 +41,7 @@ await build({
     element: "src/page/element.ts",
     core: "src/core.ts",
     worker: "src/page/worker.ts",
+    thread: "src/page/thread.ts",
   },
   outdir: DIST,
   bundle: true,

@@ -8,7 +8,7 @@ import type { Convolution } from "../model/model.js";
 import { type Bytes, type Seen, newBytes, together } from "./bytes.js";
 import { OrtKernel, type Runtime } from "./ort_kernel.js";
 import { isExact } from "./probes.js";
-import { SimdKernel } from "./simd_kernel.js";
+import { SimdKernel, type StartThreads } from "./simd_kernel.js";
 
 /** Computes the rows of a convolution, from bytes with their margins: (rows, columns, outputs). */
 export interface Kernel {
@@ -17,8 +17,8 @@ export interface Kernel {
 }
 
 /**
- * simd: this package's own, on one thread, ready at once. int8 and float32: those of ONNX Runtime for such numbers, on
- * several threads where it has them; float32 holds every sum of a valid model.
+ * simd: this package's own, ready at once. int8 and float32: those of ONNX Runtime for such numbers, of which float32 holds
+ * every sum of a valid model.
  */
 export type Path = "simd" | "int8" | "float32";
 
@@ -35,14 +35,15 @@ export class Convolver {
 
   /**
    * By the first of `paths` that adds exactly on this machine. load: ONNX Runtime, which is asked for only if it is
-   * needed. Throws if there is none.
+   * needed. threads: of the own kernel, if there are some. Throws if there is none.
    */
   static async fastest(
     load: () => Promise<Runtime>,
     paths: readonly Path[] = ["simd", "int8", "float32"],
+    threads?: StartThreads,
   ): Promise<Convolver> {
     for (const path of paths) {
-      const kernel = await made(path, load).catch(() => undefined); // whatever this machine lacks
+      const kernel = await made(path, load, threads).catch(() => undefined); // whatever this machine lacks
       if (kernel && (await isExact(kernel))) return new Convolver(path, kernel);
       await kernel?.release();
     }
@@ -82,6 +83,6 @@ export class Convolver {
   }
 }
 
-async function made(path: Path, load: () => Promise<Runtime>): Promise<Kernel> {
-  return path === "simd" ? new SimdKernel() : OrtKernel.create(await load(), path);
+async function made(path: Path, load: () => Promise<Runtime>, threads?: StartThreads): Promise<Kernel> {
+  return path === "simd" ? new SimdKernel(threads) : OrtKernel.create(await load(), path);
 }

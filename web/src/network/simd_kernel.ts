@@ -1,29 +1,22 @@
-/** Convolutions by this package's own WebAssembly, simd.wat, on one thread. */
+/** Convolutions by this package's own WebAssembly, simd.wat. */
 
 import type { Convolution } from "../model/model.js";
 import type { Bytes } from "./bytes.js";
-import code from "./simd.wat";
+import { shared, single } from "./simd.wat";
+import { type Code, type Job, POSITIONS, computeRows } from "./simd_rows.js";
 
-const OUTPUTS = 8; // that are computed together, ...
-const POSITIONS = 4; // ... at so many positions
+const OUTPUTS = 8; // that are computed together
 const PAGE = 2 ** 16; // bytes of WebAssembly memory
+const MOST_PAGES = 2 ** 14;
 const START = 64; // of what is laid out; every part begins at a multiple of 64
 
-interface Code {
-  widen(from: number, to: number, count: number): void;
-  tile(
-    x: number,
-    across: number,
-    down: number,
-    rows: number,
-    pairs: number,
-    weights: number,
-    bias: number,
-    factor: number,
-    y: number,
-    wide: number,
-  ): void;
+/** What computes the rows of a convolution in a memory. */
+export interface Rows {
+  run(job: Job): void;
 }
+
+/** Threads that share a memory and its code. */
+export type StartThreads = (module: WebAssembly.Module, memory: WebAssembly.Memory, code: Code) => Rows;
 
 /** Weights in the order of the code: (outputs / 8, rows of the kernel, pairs, 8 outputs, 2). */
 interface Packed {
@@ -55,14 +48,18 @@ function pack({ weight, factor, inputs, outputs, kernel }: Convolution): Packed 
 
 /** Lays out a convolution in its memory, and computes it. */
 export class SimdKernel {
-  private readonly memory = new WebAssembly.Memory({ initial: 1 });
+  private readonly memory: WebAssembly.Memory;
   private readonly code: Code;
+  private readonly threads: Rows;
   private readonly packed = new WeakMap<Convolution, Packed>();
 
-  /** Throws where WebAssembly has no SIMD. */
-  constructor() {
-    const module = new WebAssembly.Module(code);
-    this.code = new WebAssembly.Instance(module, { env: { memory: this.memory } }).exports as unknown as Code;
+  /** start: threads, where there are some. Throws where WebAssembly has no SIMD. */
+  constructor(start?: StartThreads) {
+    const module = new WebAssembly.Module(start ? shared : single);
+    const size = start ? { initial: 1, maximum: MOST_PAGES, shared: true } : { initial: 1 };
+    const memory = (this.memory = new WebAssembly.Memory(size));
+    const code = (this.code = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Code);
+    this.threads = start?.(module, memory, code) ?? { run: (job) => computeRows(code, job, 0, job[0]) };
   }
 
   /** See Kernel. */
@@ -72,8 +69,7 @@ export class SimdKernel {
     const { inputs, outputs, kernel } = convolution;
     const [height, width] = [x.height - kernel + 1, x.width - kernel + 1];
     const { weights, factors, pairs, outputs: all } = packed;
-    // positions beyond the last one of a row are computed too: those of the next row, which overwrites them
-    const beyond = POSITIONS * Math.max(inputs, all);
+    const beyond = POSITIONS * Math.max(inputs, all); // of a row of fewer positions than are computed together
     const sizes = [x.data.length + 8, 2 * (x.data.length + beyond) + 8, weights.byteLength, 4 * all, 4 * all];
     const [bytes, wide, weight, sum, factor, y] = this.laidOut([...sizes, height * width * all + beyond]);
     const { buffer } = this.memory;
@@ -83,16 +79,7 @@ export class SimdKernel {
     new Float32Array(buffer, factor).set(factors);
     this.code.widen(bytes, wide, x.data.length);
     const [across, down] = [2 * inputs, 2 * inputs * x.width];
-    for (let row = 0; row < height; row++) {
-      for (let o = 0; o < all; o += OUTPUTS) {
-        const own = weight + o * kernel * pairs * 4;
-        for (let column = 0; column < width; column += POSITIONS) {
-          const from = wide + row * down + column * across;
-          const to = y + (row * width + column) * all + o;
-          this.code.tile(from, across, down, kernel, pairs, own, sum + 4 * o, factor + 4 * o, to, all);
-        }
-      }
-    }
+    this.threads.run(Int32Array.of(height, width, wide, across, down, kernel, pairs, weight, sum, factor, y, all));
     return compact(new Uint8Array(buffer, y, height * width * all), all, outputs);
   }
 

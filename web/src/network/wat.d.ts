@@ -1,5 +1,5 @@
-/** WebAssembly text, which the build makes its code. */
+/** WebAssembly text, of which the build makes code: with a memory of its own, or with one that threads share. */
 declare module "*.wat" {
-  const code: Uint8Array<ArrayBuffer>;
-  export default code;
+  export const single: Uint8Array<ArrayBuffer>;
+  export const shared: Uint8Array<ArrayBuffer>;
 }

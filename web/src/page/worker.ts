@@ -5,6 +5,7 @@ import type { Runtime } from "../network/ort_kernel.js";
 import { ModelStore } from "./model_store.js";
 import type { FromWorker, Setup, ToWorker } from "./protocol.js";
 import { type Machine, Session } from "./session.js";
+import { threadPool } from "./threads.js";
 
 const MOST_THREADS = 4; // more do not help with convolutions of this size
 const scope = self as unknown as {
@@ -27,8 +28,8 @@ async function loaded(runtime: string, threads: number): Promise<Runtime> {
 function started({ model, runtime, threads }: Setup): Machine {
   const cores = threads ?? Math.min(navigator.hardwareConcurrency, MOST_THREADS);
   const used = self.crossOriginIsolated ? cores : 1;
-  const paths = used > 1 ? (["int8", "simd", "float32"] as const) : (["simd", "int8", "float32"] as const);
-  const convolver = Convolver.fastest(() => loaded(runtime, used), paths);
+  const pool = used > 1 ? threadPool(used - 1, new URL("thread.js", import.meta.url).href) : undefined;
+  const convolver = Convolver.fastest(() => loaded(runtime, used), undefined, pool);
   convolver.catch(() => undefined); // whoever needs it is told
   const store = new ModelStore(model);
   let last: Promise<unknown> = Promise.resolve();

@@ -32,6 +32,7 @@ async function showFile(file: File): Promise<void> {
   };
   try {
     const { width, height, mode, steps } = await inspect(file);
+    canvas.style.width = `${width}px`; // also of a preview
     said.textContent = `${file.name}: ${width} × ${height}, ${mode}, ${steps} steps, ${bytesAsText(file.size)}.`;
     paint(await decode(file, { signal, onProgress: ({ image }) => paint(image) }));
   } catch (error) {

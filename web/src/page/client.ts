@@ -1,7 +1,6 @@
 /** The page's end of the worker, which all pictures of a page share. */
 
 import { CdrError } from "../format/errors.js";
-import type { Header } from "../format/header.js";
 import type { FromWorker, Request, Setup, Shown, ToWorker } from "./protocol.js";
 
 /** Where a page finds the decoder's parts; each is that beside this module unless it is given. */
@@ -18,7 +17,6 @@ export interface Configuration {
 
 /** What the worker says of one picture. */
 export interface Listener {
-  header(header: Header): void;
   picture(shown: Shown): void;
   done(): void;
   failed(error: Error): void;
@@ -59,7 +57,6 @@ export function prepare(): void {
 function receive(message: FromWorker): void {
   const listener = listeners.get(message.id);
   if (!listener) return;
-  if (message.kind === "header") listener.header(message.header);
   if (message.kind === "picture") listener.picture(message.shown);
   if (message.kind === "done" || message.kind === "error") listeners.delete(message.id);
   if (message.kind === "done") listener.done();

@@ -65,7 +65,6 @@ export function decode(source: Source, options: DecodeOptions = {}): Promise<Ima
     const remote = new Remote(
       { steps, fill, seed, maxPixels, pace: onProgress ? (everyStep ? "every" : "some") : "last" },
       {
-        header: () => undefined,
         picture: (shown) => {
           const image = imageOf(shown);
           if (!shown.preview) best = image;

@@ -1,6 +1,6 @@
 /** The element `<cdraw-img>`: a picture that sharpens as its bytes arrive. */
 
-import type { Header } from "../format/header.js";
+import { HEADER_BYTES, type Header, parseHeader } from "../format/header.js";
 import { Remote } from "./client.js";
 import { budgetOf } from "./budget.js";
 import type { Shown } from "./protocol.js";
@@ -43,6 +43,7 @@ export class CdrawImage extends HTMLElement {
   private readonly seen = new IntersectionObserver((entries) => this.see(entries), { rootMargin: NEAR });
   private file: RemoteFile | undefined;
   private remote: Remote | undefined;
+  private head = new Uint8Array(); // the first bytes
   private header: Header | undefined;
   private last: Shown | undefined;
   private loading: AbortController | undefined;
@@ -116,6 +117,7 @@ export class CdrawImage extends HTMLElement {
     this.stop();
     this.remote?.close();
     this.remote = this.file = this.header = this.last = undefined;
+    this.head = new Uint8Array();
     this.over = false;
   }
 
@@ -152,16 +154,26 @@ export class CdrawImage extends HTMLElement {
   private async read(file: RemoteFile, remote: Remote, signal: AbortSignal): Promise<void> {
     do {
       const to = this.wanted; // grows as header and size become known
-      for await (const part of file.read(to, signal)) remote.push(part);
+      for await (const part of file.read(to, signal)) {
+        if (!this.header) this.look(part);
+        remote.push(part);
+      }
       if (file.received < to && file.total === undefined) file.total = file.received;
-      await this.sized();
     } while (!this.isEnough() && !signal.aborted);
     if (file.received === file.total) remote.end();
   }
 
-  /** Waits for the header, whose size makes the box. */
-  private async sized(): Promise<void> {
-    for (let i = 0; !this.header && !this.over && i < 100; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+  /** Take the header from the first bytes; it makes the box. What is wrong with it, the worker tells. */
+  private look(part: Uint8Array): void {
+    this.head = Uint8Array.from([...this.head, ...part.subarray(0, HEADER_BYTES)]);
+    if (this.head.length < HEADER_BYTES) return;
+    try {
+      this.header = parseHeader(this.head);
+      this.style.setProperty("--cdraw-width", `${this.header.width}px`);
+      this.style.setProperty("--cdraw-ratio", `${this.header.width} / ${this.header.height}`);
+    } catch {
+      // as said
+    }
   }
 
   private opened(): Remote {
@@ -169,7 +181,6 @@ export class CdrawImage extends HTMLElement {
     return new Remote(
       { steps, bitmap: true },
       {
-        header: (header) => this.take(header),
         picture: (shown) => this.paint(shown),
         done: () => {
           this.over = true;
@@ -179,12 +190,6 @@ export class CdrawImage extends HTMLElement {
         failed: (error) => this.fail(error),
       },
     );
-  }
-
-  private take(header: Header): void {
-    this.header = header;
-    this.style.setProperty("--cdraw-width", `${header.width}px`);
-    this.style.setProperty("--cdraw-ratio", `${header.width} / ${header.height}`);
   }
 
   private paint(shown: Shown): void {

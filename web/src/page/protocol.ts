@@ -1,7 +1,6 @@
 /** What a page and its worker tell each other. `id` is the number of a picture. */
 
 import type { DecodingOptions, Pixels } from "../decoding.js";
-import type { Header } from "../format/header.js";
 
 /** Where the worker finds what it needs, as whole URLs. */
 export interface Setup {
@@ -44,7 +43,6 @@ export interface Shown {
 }
 
 export type FromWorker =
-  | { readonly kind: "header"; readonly id: number; readonly header: Header }
   | { readonly kind: "picture"; readonly id: number; readonly shown: Shown }
   | { readonly kind: "done"; readonly id: number }
   | { readonly kind: "error"; readonly id: number; readonly name: string; readonly message: string };

@@ -40,14 +40,11 @@ export class Session {
 
   /** Take bytes. */
   push(bytes: Uint8Array): void {
-    const known = this.incoming.header;
     try {
       this.incoming.push(bytes);
     } catch (error) {
       this.damage = error;
     }
-    const { header } = this.incoming;
-    if (header && !known) this.post({ kind: "header", id: this.id, header });
     this.wake();
   }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import {
   CdrError,
+  Convolver,
   Incoming,
   Model,
   ModelError,
@@ -20,7 +21,7 @@ import {
   truncate,
 } from "../../dist/core.js";
 import { crc32 } from "./containers.mjs";
-import { ROOT, conformanceSet, convolver, photoModel } from "./machine.mjs";
+import { ROOT, conformanceSet, convolver, photoModel, runtime } from "./machine.mjs";
 
 const FORMAT = readFileSync(join(ROOT, "docs", "format.md"), "utf8");
 const file = conformanceSet().find(({ name }) => name === "steps-10").file;
@@ -139,6 +140,29 @@ test("a cut file is decoded as far as it goes", async () => {
   const [model, convolve] = [photoModel(), await convolver()];
   const { width } = await decodeBytes(model, convolve, truncate(file, { size: 100 }));
   assert.equal(width, parseHeader(file).width);
+});
+
+test("kernels that do not add exactly are passed over", async () => {
+  const right = await runtime(1);
+  let made = 0;
+  const load = async () => ({
+    Tensor: right.Tensor,
+    InferenceSession: {
+      async create(...given) {
+        const session = await right.InferenceSession.create(...given);
+        if (made++) return session;
+        const off = async (...x) => {
+          const { y } = await session.run(...x);
+          y.data[0] ^= 1;
+          return { y };
+        };
+        return { run: off, release: () => session.release() };
+      },
+    },
+  });
+  assert.equal((await Convolver.fastest(load, ["int8", "float32"])).path, "float32");
+  assert.equal((await Convolver.fastest(() => Promise.reject(new Error("not there")))).path, "simd");
+  await assert.rejects(Convolver.fastest(() => Promise.reject(new Error("not there")), ["int8"]), /adds whole numbers/);
 });
 
 test("a box calls for as many bytes as its share of the pixels", () => {

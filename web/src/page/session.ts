@@ -123,7 +123,8 @@ export class Session {
     const steps = decoding.taken;
     await this.machine.inTurn(async () => {
       const start = performance.now();
-      const small = this.previewed || this.request.pace === "last" || this.isEnough() ? undefined : decoding.preview();
+      const final = this.previewed || this.request.pace === "last" || this.isEnough();
+      const small = final ? undefined : decoding.preview();
       this.previewed = true;
       const pixels = small ?? (await decoding.pixels());
       const [preview, settled] = [small !== undefined, !this.incoming.hasNext];
@@ -138,6 +139,7 @@ export class Session {
       this.lastShown = performance.now();
       this.cost = this.lastShown - start;
     });
-    if (this.shown !== steps && (!this.incoming.hasNext || this.request.pace === "every")) await this.show(); // a preview, and time for the real one
+    const time = !this.incoming.hasNext || this.request.pace === "every";
+    if (this.shown !== steps && time) await this.show(); // the real one, behind a preview
   }
 }

@@ -54,6 +54,15 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def web(session: nox.Session) -> None:
+    """The browser decoder: types and tests, in Node.js and, where there is one, Chromium."""
+    session.install("-c", "constraints.txt", ".")
+    session.chdir("web")
+    for command in ("ci", "run check", "run demo", "test", "run test:browser"):
+        session.run("npm", *command.split(), external=True)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """A few commands of the bench on the example, to see that they run."""
     install(session, "bench")

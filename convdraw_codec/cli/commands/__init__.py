@@ -6,7 +6,7 @@ Data go to files or standard output, chatter to standard error. Exit codes: 0 do
 import click
 
 from ... import __version__
-from . import compare, compress, decompress, info, montage, selftest, train, truncate
+from . import compare, compress, decompress, info, montage, selftest, serve, train, truncate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,5 +16,5 @@ def main() -> None:
 
 
 for command in (compare.compare, compress.compress, decompress.decompress, info.info, montage.montage,
-                selftest.selftest, train.train, truncate.truncate):
+                selftest.selftest, serve.serve, train.train, truncate.truncate):
     main.add_command(command)

@@ -1,0 +1,241 @@
+/** The element `<cdraw-img>`: a picture that sharpens as its bytes arrive. */
+
+import { HEADER_BYTES, type Header, parseHeader } from "../format/header.js";
+import { Remote } from "./client.js";
+import { budgetOf } from "./budget.js";
+import type { Shown } from "./protocol.js";
+import { RemoteFile } from "./source.js";
+
+const NEAR = "300px"; // from the viewport: lazy pictures begin here
+const STYLE = `
+:host { display: inline-block; position: relative; max-width: 100%; inline-size: var(--cdraw-width, auto);
+        aspect-ratio: var(--cdraw-ratio, auto); overflow: hidden; vertical-align: bottom; }
+:host([hidden]) { display: none; }
+canvas, img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: inherit; display: block; }
+canvas.empty, img[hidden] { display: none; }`;
+
+/** What the events `progress` and `load` tell in `detail`. */
+export interface ElementProgress {
+  /** Steps and bytes of the file that are shown, bytes that were loaded, and those of the whole file, if known. */
+  readonly steps: number;
+  readonly bytes: number;
+  readonly loaded: number;
+  readonly total: number | undefined;
+  /** Whether it is a first, smaller picture. */
+  readonly preview: boolean;
+}
+
+/**
+ * Shows the .cdr file at `src`. It asks the server for the beginning, then for as much as its size on screen calls for,
+ * stops while it is off screen, and goes on as it grows.
+ *
+ * Attributes: `src`; `alt`; `steps`, the most to show; `loading="lazy"`, to begin near the viewport; `poster`, a picture
+ * to show until there is one, or if there will be none. Events: `progress` with each better picture and `load` when all
+ * that is wanted is shown, both with an `ElementProgress`; `error`, with an Error in `detail`: the best picture stays.
+ */
+export class CdrawImage extends HTMLElement {
+  static readonly observedAttributes = ["src", "alt", "steps", "poster"];
+
+  private readonly canvas = document.createElement("canvas");
+  private readonly poster = document.createElement("img");
+  private readonly internals = this.attachInternals();
+  private readonly resized = new ResizeObserver(() => this.load());
+  private readonly seen = new IntersectionObserver((entries) => this.see(entries), { rootMargin: NEAR });
+  private file: RemoteFile | undefined;
+  private remote: Remote | undefined;
+  private head = new Uint8Array(); // the first bytes
+  private header: Header | undefined;
+  private last: Shown | undefined;
+  private loading: AbortController | undefined;
+  private visible = false;
+  private over = false; // nothing more will be shown
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    const style = document.createElement("style");
+    style.textContent = STYLE;
+    this.canvas.className = "empty";
+    this.canvas.part.add("picture");
+    this.poster.hidden = true;
+    this.poster.alt = "";
+    root.append(style, this.poster, this.canvas);
+    this.internals.role = "img";
+  }
+
+  connectedCallback(): void {
+    this.visible = this.getAttribute("loading") !== "lazy";
+    this.seen.observe(this);
+    this.resized.observe(this);
+    this.load();
+  }
+
+  disconnectedCallback(): void {
+    this.seen.disconnect();
+    this.resized.disconnect();
+    this.stop();
+    this.reset();
+  }
+
+  attributeChangedCallback(name: string, before: string | null, value: string | null): void {
+    if (name === "alt") this.internals.ariaLabel = value;
+    if (name === "poster") this.showPoster();
+    if ((name === "src" || name === "steps") && before !== value) {
+      this.reset();
+      this.load();
+    }
+  }
+
+  /** Pixels of the picture; 0 before its header is there. */
+  get naturalWidth(): number {
+    return this.header?.width ?? 0;
+  }
+
+  get naturalHeight(): number {
+    return this.header?.height ?? 0;
+  }
+
+  /** Whether all that is wanted is shown, or nothing more can be. */
+  get complete(): boolean {
+    return this.over || (this.file !== undefined && !this.loading && this.isEnough());
+  }
+
+  private see(entries: IntersectionObserverEntry[]): void {
+    this.visible = entries[entries.length - 1].isIntersecting;
+    if (this.visible) this.load();
+    else this.stop();
+  }
+
+  /** Stop loading; what was decoded stays. */
+  private stop(): void {
+    this.loading?.abort();
+    this.loading = undefined;
+  }
+
+  /** Forget the picture. */
+  private reset(): void {
+    this.stop();
+    this.remote?.close();
+    this.remote = this.file = this.header = this.last = undefined;
+    this.head = new Uint8Array();
+    this.over = false;
+  }
+
+  /** Bytes of the file that are wanted now. */
+  private get wanted(): number {
+    const shown = this.clientWidth * this.clientHeight * devicePixelRatio ** 2;
+    return budgetOf(shown, this.header, this.file?.total);
+  }
+
+  private isEnough(): boolean {
+    return this.file!.received >= Math.min(this.wanted, this.file!.total ?? Infinity);
+  }
+
+  /** Load as much as is wanted, if that is more than is there. */
+  private load(): void {
+    const src = this.getAttribute("src");
+    if (!src || !this.isConnected || !this.visible || this.loading || this.over) return;
+    this.file ??= new RemoteFile(new URL(src, this.baseURI).href);
+    this.remote ??= this.opened();
+    if (this.isEnough()) return;
+    const controller = (this.loading = new AbortController());
+    this.read(this.file, this.remote, controller.signal)
+      .catch((error) => {
+        if (!controller.signal.aborted) this.fail(error as Error);
+      })
+      .finally(() => {
+        if (this.loading !== controller) return;
+        this.loading = undefined;
+        this.load(); // it may have grown meanwhile
+        this.tellIfDone();
+      });
+  }
+
+  private async read(file: RemoteFile, remote: Remote, signal: AbortSignal): Promise<void> {
+    do {
+      const to = this.wanted; // grows as header and size become known
+      for await (const part of file.read(to, signal)) {
+        if (!this.header) this.look(part);
+        remote.push(part);
+      }
+      if (file.received < to && file.total === undefined) file.total = file.received;
+    } while (!this.isEnough() && !signal.aborted);
+    if (file.received === file.total) remote.end();
+  }
+
+  /** Take the header from the first bytes; it makes the box. What is wrong with it, the worker tells. */
+  private look(part: Uint8Array): void {
+    this.head = Uint8Array.from([...this.head, ...part.subarray(0, HEADER_BYTES)]);
+    if (this.head.length < HEADER_BYTES) return;
+    try {
+      this.header = parseHeader(this.head);
+      this.style.setProperty("--cdraw-width", `${this.header.width}px`);
+      this.style.setProperty("--cdraw-ratio", `${this.header.width} / ${this.header.height}`);
+    } catch {
+      // as said
+    }
+  }
+
+  private opened(): Remote {
+    const steps = Number(this.getAttribute("steps")) || undefined;
+    return new Remote(
+      { steps, bitmap: true },
+      {
+        picture: (shown) => this.paint(shown),
+        done: () => {
+          this.over = true;
+          this.stop();
+          this.tell("load");
+        },
+        failed: (error) => this.fail(error),
+      },
+    );
+  }
+
+  private paint(shown: Shown): void {
+    const bitmap = shown.pixels as ImageBitmap;
+    [this.canvas.width, this.canvas.height] = [bitmap.width, bitmap.height];
+    this.canvas.getContext("bitmaprenderer")!.transferFromImageBitmap(bitmap);
+    this.canvas.className = "";
+    this.poster.hidden = true;
+    this.last = shown;
+    this.tell("progress");
+    this.tellIfDone();
+  }
+
+  /** Say so when all that was wanted, though not all of the file, is shown. */
+  private tellIfDone(): void {
+    if (this.over || this.loading || !this.file || !this.isEnough()) return;
+    if (this.last?.settled && !this.last.preview) this.tell("load");
+  }
+
+  private tell(type: "progress" | "load"): void {
+    const { steps = 0, bytes = 0, preview = false } = this.last ?? {};
+    const detail: ElementProgress = { steps, bytes, preview, loaded: this.file!.received, total: this.file!.total };
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  /** Nothing more will come; what is shown stays. */
+  private fail(error: Error): void {
+    if (this.over) return;
+    this.over = true;
+    this.stop();
+    this.remote?.end();
+    if (!this.last) this.showPoster();
+    this.dispatchEvent(new CustomEvent("error", { detail: error }));
+  }
+
+  private showPoster(): void {
+    const poster = this.getAttribute("poster");
+    this.poster.hidden = !poster || this.last !== undefined;
+    if (poster) this.poster.src = poster;
+  }
+}
+
+if (!customElements.get("cdraw-img")) customElements.define("cdraw-img", CdrawImage);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "cdraw-img": CdrawImage;
+  }
+}

@@ -1,0 +1,43 @@
+/** Every file of the conformance set gives the pixels of the Python decoder in browsers, with threads and without. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { BLANK, ROOT, missing, missingFirefox, pageWith, started } from "./chromium.mjs";
+
+const DIGESTS = JSON.parse(readFileSync(join(ROOT, "convdraw_codec", "conformance", "digests.json"), "utf8"));
+
+/** In the page: digests of the pictures in a file, as `cdraw selftest` hashes them. */
+async function digests(name, fills) {
+  const [{ decode, inspect }, { Sha256 }] = await Promise.all([import("/dist/index.js"), import("/dist/core.js")]);
+  const result = {};
+  const { mode } = await inspect(`/conformance/${name}.cdr`);
+  const bands = { RGB: [0, 1, 2], L: [0], RGBA: [0, 1, 2, 3], LA: [0, 3] }[mode];
+  for (const fill of fills) {
+    const { data, width, height } = await decode(`/conformance/${name}.cdr`, { fill, seed: 7n });
+    const bytes = new Uint8Array(width * height * bands.length);
+    for (let i = 0, to = 0; i < data.length; i += 4) for (const band of bands) bytes[to++] = data[i + band];
+    const head = new TextEncoder().encode(`${mode} (${width}, ${height})`);
+    result[fill] = new Sha256().update(head).update(bytes).digest();
+  }
+  return result;
+}
+
+for (const [browser, skip] of [["chrome", missing], ["firefox", missingFirefox]]) {
+  for (const isolated of [true, false]) {
+    const where = `in ${browser} ${isolated ? "on threads" : "without threads"}`;
+    test(`all pixels are those of the Python decoder, ${where}`, { skip }, async () => {
+      const machine = await started(BLANK, isolated, {}, browser);
+      try {
+        const page = await pageWith(machine);
+        assert.equal(await page.evaluate(() => crossOriginIsolated), isolated);
+        for (const [name, expected] of Object.entries(DIGESTS)) {
+          assert.deepEqual(await page.evaluate(digests, name, Object.keys(expected)), expected, name);
+        }
+      } finally {
+        await machine.stop();
+      }
+    });
+  }
+}

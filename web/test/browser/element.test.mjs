@@ -1,0 +1,141 @@
+/** The element `<cdraw-img>` in Chromium. */
+
+import assert from "node:assert/strict";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { BLANK, ROOT, eventsUntil, missing, pageWith, started } from "./chromium.mjs";
+
+const PHOTO = "/data/photo-kodim23.cdr";
+const CONFORMANCE = join(ROOT, "convdraw_codec", "conformance");
+const WHOLE = statSync(join(ROOT, "tests", PHOTO)).size;
+const damaged = readFileSync(join(CONFORMANCE, "steps-10.cdr"));
+damaged[damaged.length - 20] ^= 1;
+const otherModel = readFileSync(join(ROOT, "tests", "data", "tiny-19x33.cdr"));
+
+describe("the element", { skip: missing }, () => {
+  let machine;
+  before(async () => {
+    machine = await started({ ...BLANK, "/damaged.cdr": damaged, "/other.cdr": otherModel, "/none.cdr": "no picture" });
+  });
+  after(() => machine?.stop());
+
+  const box = (page, id) =>
+    page.$eval(`#${id}`, (element) => {
+      const { width, height } = element.getBoundingClientRect();
+      return [width, height];
+    });
+
+  test("a small box loads a small part of the file", async () => {
+    machine.server.log = [];
+    const page = await pageWith(machine, `<cdraw-img id=a src="${PHOTO}" style="width: 192px"></cdraw-img>`);
+    await eventsUntil(page, "load");
+    assert.deepEqual(await box(page, "a"), [192, 128]);
+    assert.ok(machine.server.sent(PHOTO) < WHOLE / 10, `${machine.server.sent(PHOTO)} of ${WHOLE}`);
+    assert.equal(machine.server.log.find(({ path }) => path === PHOTO).range, "bytes=0-2047");
+    await page.close();
+  });
+
+  test("it loads more as its box grows, and all of it in a box of the picture's size", async () => {
+    machine.server.log = [];
+    const page = await pageWith(machine, `<cdraw-img id=a src="${PHOTO}" style="width: 192px"></cdraw-img>`);
+    await eventsUntil(page, "load");
+    await page.$eval("#a", (element) => (element.style.width = ""));
+    await page.waitForFunction((total) => window.events.some(({ bytes }) => bytes === total), { timeout: 60000 }, WHOLE);
+    assert.deepEqual(await box(page, "a"), [768, 512]);
+    assert.equal(machine.server.sent(PHOTO), WHOLE);
+    await page.close();
+  });
+
+  test("a server that knows no ranges is read no further than is wanted", async () => {
+    const src = `${PHOTO}?plain&rate=20000`;
+    const page = await pageWith(machine, `<cdraw-img id=a src="${src}" style="width: 192px"></cdraw-img>`);
+    const events = await eventsUntil(page, "load");
+    assert.ok(events.at(-1).loaded < WHOLE / 10);
+    await page.close();
+  });
+
+  test("steps arrive one after the other on a slow line, and the page is not held up", async () => {
+    const page = await pageWith(machine, `<cdraw-img id=a alt="a parrot" src="${PHOTO}?rate=6000"></cdraw-img>`);
+    const events = await eventsUntil(page, "load");
+    const steps = events.filter(({ type }) => type === "progress").map((event) => event.steps);
+    assert.ok(new Set(steps).size >= 4, String(steps));
+    assert.deepEqual(steps, steps.toSorted((a, b) => a - b));
+    const longest = Math.max(0, ...(await page.evaluate(() => window.longTasks)));
+    assert.ok(longest < 50, `the longest task took ${longest} ms`);
+    await page.close();
+  });
+
+  test("a lazy picture waits for the viewport, and one that leaves it stops loading", async () => {
+    machine.server.log = [];
+    const html = `<div style="height: 3000px"></div><cdraw-img id=a loading=lazy src="${PHOTO}?rate=9000"></cdraw-img>`;
+    const page = await pageWith(machine, html);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(machine.server.sent(PHOTO), 0);
+    await page.evaluate(() => document.querySelector("#a").scrollIntoView());
+    await eventsUntil(page, "progress");
+    await page.evaluate(() => scrollTo(0, 0));
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const then = machine.server.sent(PHOTO);
+    assert.ok(then < WHOLE);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    assert.equal(machine.server.sent(PHOTO), then);
+    await page.evaluate(() => document.querySelector("#a").scrollIntoView());
+    const events = await eventsUntil(page, "load");
+    assert.equal(events.at(-1).loaded, WHOLE);
+    await page.close();
+  });
+
+  test("a cut connection leaves the best picture so far, and an error", async () => {
+    const page = await pageWith(machine, `<cdraw-img id=a src="${PHOTO}?rate=40000&cut=9000"></cdraw-img>`);
+    const events = await eventsUntil(page, "error");
+    assert.equal(events.filter(({ type }) => type === "error").length, 1);
+    await page.waitForFunction(() => window.events.some(({ steps, preview }) => steps >= 6 && !preview));
+    assert.equal(await page.$eval("#a", (element) => element.shadowRoot.querySelector("canvas").width), 768);
+    await page.close();
+  });
+
+  test("what is wrong with a file is said in an error, and a poster takes its place", async () => {
+    const files = { damaged: /damaged \(checksum/, other: /it needs the model/, none: /not a \.cdr file/, missing: /404/ };
+    for (const [name, message] of Object.entries(files)) {
+      const page = await pageWith(machine, `<cdraw-img id=a src="/${name}.cdr" poster="/data/x.png"></cdraw-img>`);
+      const events = await eventsUntil(page, "error");
+      assert.match(events.find(({ type }) => type === "error").message, message);
+      const shown = await page.$eval("#a", ({ shadowRoot }) => shadowRoot.querySelector("canvas").className !== "empty");
+      assert.equal(shown, name === "damaged", name);
+      assert.equal(await page.$eval("#a", ({ shadowRoot }) => shadowRoot.querySelector("img").hidden), shown);
+      await page.close();
+    }
+  });
+
+  test("a picture can be taken away and another one set", async () => {
+    const page = await pageWith(machine, `<cdraw-img id=a src="${PHOTO}?rate=9000"></cdraw-img>`);
+    await eventsUntil(page, "progress");
+    await page.$eval("#a", (element) => element.setAttribute("src", "/conformance/size-64x64.cdr"));
+    const events = await eventsUntil(page, "load");
+    assert.equal(events.at(-1).total, statSync(join(CONFORMANCE, "size-64x64.cdr")).size);
+    assert.deepEqual(await box(page, "a"), [64, 64]);
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  test("decode takes every kind of source, and can be given up", async () => {
+    const page = await pageWith(machine);
+    const found = await page.evaluate(async () => {
+      const { decode, truncate, inspect } = await import("/dist/index.js");
+      const url = "/conformance/size-64x64.cdr";
+      const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
+      const sources = [url, new URL(url, location), await fetch(url), (await fetch(url)).body, new Blob([bytes]), bytes];
+      const pictures = [];
+      for (const source of sources) pictures.push((await decode(source)).data.join());
+      const cut = await truncate(bytes, { size: 300 });
+      const controller = new AbortController();
+      const gone = decode("/data/photo-kodim23.cdr?rate=5000", { signal: controller.signal }).catch(({ name }) => name);
+      controller.abort();
+      const best = await decode("/damaged.cdr").catch((error) => error.best?.width);
+      return [new Set(pictures).size, cut.length, (await inspect(cut)).cut, (await decode(cut)).width, await gone, best];
+    });
+    assert.deepEqual(found, [1, 300, true, 64, "AbortError", 45]);
+    await page.close();
+  });
+});

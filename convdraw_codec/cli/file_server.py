@@ -9,6 +9,7 @@ from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,10 @@ class Handler(SimpleHTTPRequestHandler):
         self.end_headers()
         with file.open("rb") as source:
             source.seek(begin)
-            self.wfile.write(source.read(end - begin))
+            self.copyfile(BytesIO(source.read(end - begin)), self.wfile)
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
-        """Send a whole file; a browser that has enough of it goes away."""
+        """Send what there is; a browser that has enough of it goes away."""
         try:
             shutil.copyfileobj(source, outputfile)
         except (BrokenPipeError, ConnectionResetError):

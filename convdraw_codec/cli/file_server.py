@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # more digits than files have bytes are none
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 TYPES = {".cdr": "image/x-cdr", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
 
@@ -29,41 +29,40 @@ class Handler(SimpleHTTPRequestHandler):
         self._isolated, self._report = isolated, report
         super().__init__(*args, **options)
 
+    def handle(self) -> None:
+        """Answer until the browser goes away, as it does where it has enough."""
+        with suppress(ConnectionError):
+            super().handle()
+
     def do_GET(self) -> None:
         """Send a file, a range of it, or what is in a folder."""
-        file = Path(self.translate_path(self.path))
         asked = RANGE.fullmatch(self.headers.get("Range", ""))
-        if asked and file.is_file():
-            self._send_range(file, *asked.groups())
-        else:
-            super().do_GET()
-
-    def _send_range(self, file: Path, first: str, last: str) -> None:
-        size = file.stat().st_size
-        begin = int(first) if first else max(size - int(last or 0), 0)
-        end = min(int(last) + 1, size) if first and last else size
-        if begin >= end:
-            self.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-            self.send_header("Content-Range", f"bytes */{size}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(HTTPStatus.PARTIAL_CONTENT)
-        self.send_header("Content-Type", self.guess_type(str(file)))
-        self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{size}")
-        self.send_header("Content-Length", str(end - begin))
-        self.send_header("Last-Modified", formatdate(file.stat().st_mtime, usegmt=True))
-        self.end_headers()
-        with file.open("rb") as source:
-            source.seek(begin)
-            self.copyfile(BytesIO(source.read(end - begin)), self.wfile)
-
-    def copyfile(self, source: Any, outputfile: Any) -> None:
-        """Send what there is; a browser that has enough of it goes away."""
         try:
-            shutil.copyfileobj(source, outputfile)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
+            file = Path(self.translate_path(self.path))
+            if not asked or not file.is_file() or not self._send_range(file, *asked.groups()):
+                super().do_GET()
+        except (OSError, ValueError):  # a file that cannot be read; a name that none can have
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def _send_range(self, file: Path, first: str, last: str) -> bool:
+        """Whether there is such a range; an answer then says what it holds, or that it lies beyond the file."""
+        if not (first or last) or (first and last and int(last) < int(first)):
+            return False
+        with file.open("rb") as source:
+            status = os.fstat(source.fileno())
+            begin = int(first) if first else max(status.st_size - int(last), 0)
+            end = min(int(last) + 1, status.st_size) if first and last else status.st_size
+            there = begin < end
+            self.send_response(HTTPStatus.PARTIAL_CONTENT if there else HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+            self.send_header("Content-Type", self.guess_type(str(file)))
+            self.send_header("Content-Range", f"bytes {f'{begin}-{end - 1}' if there else '*'}/{status.st_size}")
+            self.send_header("Content-Length", str(end - begin if there else 0))
+            self.send_header("Last-Modified", formatdate(status.st_mtime, usegmt=True))
+            self.end_headers()
+            if there:
+                source.seek(begin)
+                self.wfile.write(source.read(end - begin))
+        return True
 
     def end_headers(self) -> None:
         """The last of them."""
@@ -74,8 +73,9 @@ class Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Tell of an answer, and of the range that was asked for."""
-        self._report(f"{format % args} {self.headers.get('Range', '') if hasattr(self, 'headers') else ''}".strip())
+        """Tell of an answer, and of the range that was asked for; control characters do not reach a terminal."""
+        told = f"{format % args} {self.headers.get('Range', '') if hasattr(self, 'headers') else ''}".strip()
+        self._report("".join(letter if letter.isprintable() else "?" for letter in told))
 
 
 def file_server(folder: Path, host: str, port: int, *, isolated: bool, report: Callable[[str], None]

@@ -1,6 +1,8 @@
 """``cdraw serve``."""
 
 import http.client
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +64,24 @@ def test_whole_files_and_what_is_not_there(server: tuple[int, list[str]]) -> Non
     assert get(port, "/photo.cdr", Range="bytes=1024-")[0] == 416
     for path in ("/other.cdr", "/../secret", "/%2e%2e/secret"):
         assert get(port, path, Range="bytes=0-9")[0] == 404
+
+
+@pytest.mark.parametrize("asked", ["bytes=-", "bytes=5-2", "bytes=0-" + 5000 * "9"])
+def test_ranges_that_are_none_are_ignored(server: tuple[int, list[str]], asked: str) -> None:
+    assert get(server[0], "/photo.cdr", Range=asked)[:2] == (200, DATA)
+
+
+def test_a_browser_that_goes_away_and_names_that_no_file_has(server: tuple[int, list[str]],
+                                                             capfd: pytest.CaptureFixture[str]) -> None:
+    port, report = server
+    for path in (b"/photo.cdr", b"/a%00b", b"/\x1b]0;title\x07"):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset as it closes
+            connection.sendall(b"GET " + path + b" HTTP/1.1\r\nRange: bytes=0-9\r\n\r\n")
+            assert connection.recv(12) in (b"HTTP/1.1 206", b"HTTP/1.1 404")
+    assert get(port, "/photo.cdr")[:2] == (200, DATA)
+    assert capfd.readouterr().err == ""
+    assert all(letter.isprintable() for line in report for letter in line)
 
 
 def test_what_cannot_be_served(folder: Path, server: tuple[int, list[str]]) -> None:

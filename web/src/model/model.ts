@@ -7,7 +7,7 @@ import { type Data, type Kind, type Safetensors, readSafetensors } from "./safet
 
 const FORMAT = "cdraw model 8";
 const WEIGHT_LIMIT = 63; // of magnitudes: so products of bytes are exact in any kernel
-const SUM_LIMIT = 2 ** 24; // float32 holds every integer up to here
+export const SUM_LIMIT = 2 ** 24; // float32 holds every integer up to here
 const ROWS = 576; // of the frequency table
 const SYMBOLS = 32;
 const LARGEST_MATRIX = 32; // blocks have no more numbers on a side
@@ -22,6 +22,8 @@ export interface Convolution {
   readonly weight: Int8Array;
   /** (outputs). */
   readonly factor: Float32Array;
+  /** (outputs): the largest magnitude of the sum of products, whatever the bytes. */
+  readonly reach: Float64Array;
 }
 
 /** The transform of a layer. */
@@ -88,7 +90,7 @@ export class Model {
       const factor = this.tensor(`${name}.factor`, "F32", [outputs]) as Float32Array;
       const exact = weight.every((w) => Math.abs(w) <= WEIGHT_LIMIT) && factor.every((f) => f >= 0 && f < SUM_LIMIT);
       if (!exact || (kernel !== 1 && kernel !== 3)) throw new ModelError(`${name} could not be computed exactly`);
-      found = { outputs, inputs, kernel, weight, factor };
+      found = { outputs, inputs, kernel, weight, factor, reach: reachOf(weight, outputs) };
       this.convolutions.set(name, found);
     }
     return found;
@@ -158,4 +160,13 @@ export class Model {
       }
     }
   }
+}
+
+function reachOf(weight: Int8Array, outputs: number): Float64Array {
+  const reach = new Float64Array(outputs);
+  const each = weight.length / outputs;
+  for (let o = 0, i = 0; o < outputs; o++) {
+    for (let n = 0; n < each; n++, i++) reach[o] += 255 * Math.abs(weight[i]);
+  }
+  return reach;
 }

@@ -4,7 +4,7 @@
  */
 
 import { ModelError } from "../format/errors.js";
-import type { Convolution } from "../model/model.js";
+import { type Convolution, SUM_LIMIT } from "../model/model.js";
 import { type Bytes, type Seen, newBytes, together } from "./bytes.js";
 import { OrtKernel, type Runtime } from "./ort_kernel.js";
 import { isExact } from "./probes.js";
@@ -56,6 +56,9 @@ export class Convolver {
     if (seen.reduce((sum, { bytes }) => sum + bytes.channels, 0) !== inputs || bias.length !== outputs) {
       throw new ModelError("the networks of the model do not fit each other");
     }
+    if (bias.some((b, o) => Math.abs(b) + convolution.reach[o] >= SUM_LIMIT)) {
+      throw new ModelError("the sums of the model go beyond 2^24, where exactness ends");
+    }
     const room = this.room; // none while another convolution uses it
     this.room = new Uint8Array();
     const x = together(seen, (kernel - 1) / 2, room);
@@ -84,5 +87,10 @@ export class Convolver {
 }
 
 async function made(path: Path, load: () => Promise<Runtime>, threads?: StartThreads): Promise<Kernel> {
-  return path === "simd" ? new SimdKernel(threads) : OrtKernel.create(await load(), path);
+  if (path !== "simd") return OrtKernel.create(await load(), path);
+  try {
+    return new SimdKernel(threads);
+  } catch {
+    return new SimdKernel(); // not everywhere may threads share as much memory
+  }
 }

@@ -52,7 +52,7 @@ function probe([inputs, outputs, kernel, size]: number[], random: (limit: number
     o < outputs / 2 ? (1 + random(200)) / (LARGEST * each) : 2 ** -14, // halves occur
   );
   const bias = Int32Array.from({ length: outputs }, () => random(2 ** 21) - 2 ** 20);
-  const convolution: Convolution = { outputs, inputs, kernel, weight, factor };
+  const convolution: Convolution = { outputs, inputs, kernel, weight, factor, reach: new Float64Array(outputs) };
   return { convolution, x: { height: size, width, channels: inputs, data }, bias };
 }
 

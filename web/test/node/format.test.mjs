@@ -126,6 +126,14 @@ test("a damaged model file is refused, and one with other numbers has another fi
   }
 });
 
+test("a convolution whose sums could go beyond 2^24 is refused", async () => {
+  const one = { outputs: 1, inputs: 1, kernel: 1, weight: Int8Array.of(63), factor: Float32Array.of(1), reach: Float64Array.of(255 * 63) };
+  const seen = [{ bytes: { height: 1, width: 1, channels: 1, data: Uint8Array.of(255) }, outside: 0 }];
+  const run = async (bias) => (await convolver()).run(one, seen, Int32Array.of(bias));
+  assert.equal((await run(2 ** 24 - 1 - 255 * 63)).data[0], 255);
+  for (const bias of [2 ** 24 - 255 * 63, 255 * 63 - 2 ** 24]) await assert.rejects(run(bias), /beyond 2\^24/);
+});
+
 test("a cut file is that of the Python package", () => {
   for (const [name, budget] of Object.entries({ "steps-03": { steps: 3 }, "steps-07": { steps: 7 } })) {
     const expected = conformanceSet().find((each) => each.name === name).file;

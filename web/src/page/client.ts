@@ -1,7 +1,7 @@
 /** The page's end of the worker, which all pictures of a page share. */
 
 import { CdrError } from "../format/errors.js";
-import type { FromWorker, Request, Setup, Shown, ToWorker } from "./protocol.js";
+import type { FromWorker, Request, Setup, Shown, ToWorker, Waiting } from "./protocol.js";
 
 /** Where a page finds the decoder's parts; each is that beside this module unless it is given. */
 export interface Configuration {
@@ -18,6 +18,8 @@ export interface Configuration {
 /** What the worker says of one picture. */
 export interface Listener {
   picture(shown: Shown): void;
+  /** It shows all that came, and waits for more. */
+  waiting?(waiting: Waiting): void;
   done(): void;
   failed(error: Error): void;
 }
@@ -58,6 +60,7 @@ function receive(message: FromWorker): void {
   const listener = listeners.get(message.id);
   if (!listener) return;
   if (message.kind === "picture") listener.picture(message.shown);
+  if (message.kind === "waiting") listener.waiting?.(message.waiting);
   if (message.kind === "done" || message.kind === "error") listeners.delete(message.id);
   if (message.kind === "done") listener.done();
   if (message.kind === "error") {

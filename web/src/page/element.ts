@@ -2,8 +2,8 @@
 
 import { HEADER_BYTES, type Header, parseHeader } from "../format/header.js";
 import { Remote } from "./client.js";
-import { budgetOf } from "./budget.js";
-import type { Shown } from "./protocol.js";
+import { FIRST_BYTES, budgetOf } from "./budget.js";
+import type { Shown, Waiting } from "./protocol.js";
 import { RemoteFile } from "./source.js";
 
 const NEAR = "300px"; // from the viewport: lazy pictures begin here
@@ -46,6 +46,9 @@ export class CdrawImage extends HTMLElement {
   private head = new Uint8Array(); // the first bytes
   private header: Header | undefined;
   private last: Shown | undefined;
+  private waiting: Waiting | undefined; // what the worker said last
+  private least = 0; // bytes without which there is no picture
+  private told = 0; // bytes of the last event `load`
   private loading: AbortController | undefined;
   private visible = false;
   private over = false; // nothing more will be shown
@@ -97,7 +100,7 @@ export class CdrawImage extends HTMLElement {
 
   /** Whether all that is wanted is shown, or nothing more can be. */
   get complete(): boolean {
-    return this.over || (this.file !== undefined && !this.loading && this.isEnough());
+    return this.over || !this.getAttribute("src") || this.isDone();
   }
 
   private see(entries: IntersectionObserverEntry[]): void {
@@ -116,7 +119,8 @@ export class CdrawImage extends HTMLElement {
   private reset(): void {
     this.stop();
     this.remote?.close();
-    this.remote = this.file = this.header = this.last = undefined;
+    this.remote = this.file = this.header = this.last = this.waiting = undefined;
+    this.least = this.told = 0;
     this.head = new Uint8Array();
     this.over = false;
   }
@@ -124,7 +128,7 @@ export class CdrawImage extends HTMLElement {
   /** Bytes of the file that are wanted now. */
   private get wanted(): number {
     const shown = this.clientWidth * this.clientHeight * devicePixelRatio ** 2;
-    return budgetOf(shown, this.header, this.file?.total);
+    return Math.max(this.least, budgetOf(shown, this.header, this.file?.total, this.waiting?.begin));
   }
 
   private isEnough(): boolean {
@@ -182,6 +186,7 @@ export class CdrawImage extends HTMLElement {
       { steps, bitmap: true },
       {
         picture: (shown) => this.paint(shown),
+        waiting: (waiting) => this.wait(waiting),
         done: () => {
           this.over = true;
           this.stop();
@@ -200,13 +205,27 @@ export class CdrawImage extends HTMLElement {
     this.poster.hidden = true;
     this.last = shown;
     this.tell("progress");
+  }
+
+  /** All that came is shown. If that is nothing, more is wanted than the box calls for. */
+  private wait(waiting: Waiting): void {
+    this.waiting = waiting;
+    if (!this.last) this.least = waiting.needed + FIRST_BYTES;
+    this.load();
     this.tellIfDone();
   }
 
-  /** Say so when all that was wanted, though not all of the file, is shown. */
+  /** Whether all that was wanted, though not all of the file, is shown. */
+  private isDone(): boolean {
+    if (!this.file || this.loading || !this.isEnough() || !this.last) return false;
+    const { received, total } = this.file;
+    return received !== total && this.waiting?.received === received;
+  }
+
   private tellIfDone(): void {
-    if (this.over || this.loading || !this.file || !this.isEnough()) return;
-    if (this.last?.settled && !this.last.preview) this.tell("load");
+    if (this.over || !this.isDone() || this.told === this.file!.received) return;
+    this.told = this.file!.received;
+    this.tell("load");
   }
 
   private tell(type: "progress" | "load"): void {

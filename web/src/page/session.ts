@@ -91,6 +91,9 @@ export class Session {
         this.incoming.end();
         return;
       }
+      const { received, begin, nextEnd } = this.incoming;
+      const needed = Math.max(nextEnd ?? 0, received + 1);
+      this.post({ kind: "waiting", id: this.id, waiting: { received, begin, needed } });
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
   }
@@ -127,8 +130,7 @@ export class Session {
       const small = final ? undefined : decoding.preview();
       this.previewed = true;
       const pixels = small ?? (await decoding.pixels());
-      const [preview, settled] = [small !== undefined, !this.incoming.hasNext];
-      const shown = { steps, bytes: this.incoming.consumed, preview, settled };
+      const shown = { steps, bytes: this.incoming.consumed, preview: small !== undefined };
       if (this.request.bitmap) {
         const bitmap = await createImageBitmap(new ImageData(pixels.data, pixels.width, pixels.height));
         this.post({ kind: "picture", id: this.id, shown: { ...shown, pixels: bitmap } }, [bitmap]);

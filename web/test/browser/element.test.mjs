@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { withChunk } from "../node/containers.mjs";
 import { BLANK, ROOT, eventsUntil, missing, pageWith, started } from "./chromium.mjs";
 
 const PHOTO = "/data/photo-kodim23.cdr";
@@ -13,10 +14,13 @@ const damaged = readFileSync(join(CONFORMANCE, "steps-10.cdr"));
 damaged[damaged.length - 20] ^= 1;
 const otherModel = readFileSync(join(ROOT, "tests", "data", "tiny-19x33.cdr"));
 
+const large = withChunk(readFileSync(join(CONFORMANCE, "size-300x200.cdr")), "EXIF", Buffer.alloc(30000, 77));
+const webp = withChunk(readFileSync(join(CONFORMANCE, "webp-RGBA.cdr")), "EXIF", Buffer.alloc(5000, 77));
+
 describe("the element", { skip: missing }, () => {
   let machine;
   before(async () => {
-    machine = await started({ ...BLANK, "/damaged.cdr": damaged, "/other.cdr": otherModel, "/none.cdr": "no picture" });
+    machine = await started({ ...BLANK, "/damaged.cdr": damaged, "/other.cdr": otherModel, "/none.cdr": "no picture", "/large.cdr": large, "/webp.cdr": webp });
   });
   after(() => machine?.stop());
 
@@ -34,6 +38,32 @@ describe("the element", { skip: missing }, () => {
     assert.ok(machine.server.sent(PHOTO) < WHOLE / 10, `${machine.server.sent(PHOTO)} of ${WHOLE}`);
     assert.equal(machine.server.log.find(({ path }) => path === PHOTO).range, "bytes=0-2047");
     await page.close();
+  });
+
+  test("a small box loads what there is no picture without", async () => {
+    for (const [name, file] of Object.entries({ large, webp })) {
+      const page = await pageWith(machine, `<cdraw-img id=a src="/${name}.cdr" style="width: 8px"></cdraw-img>`);
+      const events = await eventsUntil(page, "load");
+      assert.ok(events.at(-1).steps >= 1, name);
+      assert.ok(name === "webp" || events.at(-1).loaded < file.length - 10000, String(events.at(-1).loaded));
+      await page.close();
+    }
+  });
+
+  test("load is told once for each amount that is wanted, when all of it is shown", async () => {
+    const small = ' style="width: 192px"';
+    for (const [src, style] of [[PHOTO, small], [`${PHOTO}?rate=40000`, small], ["/conformance/size-64x64.cdr", ""]]) {
+      const page = await pageWith(machine, `<cdraw-img id=a src="${src}"${style}></cdraw-img>`);
+      assert.equal(await page.evaluate(() => document.createElement("cdraw-img").complete), true);
+      await eventsUntil(page, "load");
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const events = await page.evaluate(() => window.events);
+      assert.equal(events.filter(({ type }) => type === "load").length, 1, src);
+      assert.equal(events.at(-1).type, "load");
+      assert.equal(events.at(-1).preview, false);
+      assert.equal(await page.$eval("#a", ({ complete }) => complete), true);
+      await page.close();
+    }
   });
 
   test("it loads more as its box grows, and all of it in a box of the picture's size", async () => {

@@ -37,23 +37,36 @@ export function configure(given: Configuration): void {
 
 /** Start the worker, and load runtime and model, before the first picture needs them. */
 export function prepare(): void {
+  try {
+    start();
+  } catch {
+    // the first picture tries again, and says why it fails
+  }
+}
+
+function start(): void {
   if (worker) return;
   const base = new URL(".", import.meta.url);
   const place = (given: string | URL | undefined, name: string) =>
     given === undefined ? new URL(name, base).href : new URL(given, document.baseURI).href;
-  worker = new Worker(place(configuration.worker, "worker.js"), { type: "module", name: "cdraw" });
+  const started = new Worker(place(configuration.worker, "worker.js"), { type: "module", name: "cdraw" });
+  worker = started;
   const setup: Setup = {
     model: place(configuration.model, "photo.safetensors"),
     runtime: place(configuration.runtime, "runtime/"),
     threads: configuration.threads,
   };
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => receive(data);
-  worker.onerror = () => {
-    for (const id of listeners.keys()) {
-      receive({ kind: "error", id, name: "Error", message: "the worker of cdraw cannot be started: is worker.js there?" });
-    }
+  worker.onerror = ({ message }) => {
+    started.terminate();
+    if (worker === started) worker = undefined; // a later picture starts another one
+    for (const id of [...listeners.keys()]) fail(id, message || "it cannot be started: is worker.js there?");
   };
   worker.postMessage({ kind: "setup", setup } satisfies ToWorker);
+}
+
+function fail(id: number, why: string): void {
+  receive({ kind: "error", id, name: "Error", message: `the worker of cdraw failed: ${why}` });
 }
 
 function receive(message: FromWorker): void {
@@ -75,8 +88,13 @@ export class Remote {
   private readonly id = count++;
 
   constructor(request: Request, listener: Listener) {
-    prepare();
     listeners.set(this.id, listener);
+    try {
+      start();
+    } catch (error) {
+      queueMicrotask(() => fail(this.id, (error as Error).message));
+      return;
+    }
     this.post({ kind: "open", id: this.id, request });
   }
 
@@ -98,6 +116,6 @@ export class Remote {
   }
 
   private post(message: ToWorker, transfer: Transferable[] = []): void {
-    worker!.postMessage(message, transfer);
+    worker?.postMessage(message, transfer);
   }
 }

@@ -159,6 +159,7 @@ export class CdrawImage extends HTMLElement {
     do {
       const to = this.wanted; // grows as header and size become known
       for await (const part of file.read(to, signal)) {
+        if (remote !== this.remote) return; // it was given up meanwhile
         if (!this.header) this.look(part);
         remote.push(part);
       }

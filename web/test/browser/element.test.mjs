@@ -149,6 +149,71 @@ describe("the element", { skip: missing }, () => {
     await page.close();
   });
 
+  test("a server that sends nothing, or other bytes than were asked for, is an error", async () => {
+    for (const range of ["bytes 0-2047/9000", "bytes 100-2147/9000"]) {
+      const page = await pageWith(machine);
+      await page.evaluate((range) => {
+        window.asked = 0;
+        window.fetch = async () => {
+          window.asked++;
+          return new Response(new Uint8Array(0), { status: 206, headers: { "Content-Range": range } });
+        };
+        document.body.innerHTML = "<cdraw-img src=x.cdr></cdraw-img>";
+      }, range);
+      const events = await eventsUntil(page, "error");
+      assert.match(events[0].message, /x\.cdr cannot be loaded \((it ends at 0|the server sent)/);
+      assert.equal(await page.evaluate(() => window.asked), 1);
+      await page.close();
+    }
+  });
+
+  test("a worker that cannot be started fails what waits for it, and can be started later", async () => {
+    const page = await pageWith(machine);
+    const found = await page.evaluate(async () => {
+      const { configure, decode, prepare } = await import("/dist/index.js");
+      const url = "/conformance/size-64x64.cdr";
+      const messages = [];
+      for (const worker of ["/missing.js", "https://example.org/worker.js"]) {
+        configure({ worker });
+        for (const tries of [1, 2]) {
+          const both = [decode(url), decode(url)].map((picture) => picture.catch(({ message }) => message));
+          messages.push(...(await Promise.all(both)));
+        }
+        if (worker.startsWith("https")) prepare();
+      }
+      document.body.innerHTML = `<cdraw-img src="${url}"></cdraw-img>`;
+      await new Promise((resolve) => document.body.firstChild.addEventListener("error", resolve));
+      configure({ worker: "/dist/worker.js" });
+      return [messages, (await decode(url)).width];
+    });
+    assert.equal(found[0].length, 8);
+    for (const message of found[0]) assert.match(message, /the worker of cdraw failed/);
+    assert.equal(found[1], 64);
+    assert.deepEqual(page.errors, []);
+    await page.close();
+  });
+
+  test("the reading of a stream ends with the signal or a failure, and the stream keeps its chunks", async () => {
+    const page = await pageWith(machine);
+    const found = await page.evaluate(async () => {
+      const { decode } = await import("/dist/index.js");
+      const bytes = new Uint8Array(await (await fetch("/conformance/size-64x64.cdr")).arrayBuffer());
+      const cancelled = [];
+      const stream = (chunk, name) =>
+        new ReadableStream({ start: (to) => to.enqueue(chunk), cancel: () => void cancelled.push(name) });
+      const controller = new AbortController();
+      const gone = decode(stream(bytes.slice(0, 100), "signal"), { signal: controller.signal }).catch(({ name }) => name);
+      setTimeout(() => controller.abort(), 100);
+      const bad = decode(stream(new Uint8Array(50), "failure")).catch(({ message }) => message);
+      const names = [await gone, await bad];
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const whole = new ReadableStream({ start: (to) => (to.enqueue(bytes), to.close()) });
+      return [...names, cancelled.sort(), (await decode(whole)).width, bytes.length > 0];
+    });
+    assert.deepEqual(found, ["AbortError", "it is not a .cdr file", ["failure", "signal"], 64, true]);
+    await page.close();
+  });
+
   test("decode takes every kind of source, and can be given up", async () => {
     const page = await pageWith(machine);
     const found = await page.evaluate(async () => {

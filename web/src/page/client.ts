@@ -1,6 +1,6 @@
 /** The page's end of the worker, which all pictures of a page share. */
 
-import { CdrError } from "../format/errors.js";
+import { CdrError, ModelError } from "../format/errors.js";
 import type { FromWorker, Request, Setup, Shown, ToWorker, Waiting } from "./protocol.js";
 
 /** Where a page finds the decoder's parts; each is that beside this module unless it is given. */
@@ -77,10 +77,16 @@ function receive(message: FromWorker): void {
   if (message.kind === "done" || message.kind === "error") listeners.delete(message.id);
   if (message.kind === "done") listener.done();
   if (message.kind === "error") {
-    const error = message.name === "Error" ? new Error(message.message) : new CdrError(message.message);
-    error.name = message.name;
-    listener.failed(error);
+    listener.failed(errorOf(message.name, message.message));
   }
+}
+
+/** What the worker reported, of the class that its name says. */
+function errorOf(name: string, message: string): Error {
+  if (name === "ModelError") return new ModelError(message);
+  const error = name === "CdrError" || name === "TruncatedError" ? new CdrError(message) : new Error(message);
+  error.name = name;
+  return error;
 }
 
 /** One picture in the worker. */

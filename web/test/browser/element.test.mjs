@@ -233,4 +233,37 @@ describe("the element", { skip: missing }, () => {
     assert.deepEqual(found, [1, 300, true, 64, "AbortError", 45]);
     await page.close();
   });
+
+  test("decode says what is wrong by the classes of its errors", async () => {
+    const page = await pageWith(machine);
+    const found = await page.evaluate(async () => {
+      const { CdrError, DecodeError, ModelError, configure, decode } = await import("/dist/index.js");
+      const url = "/conformance/size-64x64.cdr";
+      const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
+      const failed = (source) => decode(source).catch((error) => error);
+      configure({ model: "/missing.safetensors" });
+      const errors = [await failed(url), await failed("/missing.cdr"), await failed("/none.cdr")];
+      errors.push(await failed("http://127.0.0.1:1/"));
+      const classes = errors.map((error) => [CdrError, DecodeError, ModelError].map((each) => error instanceof each));
+      return [...classes, errors[1].message.includes("404"), errors[3].name];
+    });
+    const [no, model, damage] = [[false, false, false], [false, false, true], [true, true, false]];
+    assert.deepEqual(found, [model, no, damage, no, true, "TypeError"]);
+    await page.close();
+  });
+
+  test("bytes behind a picture are an error, and a sample is shown of what there is", async () => {
+    const page = await pageWith(machine);
+    const found = await page.evaluate(async () => {
+      const { decode } = await import("/dist/index.js");
+      const url = "/conformance/size-64x64.cdr";
+      const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
+      const more = await decode(new Blob([bytes, "more"])).catch((error) => error);
+      const sample = await decode(url, { fill: "sample", maxBytes: 500 });
+      const early = await decode(bytes.subarray(0, 500), { fill: "sample" }).catch((error) => error);
+      return [more.message, more.best.width, sample.width, early.best.data.join() === sample.data.join()];
+    });
+    assert.deepEqual(found, ["it has 4 bytes behind its last step", 64, 64, true]);
+    await page.close();
+  });
 });

@@ -7,12 +7,15 @@ import type { Shown, Waiting } from "./protocol.js";
 import { RemoteFile } from "./source.js";
 
 const NEAR = "300px"; // from the viewport: lazy pictures begin here
-const STYLE = `
-:host { display: inline-block; position: relative; max-width: 100%; inline-size: var(--cdraw-width, auto);
-        aspect-ratio: var(--cdraw-ratio, auto); overflow: hidden; vertical-align: bottom; }
+const STYLE = new CSSStyleSheet(); // not an element, which a content security policy may forbid
+STYLE.replaceSync(`
+:host { display: inline-block; position: relative; max-width: 100%; aspect-ratio: var(--cdraw-ratio, auto);
+        overflow: hidden; vertical-align: bottom; }
 :host([hidden]) { display: none; }
+div { width: var(--cdraw-width, 0); } /* what the box is as wide as, unless the page says otherwise */
 canvas, img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: inherit; display: block; }
-canvas.empty, img[hidden] { display: none; }`;
+img.alone { position: static; width: auto; height: auto; max-width: 100%; }
+canvas.empty, img[hidden] { display: none; }`);
 
 /** What the events `progress` and `load` tell in `detail`. */
 export interface ElementProgress {
@@ -56,18 +59,17 @@ export class CdrawImage extends HTMLElement {
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open" });
-    const style = document.createElement("style");
-    style.textContent = STYLE;
+    root.adoptedStyleSheets = [STYLE];
     this.canvas.className = "empty";
     this.canvas.part.add("picture");
     this.poster.hidden = true;
     this.poster.alt = "";
-    root.append(style, this.poster, this.canvas);
+    root.append(document.createElement("div"), this.poster, this.canvas);
     this.internals.role = "img";
   }
 
   connectedCallback(): void {
-    this.visible = this.getAttribute("loading") !== "lazy";
+    this.visible = false; // until it is seen
     this.seen.observe(this);
     this.resized.observe(this);
     this.load();
@@ -85,6 +87,7 @@ export class CdrawImage extends HTMLElement {
     if (name === "poster") this.showPoster();
     if ((name === "src" || name === "steps") && before !== value) {
       this.reset();
+      if (name === "src") this.clear();
       this.load();
     }
   }
@@ -105,8 +108,13 @@ export class CdrawImage extends HTMLElement {
 
   private see(entries: IntersectionObserverEntry[]): void {
     this.visible = entries[entries.length - 1].isIntersecting;
-    if (this.visible) this.load();
+    if (this.mayLoad()) this.load();
     else this.stop();
+  }
+
+  /** Whether it may load now: the header at once unless it is lazy, as it makes the box, and more near the viewport. */
+  private mayLoad(): boolean {
+    return this.visible || (!this.header && this.getAttribute("loading") !== "lazy");
   }
 
   /** Stop loading; what was decoded stays. */
@@ -125,6 +133,19 @@ export class CdrawImage extends HTMLElement {
     this.over = false;
   }
 
+  /** Take the picture off the screen, as another file takes its place. */
+  private clear(): void {
+    this.canvas.className = "empty";
+    if (!this.getAttribute("src")) this.unsize();
+    this.showPoster();
+  }
+
+  /** Have no size of its own. */
+  private unsize(): void {
+    this.style.removeProperty("--cdraw-width");
+    this.style.removeProperty("--cdraw-ratio");
+  }
+
   /** Bytes of the file that are wanted now. */
   private get wanted(): number {
     const shown = this.clientWidth * this.clientHeight * devicePixelRatio ** 2;
@@ -138,9 +159,10 @@ export class CdrawImage extends HTMLElement {
   /** Load as much as is wanted, if that is more than is there. */
   private load(): void {
     const src = this.getAttribute("src");
-    if (!src || !this.isConnected || !this.visible || this.loading || this.over) return;
+    if (!src || !this.isConnected || !this.mayLoad() || this.loading || this.over) return;
     this.file ??= new RemoteFile(new URL(src, this.baseURI).href);
     this.remote ??= this.opened();
+    if (this.file.received === this.file.total) this.remote.end(); // its last bytes came just as it was stopped
     if (this.isEnough()) return;
     const controller = (this.loading = new AbortController());
     this.read(this.file, this.remote, controller.signal)
@@ -164,7 +186,7 @@ export class CdrawImage extends HTMLElement {
         remote.push(part);
       }
       if (file.received < to && file.total === undefined) file.total = file.received;
-    } while (!this.isEnough() && !signal.aborted);
+    } while (!signal.aborted && this.mayLoad() && !this.isEnough());
     if (file.received === file.total) remote.end();
   }
 
@@ -174,6 +196,7 @@ export class CdrawImage extends HTMLElement {
     if (this.head.length < HEADER_BYTES) return;
     try {
       this.header = parseHeader(this.head);
+      this.poster.className = "";
       this.style.setProperty("--cdraw-width", `${this.header.width}px`);
       this.style.setProperty("--cdraw-ratio", `${this.header.width} / ${this.header.height}`);
     } catch {
@@ -189,6 +212,7 @@ export class CdrawImage extends HTMLElement {
         picture: (shown) => this.paint(shown),
         waiting: (waiting) => this.wait(waiting),
         done: () => {
+          if (this.over) return; // it has failed
           this.over = true;
           this.stop();
           this.tell("load");
@@ -241,13 +265,15 @@ export class CdrawImage extends HTMLElement {
     this.over = true;
     this.stop();
     this.remote?.end();
-    if (!this.last) this.showPoster();
+    if (!this.header) this.unsize();
+    this.showPoster();
     this.dispatchEvent(new CustomEvent("error", { detail: error }));
   }
 
   private showPoster(): void {
     const poster = this.getAttribute("poster");
-    this.poster.hidden = !poster || this.last !== undefined;
+    this.poster.hidden = !poster || this.canvas.className !== "empty";
+    this.poster.className = this.header ? "" : "alone"; // it makes the box, as long as nothing else does
     if (poster) this.poster.src = poster;
   }
 }

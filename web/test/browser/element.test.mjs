@@ -17,10 +17,17 @@ const otherModel = readFileSync(join(ROOT, "tests", "data", "tiny-19x33.cdr"));
 const large = withChunk(readFileSync(join(CONFORMANCE, "size-300x200.cdr")), "EXIF", Buffer.alloc(30000, 77));
 const webp = withChunk(readFileSync(join(CONFORMANCE, "webp-RGBA.cdr")), "EXIF", Buffer.alloc(5000, 77));
 
+const POSTER = '<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20"><rect width="30" height="20"/></svg>';
+const POLICY = "default-src 'none'; connect-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
+const STRICT = `<!doctype html><meta charset=utf-8><meta http-equiv=Content-Security-Policy content="${POLICY}">
+<script type=module src="/dist/element.js"></script><cdraw-img id=a src="/conformance/size-64x64.cdr"></cdraw-img>`;
+
 describe("the element", { skip: missing }, () => {
   let machine;
   before(async () => {
-    machine = await started({ ...BLANK, "/damaged.cdr": damaged, "/other.cdr": otherModel, "/none.cdr": "no picture", "/large.cdr": large, "/webp.cdr": webp });
+    const files = { "/damaged.cdr": damaged, "/other.cdr": otherModel, "/none.cdr": "no picture" };
+    const more = { "/large.cdr": large, "/webp.cdr": webp, "/poster.svg": POSTER, "/strict.html": STRICT };
+    machine = await started({ ...BLANK, ...files, ...more });
   });
   after(() => machine?.stop());
 
@@ -211,6 +218,63 @@ describe("the element", { skip: missing }, () => {
       return [...names, cancelled.sort(), (await decode(whole)).width, bytes.length > 0];
     });
     assert.deepEqual(found, ["AbortError", "it is not a .cdr file", ["failure", "signal"], 64, true]);
+    await page.close();
+  });
+
+  test("a picture below the viewport gets its box, and loads no more than that takes", async () => {
+    machine.server.log = [];
+    const html = `<div style="height: 3000px"></div><cdraw-img id=a src="${PHOTO}?rate=9000"></cdraw-img>`;
+    const page = await pageWith(machine, html);
+    await page.waitForFunction(() => document.querySelector("#a").naturalWidth === 768);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    assert.deepEqual(await box(page, "a"), [768, 512]);
+    assert.ok(machine.server.sent(PHOTO) <= 2048, String(machine.server.sent(PHOTO)));
+    await page.evaluate(() => document.querySelector("#a").scrollIntoView());
+    assert.equal((await eventsUntil(page, "load")).at(-1).loaded, WHOLE);
+    await page.close();
+  });
+
+  test("CSS sets a width or a height, or limits them, and the ratio stays", async () => {
+    const boxes = { "width: 192px": [192, 128], "height: 100px": [150, 100], "max-height: 128px": [192, 128] };
+    boxes["max-width: 96px"] = [96, 64];
+    boxes["width: 100px; height: 100px"] = [100, 100];
+    for (const [style, expected] of Object.entries(boxes)) {
+      const page = await pageWith(machine, `<cdraw-img id=a src="${PHOTO}" style="${style}"></cdraw-img>`);
+      await page.waitForFunction(() => document.querySelector("#a").naturalWidth);
+      assert.deepEqual((await box(page, "a")).map(Math.round), expected, style);
+      await page.close();
+    }
+  });
+
+  test("a poster takes the place of a picture that is gone, in a box of its own size", async () => {
+    const html = `<cdraw-img id=a src="/conformance/size-64x64.cdr" poster="/poster.svg"></cdraw-img>`;
+    const page = await pageWith(machine, html);
+    await eventsUntil(page, "load");
+    const hidden = () =>
+      page.$eval("#a", ({ shadowRoot }) => {
+        const [poster, canvas] = ["img", "canvas"].map((name) => shadowRoot.querySelector(name));
+        return [getComputedStyle(poster).display === "none", getComputedStyle(canvas).display === "none"];
+      });
+    assert.deepEqual(await hidden(), [true, false]);
+    await page.$eval("#a", (element) => element.setAttribute("src", "/missing.cdr"));
+    await eventsUntil(page, "error");
+    assert.deepEqual(await hidden(), [false, true]);
+    assert.deepEqual(await box(page, "a"), [30, 20]);
+    await page.$eval("#a", (element) => element.setAttribute("src", "/conformance/size-64x64.cdr"));
+    await page.waitForFunction(() => window.events.filter(({ type }) => type === "load").length === 2);
+    assert.deepEqual(await hidden(), [true, false]);
+    assert.deepEqual(await box(page, "a"), [64, 64]);
+    await page.$eval("#a", (element) => element.removeAttribute("src"));
+    assert.deepEqual(await hidden(), [false, true]);
+    await page.close();
+  });
+
+  test("a strict content security policy is no hindrance", async () => {
+    const page = await machine.browser.newPage();
+    await page.goto(`${machine.base}/strict.html`);
+    await page.waitForFunction(() => document.querySelector("#a").complete);
+    assert.deepEqual(await box(page, "a"), [64, 64]);
+    assert.equal(await page.$eval("#a", (element) => getComputedStyle(element).display), "inline-block");
     await page.close();
   });
 

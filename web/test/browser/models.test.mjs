@@ -20,7 +20,7 @@ async function widths(groups) {
   return found;
 }
 
-test("a model is fetched once, anew when a file needs another one, and only the last is kept", { skip: missing }, async () => {
+test("a model is fetched once, anew for a file of another one, and only the last is kept", { skip: missing }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "cdraw-"));
   const put = (path) => copyFileSync(join(ROOT, path), join(folder, "model.safetensors"));
   const machine = await started(BLANK, true, { "/models/": folder });

@@ -42,6 +42,8 @@ export class Incoming {
   received = 0;
   /** Segments that were taken. */
   taken = 0;
+  /** Where the first segment begins, once all chunks are there. */
+  begin: number | undefined;
   private data = new Uint8Array(FIRST_ROOM);
   private offset = 0; // behind the last part
   private chain = 0;
@@ -71,6 +73,7 @@ export class Incoming {
       this.chunks.set(name, part.payload);
       this.chunksLeft--;
     }
+    if (this.header) this.begin ??= this.offset;
   }
 
   /** The payload of the next segment; undefined if it has not arrived whole. Throws TruncatedError. */
@@ -92,10 +95,11 @@ export class Incoming {
     }
   }
 
-  /** Bytes of the file up to the end of the next segment, as far as its length has arrived. */
+  /** Bytes of the file up to the end of the next chunk or segment, as far as its length has arrived. */
   get nextEnd(): number | undefined {
-    if (!this.header || this.chunksLeft || this.taken === segmentsOf(this.header)) return undefined;
-    const length = parseLength(this.there, this.offset, largestPart(this.header));
+    if (!this.header || this.taken === segmentsOf(this.header)) return undefined;
+    const start = this.offset + (this.chunksLeft ? NAME_BYTES : 0);
+    const length = parseLength(this.there, start, largestPart(this.header));
     return length && length.end + length.length + CHECK_BYTES;
   }
 

@@ -1,7 +1,7 @@
 /** The page's end of the worker, which all pictures of a page share. */
 
-import { CdrError } from "../format/errors.js";
-import type { FromWorker, Request, Setup, Shown, ToWorker } from "./protocol.js";
+import { CdrError, ModelError } from "../format/errors.js";
+import type { FromWorker, Request, Setup, Shown, ToWorker, Waiting } from "./protocol.js";
 
 /** Where a page finds the decoder's parts; each is that beside this module unless it is given. */
 export interface Configuration {
@@ -18,6 +18,8 @@ export interface Configuration {
 /** What the worker says of one picture. */
 export interface Listener {
   picture(shown: Shown): void;
+  /** It shows all that came, and waits for more. */
+  waiting?(waiting: Waiting): void;
   done(): void;
   failed(error: Error): void;
 }
@@ -35,36 +37,56 @@ export function configure(given: Configuration): void {
 
 /** Start the worker, and load runtime and model, before the first picture needs them. */
 export function prepare(): void {
+  try {
+    start();
+  } catch {
+    // the first picture tries again, and says why it fails
+  }
+}
+
+function start(): void {
   if (worker) return;
   const base = new URL(".", import.meta.url);
   const place = (given: string | URL | undefined, name: string) =>
     given === undefined ? new URL(name, base).href : new URL(given, document.baseURI).href;
-  worker = new Worker(place(configuration.worker, "worker.js"), { type: "module", name: "cdraw" });
+  const started = new Worker(place(configuration.worker, "worker.js"), { type: "module", name: "cdraw" });
+  worker = started;
   const setup: Setup = {
     model: place(configuration.model, "photo.safetensors"),
     runtime: place(configuration.runtime, "runtime/"),
     threads: configuration.threads,
   };
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => receive(data);
-  worker.onerror = () => {
-    for (const id of listeners.keys()) {
-      receive({ kind: "error", id, name: "Error", message: "the worker of cdraw cannot be started: is worker.js there?" });
-    }
+  worker.onerror = ({ message }) => {
+    started.terminate();
+    if (worker === started) worker = undefined; // a later picture starts another one
+    for (const id of [...listeners.keys()]) fail(id, message || "it cannot be started: is worker.js there?");
   };
   worker.postMessage({ kind: "setup", setup } satisfies ToWorker);
+}
+
+function fail(id: number, why: string): void {
+  receive({ kind: "error", id, name: "Error", message: `the worker of cdraw failed: ${why}` });
 }
 
 function receive(message: FromWorker): void {
   const listener = listeners.get(message.id);
   if (!listener) return;
   if (message.kind === "picture") listener.picture(message.shown);
+  if (message.kind === "waiting") listener.waiting?.(message.waiting);
   if (message.kind === "done" || message.kind === "error") listeners.delete(message.id);
   if (message.kind === "done") listener.done();
   if (message.kind === "error") {
-    const error = message.name === "Error" ? new Error(message.message) : new CdrError(message.message);
-    error.name = message.name;
-    listener.failed(error);
+    listener.failed(errorOf(message.name, message.message));
   }
+}
+
+/** What the worker reported, of the class that its name says. */
+function errorOf(name: string, message: string): Error {
+  if (name === "ModelError") return new ModelError(message);
+  const error = name === "CdrError" || name === "TruncatedError" ? new CdrError(message) : new Error(message);
+  error.name = name;
+  return error;
 }
 
 /** One picture in the worker. */
@@ -72,8 +94,13 @@ export class Remote {
   private readonly id = count++;
 
   constructor(request: Request, listener: Listener) {
-    prepare();
     listeners.set(this.id, listener);
+    try {
+      start();
+    } catch (error) {
+      queueMicrotask(() => fail(this.id, (error as Error).message));
+      return;
+    }
     this.post({ kind: "open", id: this.id, request });
   }
 
@@ -95,6 +122,6 @@ export class Remote {
   }
 
   private post(message: ToWorker, transfer: Transferable[] = []): void {
-    worker!.postMessage(message, transfer);
+    worker?.postMessage(message, transfer);
   }
 }

@@ -48,8 +48,8 @@ export class DecodeError extends CdrError {
 /**
  * The picture in a file. The work is done in a worker.
  *
- * Rejects with DecodeError for a file that is damaged, ends early or is of another model, with what `fetch` rejects
- * with, and with the reason of the signal.
+ * Rejects with DecodeError for a file that is damaged, ends early or is of another model, with ModelError for a model that
+ * cannot be had, with what `fetch` rejects with if nothing was decoded before, and with the reason of the signal.
  */
 export function decode(source: Source, options: DecodeOptions = {}): Promise<ImageData> {
   const { onProgress, everyStep, signal, maxBytes, steps, fill, seed, maxPixels } = options;
@@ -73,8 +73,7 @@ export function decode(source: Source, options: DecodeOptions = {}): Promise<Ima
         done: () => finish(() => (best ? resolve(best) : reject(new DecodeError("it shows nothing", undefined)))),
         failed: (error) => {
           const enough = maxBytes !== undefined && best && error.name === "TruncatedError" && !lost;
-          const message = lost ? `it was cut off on its way (${lost.message})` : error.message;
-          finish(() => (enough ? resolve(best!) : reject(new DecodeError(message, best))));
+          finish(() => (enough ? resolve(best!) : reject(lost ? cutOff(lost, best) : errorOf(error, best))));
         },
       },
     );
@@ -89,6 +88,16 @@ export function decode(source: Source, options: DecodeOptions = {}): Promise<Ima
       remote.end(); // what came is shown
     });
   });
+}
+
+/** Why the bytes of a file stopped: as it is, if nothing was decoded before. */
+function cutOff(lost: Error, best: ImageData | undefined): Error {
+  return best ? new DecodeError(`it was cut off on its way (${lost.message})`, best) : lost;
+}
+
+/** What is wrong with a file is a DecodeError; with the model, or the worker, it is not. */
+function errorOf(error: Error, best: ImageData | undefined): Error {
+  return error instanceof CdrError || best ? new DecodeError(error.message, best) : error;
 }
 
 async function feed(remote: Remote, bytes: AsyncIterable<Uint8Array>): Promise<void> {

@@ -2,17 +2,20 @@
 
 import { HEADER_BYTES, type Header, parseHeader } from "../format/header.js";
 import { Remote } from "./client.js";
-import { budgetOf } from "./budget.js";
-import type { Shown } from "./protocol.js";
+import { FIRST_BYTES, budgetOf } from "./budget.js";
+import type { Shown, Waiting } from "./protocol.js";
 import { RemoteFile } from "./source.js";
 
 const NEAR = "300px"; // from the viewport: lazy pictures begin here
-const STYLE = `
-:host { display: inline-block; position: relative; max-width: 100%; inline-size: var(--cdraw-width, auto);
-        aspect-ratio: var(--cdraw-ratio, auto); overflow: hidden; vertical-align: bottom; }
+const STYLE = new CSSStyleSheet(); // not an element, which a content security policy may forbid
+STYLE.replaceSync(`
+:host { display: inline-block; position: relative; max-width: 100%; aspect-ratio: var(--cdraw-ratio, auto);
+        overflow: hidden; vertical-align: bottom; }
 :host([hidden]) { display: none; }
+div { width: var(--cdraw-width, 0); } /* what the box is as wide as, unless the page says otherwise */
 canvas, img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: inherit; display: block; }
-canvas.empty, img[hidden] { display: none; }`;
+img.alone { position: static; width: auto; height: auto; max-width: 100%; }
+canvas.empty, img[hidden] { display: none; }`);
 
 /** What the events `progress` and `load` tell in `detail`. */
 export interface ElementProgress {
@@ -46,6 +49,9 @@ export class CdrawImage extends HTMLElement {
   private head = new Uint8Array(); // the first bytes
   private header: Header | undefined;
   private last: Shown | undefined;
+  private waiting: Waiting | undefined; // what the worker said last
+  private least = 0; // bytes without which there is no picture
+  private told = 0; // bytes of the last event `load`
   private loading: AbortController | undefined;
   private visible = false;
   private over = false; // nothing more will be shown
@@ -53,18 +59,17 @@ export class CdrawImage extends HTMLElement {
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open" });
-    const style = document.createElement("style");
-    style.textContent = STYLE;
+    root.adoptedStyleSheets = [STYLE];
     this.canvas.className = "empty";
     this.canvas.part.add("picture");
     this.poster.hidden = true;
     this.poster.alt = "";
-    root.append(style, this.poster, this.canvas);
+    root.append(document.createElement("div"), this.poster, this.canvas);
     this.internals.role = "img";
   }
 
   connectedCallback(): void {
-    this.visible = this.getAttribute("loading") !== "lazy";
+    this.visible = false; // until it is seen
     this.seen.observe(this);
     this.resized.observe(this);
     this.load();
@@ -82,6 +87,7 @@ export class CdrawImage extends HTMLElement {
     if (name === "poster") this.showPoster();
     if ((name === "src" || name === "steps") && before !== value) {
       this.reset();
+      if (name === "src") this.clear();
       this.load();
     }
   }
@@ -97,13 +103,18 @@ export class CdrawImage extends HTMLElement {
 
   /** Whether all that is wanted is shown, or nothing more can be. */
   get complete(): boolean {
-    return this.over || (this.file !== undefined && !this.loading && this.isEnough());
+    return this.over || !this.getAttribute("src") || this.isDone();
   }
 
   private see(entries: IntersectionObserverEntry[]): void {
     this.visible = entries[entries.length - 1].isIntersecting;
-    if (this.visible) this.load();
+    if (this.mayLoad()) this.load();
     else this.stop();
+  }
+
+  /** Whether it may load now: the header at once unless it is lazy, as it makes the box, and more near the viewport. */
+  private mayLoad(): boolean {
+    return this.visible || (!this.header && this.getAttribute("loading") !== "lazy");
   }
 
   /** Stop loading; what was decoded stays. */
@@ -116,15 +127,29 @@ export class CdrawImage extends HTMLElement {
   private reset(): void {
     this.stop();
     this.remote?.close();
-    this.remote = this.file = this.header = this.last = undefined;
+    this.remote = this.file = this.header = this.last = this.waiting = undefined;
+    this.least = this.told = 0;
     this.head = new Uint8Array();
     this.over = false;
+  }
+
+  /** Take the picture off the screen, as another file takes its place. */
+  private clear(): void {
+    this.canvas.className = "empty";
+    if (!this.getAttribute("src")) this.unsize();
+    this.showPoster();
+  }
+
+  /** Have no size of its own. */
+  private unsize(): void {
+    this.style.removeProperty("--cdraw-width");
+    this.style.removeProperty("--cdraw-ratio");
   }
 
   /** Bytes of the file that are wanted now. */
   private get wanted(): number {
     const shown = this.clientWidth * this.clientHeight * devicePixelRatio ** 2;
-    return budgetOf(shown, this.header, this.file?.total);
+    return Math.max(this.least, budgetOf(shown, this.header, this.file?.total, this.waiting?.begin));
   }
 
   private isEnough(): boolean {
@@ -134,9 +159,10 @@ export class CdrawImage extends HTMLElement {
   /** Load as much as is wanted, if that is more than is there. */
   private load(): void {
     const src = this.getAttribute("src");
-    if (!src || !this.isConnected || !this.visible || this.loading || this.over) return;
+    if (!src || !this.isConnected || !this.mayLoad() || this.loading || this.over) return;
     this.file ??= new RemoteFile(new URL(src, this.baseURI).href);
     this.remote ??= this.opened();
+    if (this.file.received === this.file.total) this.remote.end(); // its last bytes came just as it was stopped
     if (this.isEnough()) return;
     const controller = (this.loading = new AbortController());
     this.read(this.file, this.remote, controller.signal)
@@ -155,11 +181,12 @@ export class CdrawImage extends HTMLElement {
     do {
       const to = this.wanted; // grows as header and size become known
       for await (const part of file.read(to, signal)) {
+        if (remote !== this.remote) return; // it was given up meanwhile
         if (!this.header) this.look(part);
         remote.push(part);
       }
       if (file.received < to && file.total === undefined) file.total = file.received;
-    } while (!this.isEnough() && !signal.aborted);
+    } while (!signal.aborted && this.mayLoad() && !this.isEnough());
     if (file.received === file.total) remote.end();
   }
 
@@ -169,6 +196,7 @@ export class CdrawImage extends HTMLElement {
     if (this.head.length < HEADER_BYTES) return;
     try {
       this.header = parseHeader(this.head);
+      this.poster.className = "";
       this.style.setProperty("--cdraw-width", `${this.header.width}px`);
       this.style.setProperty("--cdraw-ratio", `${this.header.width} / ${this.header.height}`);
     } catch {
@@ -182,7 +210,9 @@ export class CdrawImage extends HTMLElement {
       { steps, bitmap: true },
       {
         picture: (shown) => this.paint(shown),
+        waiting: (waiting) => this.wait(waiting),
         done: () => {
+          if (this.over) return; // it has failed
           this.over = true;
           this.stop();
           this.tell("load");
@@ -200,13 +230,27 @@ export class CdrawImage extends HTMLElement {
     this.poster.hidden = true;
     this.last = shown;
     this.tell("progress");
+  }
+
+  /** All that came is shown. If that is nothing, more is wanted than the box calls for. */
+  private wait(waiting: Waiting): void {
+    this.waiting = waiting;
+    if (!this.last) this.least = waiting.needed + FIRST_BYTES;
+    this.load();
     this.tellIfDone();
   }
 
-  /** Say so when all that was wanted, though not all of the file, is shown. */
+  /** Whether all that was wanted, though not all of the file, is shown. */
+  private isDone(): boolean {
+    if (!this.file || this.loading || !this.isEnough() || !this.last) return false;
+    const { received, total } = this.file;
+    return received !== total && this.waiting?.received === received;
+  }
+
   private tellIfDone(): void {
-    if (this.over || this.loading || !this.file || !this.isEnough()) return;
-    if (this.last?.settled && !this.last.preview) this.tell("load");
+    if (this.over || !this.isDone() || this.told === this.file!.received) return;
+    this.told = this.file!.received;
+    this.tell("load");
   }
 
   private tell(type: "progress" | "load"): void {
@@ -221,13 +265,15 @@ export class CdrawImage extends HTMLElement {
     this.over = true;
     this.stop();
     this.remote?.end();
-    if (!this.last) this.showPoster();
+    if (!this.header) this.unsize();
+    this.showPoster();
     this.dispatchEvent(new CustomEvent("error", { detail: error }));
   }
 
   private showPoster(): void {
     const poster = this.getAttribute("poster");
-    this.poster.hidden = !poster || this.last !== undefined;
+    this.poster.hidden = !poster || this.canvas.className !== "empty";
+    this.poster.className = this.header ? "" : "alone"; // it makes the box, as long as nothing else does
     if (poster) this.poster.src = poster;
   }
 }

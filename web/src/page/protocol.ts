@@ -38,11 +38,20 @@ export interface Shown {
   readonly bytes: number;
   /** Whether it is a first, smaller picture, to be enlarged. */
   readonly preview: boolean;
-  /** Whether it shows every step that had arrived whole. */
-  readonly settled: boolean;
+}
+
+/** What the worker waits for, once it shows all that it can. */
+export interface Waiting {
+  /** Bytes that have come. */
+  readonly received: number;
+  /** Where the first step begins, if that is known. */
+  readonly begin: number | undefined;
+  /** Bytes up to the end of the next part, as far as is known: at least one more than have come. */
+  readonly needed: number;
 }
 
 export type FromWorker =
   | { readonly kind: "picture"; readonly id: number; readonly shown: Shown }
+  | { readonly kind: "waiting"; readonly id: number; readonly waiting: Waiting }
   | { readonly kind: "done"; readonly id: number }
   | { readonly kind: "error"; readonly id: number; readonly name: string; readonly message: string };

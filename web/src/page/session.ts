@@ -67,7 +67,7 @@ export class Session {
       if (!this.closed) this.post({ kind: "done", id: this.id });
     } catch (error) {
       if (this.closed) return;
-      await this.show().catch(() => undefined); // the best so far
+      await this.show(true).catch(() => undefined); // the best so far
       const { name, message } = error instanceof Error ? error : new Error(String(error));
       this.post({ kind: "error", id: this.id, name, message });
     } finally {
@@ -81,8 +81,8 @@ export class Session {
       if (segment) {
         const decoding = (this.decoding ??= await this.begun());
         await this.machine.inTurn(() => decoding.take(segment));
-        if (this.isEnough()) return this.show();
-        if (this.isDue()) await this.show();
+        if (this.isEnough() || this.isDue()) await this.show();
+        if (this.isEnough() && !this.isWhole()) return; // nobody asks what follows
         continue;
       }
       if (this.damage) throw this.damage;
@@ -91,6 +91,9 @@ export class Session {
         this.incoming.end();
         return;
       }
+      const { received, begin, nextEnd } = this.incoming;
+      const needed = Math.max(nextEnd ?? 0, received + 1);
+      this.post({ kind: "waiting", id: this.id, waiting: { received, begin, needed } });
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
   }
@@ -104,7 +107,12 @@ export class Session {
 
   private isEnough(): boolean {
     const all = segmentsOf(this.incoming.header!);
-    return this.decoding!.taken >= Math.min(this.request.steps ?? all, all);
+    return !!this.decoding && this.decoding.taken >= Math.min(this.request.steps ?? all, all);
+  }
+
+  /** Whether all of the file was decoded, so that nothing may follow. */
+  private isWhole(): boolean {
+    return this.decoding!.taken === segmentsOf(this.incoming.header!);
   }
 
   /** Whether it is time for a picture. */
@@ -115,20 +123,19 @@ export class Session {
   }
 
   /** Show what is known: the first time, unless it is also the last, as a preview. */
-  private async show(): Promise<void> {
+  private async show(last = this.isEnough()): Promise<void> {
     const { decoding } = this;
     if (!decoding || decoding.taken === this.shown || this.closed) return;
     const sampled = this.request.fill === "sample";
-    if (sampled && !this.isEnough()) return; // nothing can follow a sample
+    if (sampled && !last) return; // nothing can follow a sample
     const steps = decoding.taken;
     await this.machine.inTurn(async () => {
       const start = performance.now();
-      const final = this.previewed || this.request.pace === "last" || this.isEnough();
+      const final = this.previewed || this.request.pace === "last" || last;
       const small = final ? undefined : decoding.preview();
       this.previewed = true;
       const pixels = small ?? (await decoding.pixels());
-      const [preview, settled] = [small !== undefined, !this.incoming.hasNext];
-      const shown = { steps, bytes: this.incoming.consumed, preview, settled };
+      const shown = { steps, bytes: this.incoming.consumed, preview: small !== undefined };
       if (this.request.bitmap) {
         const bitmap = await createImageBitmap(new ImageData(pixels.data, pixels.width, pixels.height));
         this.post({ kind: "picture", id: this.id, shown: { ...shown, pixels: bitmap } }, [bitmap]);

@@ -13,6 +13,7 @@ const TYPES = {
   ".json": "application/json",
   ".png": "image/png",
   ".jpg": "image/jpeg",
+  ".svg": "image/svg+xml",
   ".cdr": "image/x-cdr",
 };
 const TICK = 20; // milliseconds between pieces on a slow line

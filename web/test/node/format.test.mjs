@@ -176,8 +176,10 @@ test("kernels that do not add exactly are passed over", async () => {
 test("a box calls for as many bytes as its share of the pixels", () => {
   const header = { width: 768, height: 512 };
   assert.equal(budgetOf(192 * 128, undefined, undefined), 2048);
-  assert.equal(budgetOf(192 * 128, header, 160000), 10000);
+  assert.equal(budgetOf(192 * 128, header, 160032), 10032);
   assert.equal(budgetOf(192 * 128, header, 1000), 2048);
   assert.equal(budgetOf(768 * 512, header, 160000), Infinity);
-  assert.equal(budgetOf(192 * 128, header, undefined), 6144);
+  assert.equal(budgetOf(192 * 128, header, undefined), 6176);
+  assert.equal(budgetOf(192 * 128, header, 210000, 50000), 60000);
+  assert.equal(budgetOf(192 * 128, { ...header, webp: true, steps: 0 }, 160000), Infinity);
 });

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, kl_divergence
 
@@ -99,14 +100,25 @@ class Canvas:
 
 
 class Autoregressive(Generative):
-    """A model without latents: each pixel is drawn from those before it. The canvas is the same for all pictures."""
+    """A model without latents: each pixel is drawn from those before it. The canvas is the same for all pictures.
+
+    channels: of what the network makes of the earlier pixels.
+    """
 
     in_turn = True
 
-    def __init__(self, picture: Output):
+    def __init__(self, picture: Output, channels: int):
         super().__init__()
         self.picture = picture
         self.first_canvas = nn.Parameter(torch.zeros(picture.canvas_channels, picture.height, picture.width))
+        self.hidden = nn.Conv2d(channels, channels, 1)
+        self.exit = nn.Conv2d(channels, picture.canvas_channels, 1)
+        nn.init.zeros_(self.exit.weight)
+        nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
+
+    def said(self, h: Tensor) -> Tensor:
+        """What the network's last value, (B, channels, H, W), adds to the canvas."""
+        return self.exit(F.relu(self.hidden(F.relu(h)))).float()
 
     def start(self, batch: int) -> Canvas:
         return Canvas(self.first_canvas.expand(batch, -1, -1, -1))

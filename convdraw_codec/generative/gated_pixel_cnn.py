@@ -75,25 +75,17 @@ class PixelCNN(Autoregressive):
     parts: Sequence[GatedLayer]
 
     def __init__(self, config: PixelCNNConfig):
-        super().__init__(config.picture)
+        super().__init__(config.picture, config.channels)
         self.config, channels = config, config.channels
         first = GatedLayer(config.picture.channels, channels, FIRST_KERNEL, first=True)
         others = (GatedLayer(channels, channels, config.kernel, first=False) for _ in range(config.layers - 1))
         self.parts = nn.ModuleList([first, *others])  # type: ignore[assignment]
-        self.hidden = nn.Conv2d(channels, channels, 1)
-        self.exit = nn.Conv2d(channels, config.picture.canvas_channels, 1)
-        nn.init.zeros_(self.exit.weight)
-        nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
 
     def distribution(self, canvas: Tensor, x: Tensor) -> Distribution:
         v = h = x
         for part in self.parts:
             v, h = part(v, h)
-        return self.picture.distribution(canvas + self._said(h))
-
-    def _said(self, h: Tensor) -> Tensor:
-        """What the last value of the horizontal stack adds to the canvas."""
-        return self.exit(F.relu(self.hidden(F.relu(h)))).float()
+        return self.picture.distribution(canvas + self.said(h))
 
     def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
         """Each convolution is computed once at each position: the vertical stack by rows, the other by pixels."""
@@ -117,7 +109,7 @@ class PixelCNN(Autoregressive):
                         seen[..., x + part.reach] = h[..., 0]
                     window = seen[..., x:x + part.reach + (not part.first)]
                     h = part.beside(window, down[..., x:x + 1], h)
-                now = canvas[:, :, y:y + 1, x:x + 1] + self._said(h)
+                now = canvas[:, :, y:y + 1, x:x + 1] + self.said(h)
                 shown = picture.choose_pixel(now, pixels, y, x, choose)
                 above[0][:, :, y + reach + 1, x + reach] = shown
                 before[0][..., 0, x + reach] = shown

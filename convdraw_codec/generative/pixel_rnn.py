@@ -41,7 +41,7 @@ class PixelRNNConfig(Sizes):
             raise ConfigError(f"the recurrence of a model is {' or '.join(RECURRENCES)}, not {self.recurrence!r}")
 
 
-Memory = tuple[Tensor, Tensor]  # h and c of the row above
+Memory = tuple[Tensor, ...]  # of the row above: h, and c where it is needed
 
 
 class RowLSTM(nn.Module):
@@ -95,15 +95,15 @@ class DiagonalBiLSTM(nn.Module):
         self.from_states = nn.Parameter(torch.empty(2, 2 * state, 4 * state).uniform_(-bound, bound))
 
     def start(self, batch: int, width: int) -> Memory:
-        """The memory above the first row, of both directions; of c, nothing is needed."""
-        return self.from_states.new_zeros(2, batch, width, self.state), self.from_states.new_zeros(())
+        """The memory above the first row: h of both directions."""
+        return (self.from_states.new_zeros(2, batch, width, self.state),)
 
     def _gates(self, x: Tensor) -> Tensor:
         """What pixels give to the gates: (B, inputs, H, W) -> (2, B, H, W, 4 state), the second mirrored."""
         left, right = self.from_inputs(x).permute(0, 2, 3, 1).chunk(2, dim=3)
         return torch.stack([left, right.flip(2)])
 
-    def _next(self, gates: Tensor, beside: Tensor, above: Tensor, c: Tensor) -> Memory:
+    def _next(self, gates: Tensor, beside: Tensor, above: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """h and c, (2, N, state), from those of the positions beside and h of those above."""
         given = gates + torch.cat([beside, above], dim=2) @ self.from_states
         h, c = lstm(given.flatten(0, 1), c.flatten(0, 1))
@@ -111,14 +111,14 @@ class DiagonalBiLSTM(nn.Module):
 
     def row(self, x: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """As that of ``RowLSTM``."""
-        above, made = memory[0], list[Tensor]()
+        (above,), made = memory, list[Tensor]()
         h = c = torch.zeros_like(above[:, :, 0])
         for column, gates in enumerate(self._gates(x[:, :, None])[:, :, 0].unbind(2)):
             h, c = self._next(gates, h, above[:, :, column], c)
             made.append(h)
         new = torch.stack(made, dim=2)
         said = new[0] + above[1].flip(1)
-        return said.transpose(1, 2), (new, memory[1])
+        return said.transpose(1, 2), (new,)
 
     def forward(self, x: Tensor) -> Tensor:
         """All rows: (B, inputs, H, W) -> (B, state, H, W)."""
@@ -146,17 +146,13 @@ class PixelRNN(Autoregressive):
     parts: Sequence[RowLSTM | DiagonalBiLSTM]
 
     def __init__(self, config: PixelRNNConfig):
-        super().__init__(config.picture)
+        super().__init__(config.picture, 2 * config.state)
         self.config, channels, reach = config, 2 * config.state, FIRST_KERNEL // 2
         self.above = nn.Conv2d(config.picture.channels, channels, (reach, FIRST_KERNEL))
         self.before = nn.Conv2d(config.picture.channels, channels, (1, reach), bias=False)
         self.parts = nn.ModuleList(  # type: ignore[assignment]
             RECURRENCES[config.recurrence](channels, config.state) for _ in range(config.layers))
         self.widen = nn.ModuleList(nn.Conv2d(config.state, channels, 1) for _ in range(config.layers))
-        self.hidden = nn.Conv2d(channels, channels, 1)
-        self.exit = nn.Conv2d(channels, config.picture.canvas_channels, 1)
-        nn.init.zeros_(self.exit.weight)
-        nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
 
     def _entry(self, x: Tensor) -> Tensor:
         """What the earlier pixels around each position say, of pixels with margins: three above, left and right."""
@@ -164,15 +160,12 @@ class PixelRNN(Autoregressive):
         rows = x.shape[2] - reach
         return self.above(x[:, :, :rows + reach - 1]) + self.before(x[:, :, reach:, :-reach - 1])
 
-    def _said(self, x: Tensor) -> Tensor:
-        return self.exit(F.relu(self.hidden(F.relu(x)))).float()
-
     def distribution(self, canvas: Tensor, x: Tensor) -> Distribution:
         reach = FIRST_KERNEL // 2
         seen = self._entry(F.pad(x, [reach, reach, reach, 0]))
         for part, widen in zip(self.parts, self.widen, strict=True):
             seen = seen + widen(part(seen))
-        return self.picture.distribution(canvas + self._said(seen))
+        return self.picture.distribution(canvas + self.said(seen))
 
     def render(self, canvas: Tensor, choose: Callable[[Distribution, Any], Tensor]) -> Tensor:
         """The row of a pixel is computed for each of them anew, the rows above only once."""
@@ -188,7 +181,7 @@ class PixelRNN(Autoregressive):
                 for part, widen, memory in zip(self.parts, self.widen, memories, strict=True):
                     said, new = part.row(seen[:, :, 0], memory)
                     seen, made = seen + widen(said[:, :, None]), [*made, new]
-                now = canvas[:, :, y:y + 1, x:x + 1] + self._said(seen[:, :, :, x:x + 1])
+                now = canvas[:, :, y:y + 1, x:x + 1] + self.said(seen[:, :, :, x:x + 1])
                 known[:, :, y + reach, x + reach] = picture.choose_pixel(now, pixels, y, x, choose)
             memories = made  # those of its last pixel, which is in none of them
         return pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import operator
@@ -9,17 +10,18 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from importlib.resources import as_file, files
 from os import PathLike
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
 from .coding.rotation_fit import colours_of
-from .coding.sessions import Decoding, Encoding, Network
-from .errors import CdrError, ImageError, MachineError, TruncatedError
+from .coding.sessions import Decoding, Encoding, Network, Session, drawn, shown
+from .errors import CdrError, ImageError, MachineError, ModelError, TruncatedError
 from .format import bitstream
 from .format.bitstream import Contents, Header
 from .format.constants import MAX_PIXELS, RESIDUAL_STEPS
@@ -29,6 +31,14 @@ from .network.weights import load_model
 from .options import FILLS, REDUCTIONS, Fill
 from .pictures import webp
 from .pictures.conversion import ImageLike, Picture, assemble, from_planes, open_picture, to_planes
+from .plausible.fill import plausible
+from .plausible.texture import Texture
+from .plausible.weights import beside, load_texture
+
+
+def _bundled(name: str) -> contextlib.AbstractContextManager[Path]:
+    """A file that comes with the package."""
+    return as_file(files(__package__) / "models" / name)
 
 
 def _until_damage(segments: Iterable[bytes]) -> Iterator[bytes]:
@@ -66,9 +76,9 @@ class Codec:
             raise ValueError(f"convolution must be one of {', '.join(GRAPHS)}, not {convolution!r}")
         if not is_exact(convolution, device):
             raise MachineError(f"{convolution} convolutions are not exact on this machine's {device}")
-        with as_file(files(__package__) / "models" / "photo.safetensors") as photo:
+        with _bundled("photo.safetensors") as photo:
             self.model = load_model(photo if model is None else model)
-        self._network = Network(self.model, Convolver(convolution, threads, device))
+        self.network = Network(self.model, Convolver(convolution, threads, device))
         self.fingerprint = self.model.fingerprint
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -147,7 +157,7 @@ class Codec:
                              "(in Python, max_pixels=)")
         header = Header(*picture.pixels.size, picture.mode, self.total_steps, self.total_steps, self.fingerprint,
                         colours=colours_of(np.asarray(picture.pixels)))
-        encoding = Encoding(self._network, header, to_planes(picture.pixels, self.model.padding), keep=keep)
+        encoding = Encoding(self.network, header, to_planes(picture.pixels, self.model.padding), keep=keep)
         return Contents(header, [], picture.chunks()), encoding
 
     @staticmethod
@@ -204,58 +214,87 @@ class Codec:
     # -- decompress ----------------------------------------------------------------------------------------
 
     def decompress(self, data: Source, steps: int | None = None, fill: Fill = "estimate", seed: int = 0, *,
-                   reduce: int = 1, allow_truncated: bool = False, on_step: Callable[[int], None] | None = None
-                   ) -> Image.Image:
+                   detail: float = 1.0, reduce: int = 1, allow_truncated: bool = False,
+                   on_step: Callable[[int], None] | None = None) -> Image.Image:
         """The picture in a .cdr file, bytes, a path or an open file: a Pillow image of mode "RGB", "L", "RGBA" or "LA".
 
-        steps: use only the first so many. fill: what stands in for what is not
-        stored. "estimate" shows the likeliest picture; "sample" takes the steps on a sample of the prior, drawn with
-        ``seed`` (0 to 2**64 - 1); "none" shows the middle of what is known. reduce: 2, 4
-        or 8, for a picture so many times smaller on each side (rounded up), sooner, without the steps that are finer
-        than it can show. allow_truncated: decode the whole steps of a file that ends early. ICC profile, EXIF and XMP
-        go to the image's ``info``. Raises CdrError (a ValueError) for a file that cannot be decoded as asked, OSError
-        for a path that is not there or cannot be read, TypeError for what is no file.
+        steps: use only the first so many. fill: what stands in for what is not stored. "estimate" shows the likeliest
+        picture; "plausible" one that may have been, with texture drawn with ``seed`` (0 to 2**64 - 1), and as much of
+        it as ``detail`` says, from 0 to 1; "prior" takes the steps on a sample of the prior, drawn with the seed, which
+        shows noise; "none" shows the middle of what is known. reduce: 2, 4 or 8, for a picture so many times smaller on
+        each side (rounded up), sooner, without the steps that are finer than it can show. allow_truncated: decode the
+        whole steps of a file that ends early. ICC profile, EXIF and XMP go to the image's ``info``. Raises CdrError (a
+        ValueError) for a file that cannot be decoded as asked, ModelError for a model without texture, OSError for a
+        path that is not there or cannot be read, TypeError for what is no file.
         """
-        if fill not in FILLS:
-            raise ValueError(f"fill must be one of {FILLS}, not {fill!r}")
-        if not 0 <= operator.index(seed) < 2**64:
-            raise ValueError("a seed is a whole number from 0 to 2**64 - 1")
         if reduce not in REDUCTIONS:
             raise ValueError(f"reduce must be one of {REDUCTIONS}, not {reduce}")
         total = self._steps_within(reduce)
+        show = self._filling(fill, seed, detail, total)
         contents = self._read(data, steps, allow_truncated)
         if contents.header.webp:
             image = webp.decode(contents.segments[-1], contents.header, contents.chunks)
         else:
             contents = contents.first(total) if reduce > 1 else contents
-            pixels = self._decode(contents, on_step).pixels(total, fill, seed)
+            pixels = self._decode(contents, on_step).pixels(show)
             image = _assemble(contents.header, contents.chunks, pixels)
         return image.reduce(reduce) if reduce > 1 else image
 
-    def progressive(self, data: Source | Iterable[bytes], *, allow_truncated: bool = False) -> Iterator[Image.Image]:
+    def progressive(self, data: Source | Iterable[bytes], fill: Fill = "estimate", seed: int = 0, *,
+                    detail: float = 1.0, allow_truncated: bool = False) -> Iterator[Image.Image]:
         """The picture after each stored step, as ``decompress`` gives it with that many steps; last, with what may be
-        stored of one more step. Each step is decoded once.
+        stored of one more step. Each step is decoded once. fill, seed and detail: as of ``decompress``, but for
+        "prior".
 
         data: bytes or a path; or an open file, or pieces of one: then a picture comes as soon as its step has arrived.
         Raises CdrError as ``decompress`` does: before the first picture for bytes or a path, else where the damage is
         met; BlockingIOError for an open file that does not wait for its bytes.
         """
+        if fill == "prior":
+            raise ValueError("a sample of the prior ends decoding: progressive goes without")
+        show = self._filling(fill, seed, detail, self.total_steps)
         if isinstance(data, (bytes, bytearray, memoryview, str, PathLike)):
             contents = self._read(data, None, allow_truncated)
-            return self._show(contents.header, contents.chunks, contents.segments)
+            return self._show(contents.header, contents.chunks, contents.segments, show)
         in_pieces = isinstance(data, Iterable) and not hasattr(data, "read")
         incoming = bitstream.Incoming(map(checked, data) if in_pieces else pieces(cast(Source, data)), self._check)
         segments = _until_damage(incoming.segments()) if allow_truncated else incoming.segments()
-        return self._show(incoming.header, incoming.chunks, segments)
+        return self._show(incoming.header, incoming.chunks, segments, show)
 
-    def _show(self, header: Header, chunks: Mapping[str, bytes], segments: Iterable[bytes]) -> Iterator[Image.Image]:
+    def _show(self, header: Header, chunks: Mapping[str, bytes], segments: Iterable[bytes],
+              show: Callable[[Session], np.ndarray]) -> Iterator[Image.Image]:
         segments = iter(segments)
-        decoding = Decoding(self._network, header)
+        decoding = Decoding(self.network, header)
         for steps in decoding.steps(itertools.islice(segments, header.steps + header.cut)):
             now = replace(header, steps=steps, cut=False, webp=False) if steps <= header.steps else header
-            yield _assemble(now, chunks, decoding.pixels())
+            yield _assemble(now, chunks, decoding.pixels(show))
         for stream in segments:  # and nothing else may follow
             yield webp.decode(stream, header, chunks)
+
+    def _filling(self, fill: Fill, seed: int, detail: float, total: int) -> Callable[[Session], np.ndarray]:
+        """What shows a picture, see ``decompress``. total: the last step that matters. Raises ValueError."""
+        if fill not in FILLS:
+            raise ValueError(f"fill must be one of {FILLS}, not {fill!r}")
+        if not 0 <= operator.index(seed) < 2**64:
+            raise ValueError("a seed is a whole number from 0 to 2**64 - 1")
+        if not 0 <= detail <= 1:
+            raise ValueError(f"detail lies from 0 to 1, not {detail}")
+        if fill == "plausible":
+            return partial(plausible, self._texture, seed=seed, detail=detail)
+        if fill == "prior":
+            return partial(drawn, total=total, seed=seed)
+        return partial(shown, estimated=fill == "estimate")
+
+    @cached_property
+    def _texture(self) -> Texture:
+        """Of the file beside that of the model. Raises ModelError."""
+        with _bundled("photo.texture.safetensors") as photo:
+            path = photo if self._path is None else beside(self._path)
+            try:
+                return load_texture(path, self.model)
+            except FileNotFoundError:
+                raise ModelError(f"{path} is not there, and fill \"plausible\" needs it: cdraw train --config "
+                                 "photo-texture makes one") from None
 
     def _steps_within(self, reduce: int) -> int:
         """The last step that matters to a picture so many times smaller, in which errors are smaller as well."""
@@ -279,7 +318,7 @@ class Codec:
 
     def _decode(self, contents: Contents, on_step: Callable[[int], None] | None = None) -> Decoding:
         """The picture after everything that is stored."""
-        decoding = Decoding(self._network, contents.header)
+        decoding = Decoding(self.network, contents.header)
         for steps in decoding.steps(contents.segments):
             if on_step:
                 on_step(steps)

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from .errors import CdrError, ModelError
 from .format import bitstream, constants
 from .format.source import pieces
-from .options import REDUCTIONS
+from .options import FILLS, REDUCTIONS, Fill
 from .pictures.conversion import open_picture
 from .pictures.metadata import METADATA, to_chunks, to_info
 
@@ -30,24 +30,30 @@ BUDGETS = ("steps", "size", "bpp", "psnr", "lossless")
 
 _lock = threading.Lock()
 _options: dict[str, Any] = {}  # of the codec
+_filling: dict[str, Any] = {}  # of decompressing
 _codec: Codec | None = None
 
 
-def register_cdr_opener(model: str | PathLike[str] | None = None, *, max_pixels: int = constants.MAX_PIXELS) -> None:
+def register_cdr_opener(model: str | PathLike[str] | None = None, *, max_pixels: int = constants.MAX_PIXELS,
+                        fill: Fill = FILLS[0], seed: int = 0, detail: float = 1.0) -> None:
     """Make Pillow know the format "CDR", suffix .cdr.
 
     ``Image.open(...)`` gives a lazy image; ``info["steps"]`` is (stored, total of the model), with more stored than
     that where residual steps follow. ``ImageFile.LOAD_TRUNCATED_IMAGES`` is honoured. ``save(..., steps= | size= | bpp=
     | psnr= | lossless=True, exif=, icc_profile=, xmp=)`` as ``Codec.compress``.
-    model: a model file in place of the bundled one. max_pixels: as of ``Codec``. Raises OSError for a file that cannot
-    be read, ModelError for one that is no model.
+    model: a model file in place of the bundled one. max_pixels: as of ``Codec``. fill, seed, detail: how pictures are
+    decoded, as of ``Codec.decompress``. Raises OSError for a file that cannot be read, ModelError for one that is no
+    model, ValueError for a fill that there is not.
     """
-    global _options, _codec
+    global _options, _filling, _codec
+    if fill not in FILLS:
+        raise ValueError(f"fill must be one of {FILLS}, not {fill!r}")
     if model is not None:
         model = os.path.abspath(model)
         _check_model(model)
     with _lock:
         _options, _codec = {"model": model, "max_pixels": max_pixels}, None
+        _filling = {"fill": fill, "seed": seed, "detail": detail}
     Image.register_open(FORMAT, CdrImageFile, lambda prefix: prefix.startswith(constants.MAGIC))
     Image.register_save(FORMAT, _save)
     Image.register_extension(FORMAT, EXTENSION)
@@ -116,7 +122,7 @@ class CdrImageFile(ImageFile.ImageFile):
         """Decode the pixels, once. Raises OSError for a file that is cut or damaged."""
         if self._pending:
             try:
-                image = _the_codec().decompress(self._content(), reduce=self._reduce,
+                image = _the_codec().decompress(self._content(), reduce=self._reduce, **_filling,
                                                  allow_truncated=ImageFile.LOAD_TRUNCATED_IMAGES)
             except CdrError as error:
                 raise OSError(f"cannot decode the .cdr file: {error}") from error

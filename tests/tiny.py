@@ -8,7 +8,9 @@ import torch
 
 from convdraw_codec.network.config import Config, EstimatorSize, ForecastSize, Layer, ResidualSize, Step
 from convdraw_codec.network.tables import ALL_ROWS, frequency_table, symbol_counts
+from convdraw_codec.plausible.texture import TextureSize
 from convdraw_codec.training.networks.prior import ROW, PriorStep
+from convdraw_codec.training.networks.texture import TextureNetwork
 from convdraw_codec.training.objectives import CodecNetworks
 
 CONFIG = Config(
@@ -21,6 +23,7 @@ CONFIG = Config(
     ResidualSize(6, 3),
 )
 TINY_MODEL = Path(__file__).parent / "data" / "tiny.safetensors"
+TEXTURE_SIZE = TextureSize(fine=6, channels=10, layers=2, last=1)
 
 
 def some_counts(seed: int) -> np.ndarray:
@@ -46,3 +49,14 @@ def tiny_networks(seed: int = 0) -> CodecNetworks:
             network.biases.uniform_(0, 0.5)
             network.exit.weight.uniform_(-0.03, 0.03)
     return networks
+
+
+def tiny_texture(seed: int = 0) -> TextureNetwork:
+    """A trainable network whose every path matters, and that adds much."""
+    torch.manual_seed(seed)
+    network = TextureNetwork(CONFIG, TEXTURE_SIZE)
+    with torch.no_grad():
+        for biases in (network.biases, network.mix_biases):
+            biases.uniform_(0, 0.5)
+        network.exit.weight.uniform_(-0.03, 0.03)
+    return network

@@ -26,7 +26,7 @@ from ..shared.frame import IMAGES, OUT
 from ..shared.pictures import find_images, opened
 from ..shared.results import COLOURS, keep_figure
 
-FILLS: tuple[Fill, ...] = ("estimate", "sample")
+FILLS: tuple[Fill, ...] = ("estimate", "plausible", "prior")
 SIDE, ACROSS = 32, 10  # pixels of a small image; small images on a side of the joined picture
 BITS = (0.05, 0.1, 0.15, 0.2, 0.4, 0.8)  # per dimension, of which a pixel has three
 SHOWN = 4  # small images of each method and rate
@@ -138,7 +138,7 @@ def decoded_small(image: Image.Image, size: int) -> dict[str, tuple[int, Image.I
     better PSNR."""
     codec = the_codec()
     data = codec.compress(image, size=size)
-    fills: dict[str, Fill] = {"full prior variance": "sample", "estimated": "estimate"}
+    fills: dict[str, Fill] = {"full prior variance": "prior", "estimated": "estimate"}
     jpegs = [point for name in ("jpeg", "jpeg-444") if (point := make(name).within(image, size))]
     return {"original": (0, image), "JPEG": max(jpegs, key=lambda point: psnr(image, point[1]), default=None),
             "JPEG 2000": make("jpeg2000").within(image, size)} | {

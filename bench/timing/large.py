@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from convdraw_codec import Codec
-from convdraw_codec.coding.canvas import SHOWN_PIXELS
+from convdraw_codec.coding.strip_transform import SHOWN_PIXELS
 from convdraw_codec.network.prior import strips
 
 from ..shared import parallel

@@ -6,19 +6,24 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .. import generative, training
+from ..codec import Codec
 from ..configuration import from_table
 from ..errors import ConfigError
 from ..generative import trainer as generative_trainer
 from ..generative.recipe import GenerativeRecipe
 from ..generative.weights import model_config
 from ..network.config import Config
+from ..plausible.texture import TextureSize
+from ..plausible.weights import SUFFIX
 from ..training import codec_trainer, distributed
 from ..training.loop import run
+from ..training.plausible import trainer as texture_trainer
+from ..training.plausible.recipe import TextureRecipe
 from ..training.recipe import CodecRecipe
-from ..training.trainer import torch_defaults
+from ..training.trainer import Batches, Trainer, torch_defaults
 
 FOLDERS = [Path(room.__path__[0]) / "configs" for room in (training, generative)]
 
@@ -30,7 +35,10 @@ class _File:
     training: dict[str, Any]
 
 
-def load_config(path: Path) -> CodecRecipe | GenerativeRecipe:
+Recipes: TypeAlias = CodecRecipe | TextureRecipe | GenerativeRecipe
+
+
+def load_config(path: Path) -> Recipes:
     """Read a TOML file. Raises ConfigError, OSError."""
     try:
         data = tomllib.loads(path.read_text())
@@ -39,9 +47,12 @@ def load_config(path: Path) -> CodecRecipe | GenerativeRecipe:
     file = from_table(_File, data, "the configuration")
     if file.kind == "codec":
         return from_table(CodecRecipe, file.training, "[training]", model=from_table(Config, file.model, "[model]"))
+    if file.kind == "texture":
+        size = from_table(TextureSize, file.model, "[model]")
+        return from_table(TextureRecipe, file.training, "[training]", model=size)
     if file.kind == "generative":
         return from_table(GenerativeRecipe, file.training, "[training]", model=model_config(file.model))
-    raise ConfigError(f"kind is codec or generative, not {file.kind!r}")
+    raise ConfigError(f"kind is codec, texture or generative, not {file.kind!r}")
 
 
 def find_config(name: str) -> Path:
@@ -53,7 +64,7 @@ def find_config(name: str) -> Path:
     return included.get(name, Path(name))
 
 
-def train(recipe: CodecRecipe | GenerativeRecipe, data: list[Path], output: Path, report: Callable[[str], None], *,
+def train(recipe: Recipes, data: list[Path], output: Path, report: Callable[[str], None], *,
           origin: Path | None = None, checkpoint_minutes: float = 5.0) -> None:
     """Train on ``data``, folders of photographs or files of small pictures, and write the model to ``output``.
 
@@ -64,8 +75,24 @@ def train(recipe: CodecRecipe | GenerativeRecipe, data: list[Path], output: Path
     """
     with distributed.together(), torch_defaults():
         said = report if distributed.rank() == 0 else lambda line: None
-        trainer, batches = (codec_trainer.prepare(recipe, data, said) if isinstance(recipe, CodecRecipe) else
-                            generative_trainer.prepare(recipe, data, said))
+        trainer, batches = _prepared(recipe, data, output, said)
         if origin:
             trainer.start_from(origin)
         run(trainer, batches, output, said, checkpoint_minutes)
+
+
+def _prepared(recipe: Recipes, data: list[Path], output: Path, report: Callable[[str], None]
+              ) -> tuple[Trainer, Batches]:
+    """A trainer, and what it trains on. A texture, NAME.texture.safetensors, is for the model NAME.safetensors beside
+    it, or for the bundled one where there is none."""
+    if isinstance(recipe, CodecRecipe):
+        return codec_trainer.prepare(recipe, data, report)
+    if isinstance(recipe, GenerativeRecipe):
+        return generative_trainer.prepare(recipe, data, report)
+    name = output.name.removesuffix(SUFFIX)
+    if name == output.name:
+        raise ConfigError(f"{output} holds a texture, and its name ends with {SUFFIX}")
+    own = output.with_name(f"{name}.safetensors")
+    codec = Codec(own if own.exists() else None)
+    report(f"For {own if own.exists() else 'the bundled photo model'}, {codec.fingerprint}")
+    return texture_trainer.prepare(recipe, codec.network, data, report)

@@ -12,9 +12,9 @@ from ..network.features import known_logarithms, negated
 from ..network.forecast import LOW_LIMIT, displaced
 from ..network.lapped_pyramid import LARGEST_COEFFICIENT, MATRIX_UNIT, UNIT
 from ..network.model import Model
-from ..network.prior import strips, widened
+from ..network.prior import widened
+from .strip_transform import StripTransform
 
-SHOWN_PIXELS = 2**19  # that are made at a time
 LARGEST_KNOWN = 2**15 - 1  # of a magnitude, in cells
 FIRST_LIMIT = 256  # of the magnitude of a symbol
 
@@ -40,7 +40,7 @@ class Canvas:
         self.expected: list[np.ndarray | None] = [None] * len(shapes)
         self._logarithm_of = known_logarithms(np.arange(2**16, dtype=np.uint16).view(np.int16).astype(int),
                                               model.known_table)
-        self._low: list[np.ndarray | None] = [None] * len(shapes)  # what coarser layers make, as it was last asked for
+        self.transform = StripTransform(model.pyramid, [shape[:2] for shape in shapes], self.middles)
 
     def of_step(self, t: int) -> np.ndarray:
         """What is known of the coefficients of step t: a view."""
@@ -73,7 +73,7 @@ class Canvas:
         self.of_step(t)[strip] = known
         logarithms = self.logarithms[step.layer][strip]
         logarithms[..., step.first:step.last] = self._logarithm_of.take(known.view(np.uint16))
-        self._low[step.layer + 1:] = [None] * (len(self._low) - step.layer - 1)
+        self.transform.changed(step.layer)
 
     def middles(self, layer: int, rows: slice = slice(None)) -> np.ndarray:
         """Of the cells in which the coefficients of a layer lie, (rows, W/s, coefficients) in 1/8 of a level, int32."""
@@ -85,12 +85,25 @@ class Canvas:
                 result[..., step.first:step.last] += wider * np.int32(step.cell // 2)
         return result
 
+    def bounds(self, layer: int, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Between which values the coefficients of a layer lie, as far as is known, (rows, W/s, coefficients) in 1/8 of
+        a level, int32."""
+        known, cells = self.known[layer][rows].astype(np.int32), self.cells[layer]
+        wide = np.ones_like(known)
+        for t, still in self.open.items():
+            step = self.model.config.steps[t]
+            if step.layer == layer:
+                wide[..., step.first:step.last] += still[rows]
+        farthest = np.where(cells, cells, LARGEST_COEFFICIENT) * wide
+        low, high = known * cells - farthest * (known <= 0), known * cells + farthest * (known >= 0)
+        return low, high
+
     def expect(self, t: int, convolve: Convolver) -> None:
         """Make a forecast of where coefficients lie, for step t and those that follow."""
         last, units = len(self.known) - 1, self.model.config.units(t)
         rows, columns, _ = self.known[last].shape
         told, low = self._told(last), np.empty((3, 2 * rows, 2 * columns), np.int32)
-        self.low(last)  # once, for all strips
+        self.transform.low(last)  # once, for all strips
 
         def foresee(strip: slice) -> None:
             offsets, smaller = self._forecast(t, strip, convolve)
@@ -98,26 +111,19 @@ class Canvas:
             if smaller is not None:
                 low[:, 2 * strip.start:2 * strip.stop] = smaller.clip(-LOW_LIMIT, LOW_LIMIT)
 
-        convolve.for_all(foresee, self._strips(last, convolve.threads))
+        convolve.for_all(foresee, self.transform.strips(last, convolve.threads))
         for layer in reversed(range(last)):
             low = self._expect(layer, low, units[layer], convolve)
 
     def _expect(self, layer: int, picture: np.ndarray, units: np.ndarray, convolve: Convolver) -> np.ndarray:
         """Of a layer, from the picture that it and coarser ones most likely make; that of the coarser ones, int32."""
-        rows, columns, _ = self.known[layer].shape
-        side, told = self._side(layer), self._told(layer)
-        smaller = np.empty((3, 2 * rows, 2 * columns), np.int32)
+        side, told = self.transform.side(layer), self._told(layer)
 
-        def part(strip: slice) -> None:
-            seen = widened(strip, rows, 1)  # blocks overlap
-            mine = slice(strip.start - seen.start, strip.stop - seen.start)
-            values, low = self.model.pyramid.whole_split(layer, picture[:, side * seen.start:side * seen.stop])
-            offsets = displaced(values[mine].astype(np.int32), self.middles(layer, strip), units)
+        def take(strip: slice, values: np.ndarray) -> None:
+            offsets = displaced(values.astype(np.int32), self.middles(layer, strip), units)
             told[strip] = away(offsets, self.known[layer][strip])
-            smaller[:, 2 * strip.start:2 * strip.stop] = low[:, 2 * mine.start:2 * mine.stop]
 
-        convolve.for_all(part, self._strips(layer, convolve.threads))
-        return smaller
+        return self.transform.split(layer, lambda rows: picture[:, side * rows.start:side * rows.stop], take, convolve)
 
     def _told(self, layer: int) -> np.ndarray:
         """Room for what is expected of a layer."""
@@ -130,7 +136,8 @@ class Canvas:
         """Of some rows of the finest layer, before step t."""
         forecast, last = self.model.forecast, len(self.known) - 1
         seen = widened(strip, len(self.known[last]), forecast.reach)
-        return forecast.before(t, self.known[last][seen], self.low(last), seen, strip, len(self.known[last]), convolve)
+        low, height = self.transform.low(last), len(self.known[last])
+        return forecast.before(t, self.known[last][seen], low, seen, strip, height, convolve)
 
     def turned(self, t: int, strip: slice, symbols: np.ndarray) -> np.ndarray:
         """The symbols of step t, which it is about to take, counted from the sign that is expected of each coefficient
@@ -142,61 +149,26 @@ class Canvas:
         negative = (expected[strip][..., step.first:step.last] < ZERO_POINT) & (self.of_step(t)[strip] == 0)
         return negated(symbols, negative)
 
-    def low(self, layer: int) -> np.ndarray | None:
-        """The picture that the layers before this one make, of 2x2 pixels a position: (3, 2 H/s, 2 W/s) int32."""
-        if layer and self._low[layer] is None:
-            rows, columns, _ = self.known[layer].shape
-            made, side = np.empty((3, 2 * rows, 2 * columns), np.int32), self._side(layer - 1)
-            for strip in self._strips(layer - 1):
-                made[:, side * strip.start:side * strip.stop] = self._made(layer - 1, strip)
-            self._low[layer] = made
-        return self._low[layer]
+    def shown(self, t: int, colours: Colours, convolve: Convolver, *, estimated: bool) -> np.ndarray:
+        """The picture after step t was begun, (3, H, W) uint8: as the estimator has it, or with the middles of cells.
+        """
+        last, matrix = len(self.known) - 1, colour_matrix(colours, self.model.axes)
 
-    def _made(self, layer: int, strip: slice) -> np.ndarray:
-        """The picture that the layers up to this one make, of some rows of its positions: (3, n rows, n W/s) float64,
-        whole numbers in 1/8 of a level, n being the ``_side`` of the layer."""
-        seen, low, side = widened(strip, len(self.known[layer]), 1), self.low(layer), self._side(layer)
-        smaller = None if low is None else low[:, 2 * seen.start:2 * seen.stop]
-        planes = self.model.pyramid.synthesis(layer, self.middles(layer, seen), smaller)  # whose blocks overlap
-        return planes[:, side * (strip.start - seen.start):side * (strip.stop - seen.start)]
+        def show(strip: slice) -> np.ndarray:
+            planes = self.estimated(strip, t, convolve) if estimated else self.transform.made(last, strip)
+            return in_levels(planes, matrix, colours.mean)
 
-    def _side(self, layer: int) -> int:
-        """Pixels of a position of a layer, in the picture that it and coarser ones make."""
-        return len(self.model.pyramid.functions[layer])
+        return self.transform.gathered(show, np.uint8, convolve)
 
-    def _strips(self, layer: int, parts: int = 1) -> list[slice]:
-        """Some rows of positions of a layer at a time."""
-        rows, columns, _ = self.known[layer].shape
-        return strips(rows, SHOWN_PIXELS // (columns * self._side(layer) ** 2), parts)
-
-    def shown(self, t: int, colours: Colours, convolve: Convolver | None) -> np.ndarray:
-        """The picture after step t was begun, (3, H, W) uint8; with ``convolve``, as the estimator has it, else with
-        the middles of cells."""
-        last = len(self.known) - 1
-        result, matrix = np.empty((3, self.height, self.width), np.uint8), colour_matrix(colours, self.model.axes)
-        self.low(last)  # once, for all strips
-
-        def show(strip: slice) -> None:
-            rows = slice(self._side(last) * strip.start, self._side(last) * strip.stop)
-            result[:, rows] = in_levels(self._planes(strip, t, convolve), matrix, colours.mean)
-
-        if convolve:
-            convolve.for_all(show, self._strips(last, convolve.threads))
-        else:
-            for strip in self._strips(last):
-                show(strip)
-        return result
-
-    def _planes(self, strip: slice, t: int, convolve: Convolver | None) -> np.ndarray:
-        """What all layers show after step t was begun, of some rows of positions of the finest one, (3, rows, W) whole
-        numbers in 1/8 of a level; with ``convolve``, as the estimator has it."""
-        last, estimator = len(self.known) - 1, self.model.estimator
-        if convolve is None:
-            return self._made(last, strip)
-        side, stride, height = self._side(last), self.model.config.estimator.stride, len(self.known[last])
+    def estimated(self, strip: slice, t: int, convolve: Convolver) -> np.ndarray:
+        """What the picture most likely looks like after step t was begun, in some rows of positions of the finest
+        layer: (3, rows, W) int32, in 1/8 of a level."""
+        last, estimator, stride = len(self.known) - 1, self.model.estimator, self.model.config.estimator.stride
+        side, height = self.transform.side(last), len(self.known[last])
         wanted = widened(strip, height, -(-estimator.reach * stride // side))
         there, mine = (slice(side * rows.start // stride, side * rows.stop // stride) for rows in (wanted, strip))
-        return estimator.estimate(t, self._made(last, wanted), there, mine, side * height // stride, convolve)
+        planes = self.transform.made(last, wanted)
+        return estimator.estimate(t, planes, there, mine, side * height // stride, convolve)
 
 
 def _fits(known: np.ndarray, largest: int) -> bool:

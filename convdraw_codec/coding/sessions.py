@@ -6,7 +6,7 @@ A session owns all memory of its picture. As the residual steps begin, those of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,7 +18,6 @@ from ..network.convolution import Convolver
 from ..network.model import Model
 from ..network.prior import State
 from ..network.tables import LATE, symbol_counts
-from ..options import Fill
 from .canvas import Canvas, symbols_of
 from .lossless import RESIDUAL_LIMIT, ExactPixels
 from .range_coder import SymbolCoder
@@ -83,6 +82,24 @@ class Part:
         return result
 
 
+def estimated(session: Session) -> np.ndarray:
+    """The likeliest picture, (3, H, W) uint8."""
+    return shown(session, estimated=True)
+
+
+def drawn(session: Session, *, total: int, seed: int) -> np.ndarray:
+    """The likeliest picture where the steps up to ``total`` are a sample of the prior, (3, H, W) uint8. The session
+    cannot go on."""
+    session.draw(total, seed)
+    return estimated(session)
+
+
+def shown(session: Session, *, estimated: bool) -> np.ndarray:
+    """The likeliest picture, or what the middles of cells make, (3, H, W) uint8."""
+    return session.canvas.shown(session.last_begun, session.header.colours, session.network.convolve,
+                                estimated=estimated)
+
+
 class Session:
     """What is known of a picture after some steps. header: its size, mode and colours."""
 
@@ -91,7 +108,7 @@ class Session:
         model, multiple = network.model, network.model.padding
         height, width = header.height + -header.height % multiple, header.width + -header.width % multiple
         self._canvas: Canvas | None = Canvas(model, height, width)
-        self._states = model.prior.start(height, width)
+        self.states = model.prior.start(height, width)
         self._begun = 0  # steps, the last one perhaps in part
         self._rows: dict[int, list[tuple[slice, np.ndarray]]] = {}  # of the steps whose symbols are not all known
         self._exact: ExactPixels | None = None
@@ -108,8 +125,8 @@ class Session:
         layer = model.config.steps[t].layer
         if model.config.steps[t].forecast:
             canvas.expect(t, convolve)
-        return model.prior.step(t, self._states, canvas.logarithms[layer], canvas.low(layer), canvas.expected[layer],
-                                convolve)
+        low, expected = canvas.transform.low(layer), canvas.expected[layer]
+        return model.prior.step(t, self.states, canvas.logarithms[layer], low, expected, convolve)
 
     def parts(self, t: int) -> Iterator[tuple[Part, np.ndarray]]:
         """What the segment of step t holds, and the rows of the symbols: the early ones; at the end of a pass, first
@@ -152,27 +169,22 @@ class Session:
     def exact(self) -> ExactPixels:
         """From the first residual step on."""
         if self._exact is None:
-            self._exact = ExactPixels(self.network.model, self.network.convolve, self._shown(True), grey=self.grey)
-            self._canvas, self._states = None, list[State]()
+            self._exact = ExactPixels(self.network.model, self.network.convolve, self.pixels(), grey=self.grey)
+            self._canvas, self.states = None, list[State]()
         return self._exact
 
-    def pixels(self, total: int | None = None, fill: Fill = "estimate", seed: int = 0) -> np.ndarray:
-        """What is shown of everything so far, (3, H, W) uint8.
+    def pixels(self, show: Callable[[Session], np.ndarray] = estimated) -> np.ndarray:
+        """What is shown of everything so far, (3, H, W) uint8: by a function of the canvas, until residual steps make
+        it exact."""
+        return show(self) if self._exact is None else self._exact.pixels()
 
-        total: the last step that matters. Except by "sample", the session may go on.
-        """
-        if self._exact is not None:
-            return self._exact.pixels()
-        if fill == "sample":
-            self._draw(self.network.steps if total is None else total, seed)
-        return self._shown(fill != "none")
+    @property
+    def last_begun(self) -> int:
+        """The number of the last step, which may have been taken in part."""
+        return max(self._begun - 1, 0)
 
-    def _shown(self, estimated: bool) -> np.ndarray:
-        return self.canvas.shown(max(self._begun - 1, 0), self.header.colours,
-                                 self.network.convolve if estimated else None)
-
-    def _draw(self, total: int, seed: int) -> None:
-        """Take what is not stored as drawn from the prior."""
+    def draw(self, total: int, seed: int) -> None:
+        """Take what is not stored, up to the step ``total``, as drawn from the prior. The session cannot go on."""
         def drawn(t: int, strips: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
             symbols = self.network.symbols(t).sample(np.concatenate([rows for _, rows in strips]), seed, t)
             return self.canvas.turned(t, slice(None), symbols * self.luma(t))

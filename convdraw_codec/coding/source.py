@@ -8,7 +8,8 @@ from ..format.rotation import TURN_UNIT, Colours
 from ..network.lapped_pyramid import UNIT
 from ..network.model import Model
 from ..network.prior import strips, widened
-from .canvas import FIRST_LIMIT, LARGEST_KNOWN, SHOWN_PIXELS
+from .canvas import FIRST_LIMIT, LARGEST_KNOWN
+from .strip_transform import SHOWN_PIXELS
 
 LARGEST_LEVEL = 16000  # of a coefficient; pictures hardly reach it
 

@@ -3,6 +3,7 @@
 MAGIC = b"\xcdCDR"
 VERSION = 6
 MODEL_FORMAT = "cdraw model 8"  # in the metadata of a model file
+TEXTURE_FORMAT = "cdraw texture 1"  # in that of a texture file
 MODES = ("RGB", "L", "RGBA", "LA")
 LARGEST_SIDE = 65535  # pixels
 MAX_PIXELS = 2**26  # of a picture, unless the user allows more

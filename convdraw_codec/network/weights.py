@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -29,6 +31,7 @@ from .model import Model
 from .prior import Prior, PriorLayer, PriorStep
 
 Arrays = Mapping[str, np.ndarray]
+Sized = TypeVar("Sized")
 Layout = dict[str, tuple[type, tuple[int, ...]]]
 DOUBLE_SUM_LIMIT = 2**53  # float64 holds every integer up to here
 LARGEST_SLOPE = 2**30
@@ -37,13 +40,7 @@ LARGEST_SLOPE = 2**30
 def layout(config: Config) -> Layout:
     """Type and shape of every array in a model file, by name."""
     result: Layout = {}
-
-    def conv(name: str, inputs: int, outputs: int, kernel: int, bias: bool = True) -> None:
-        result[f"{name}.weight"] = np.int8, (outputs, inputs, kernel, kernel)
-        result[f"{name}.factor"] = np.float32, (outputs,)
-        if bias:
-            result[f"{name}.bias"] = np.int32, (outputs,)
-
+    conv = partial(lay_out, result)
     counts, layers, steps = config.coefficients, config.layers, len(config.steps)
     pyramid = Pyramid.of(config.strides)
     for i, (layer, count) in enumerate(zip(layers, counts, strict=True)):
@@ -88,6 +85,20 @@ def layout(config: Config) -> Layout:
     return result | {name: (array.dtype.type, array.shape) for name, array in constant_tables().items()}
 
 
+def lay_out(result: Layout, name: str, inputs: int, outputs: int, kernel: int, bias: bool = True) -> None:
+    """Add the arrays of a convolution."""
+    result[f"{name}.weight"] = np.int8, (outputs, inputs, kernel, kernel)
+    result[f"{name}.factor"] = np.float32, (outputs,)
+    if bias:
+        result[f"{name}.bias"] = np.int32, (outputs,)
+
+
+def conv_of(arrays: Arrays, name: str) -> ByteConv:
+    """That convolution; without a bias of its own, it is 0."""
+    weight = arrays[f"{name}.weight"]
+    return ByteConv(weight, arrays[f"{name}.factor"], arrays.get(f"{name}.bias", np.zeros(len(weight), np.int32)))
+
+
 def constant_tables() -> dict[str, np.ndarray]:
     """The tables that every model starts with."""
     return {"tables.slopes": tables.slope_table(), "tables.residual_frequencies": lossless.frequency_table(),
@@ -113,7 +124,11 @@ def fingerprint(config: Config, arrays: Arrays) -> str:
 def save_model(config: Config, arrays: Arrays, path: str | PathLike[str]) -> None:
     """Write the model of all those arrays. Raises ModelError, and writes nothing, if a decoder would refuse it."""
     assemble(config, arrays)
-    metadata = {"format": MODEL_FORMAT, "config": json.dumps(asdict(config))}
+    save_arrays(arrays, path, {"format": MODEL_FORMAT, "config": json.dumps(asdict(config))})
+
+
+def save_arrays(arrays: Arrays, path: str | PathLike[str], metadata: dict[str, str]) -> None:
+    """Write arrays, whole or not at all. Raises OSError."""
     write_output(str(path), save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
 
 
@@ -124,23 +139,31 @@ def load_model(path: str | PathLike[str]) -> Model:
 
 def read_model(path: str | PathLike[str]) -> tuple[Config, dict[str, np.ndarray]]:
     """Configuration and arrays of a model file, unchecked but for the former. Raises ModelError, OSError."""
+    config, _, arrays = read_arrays(path, MODEL_FORMAT, Config, "cdraw model")
+    return config, arrays
+
+
+def read_arrays(path: str | PathLike[str], form: str, kind: type[Sized], what: str
+                ) -> tuple[Sized, dict[str, str], dict[str, np.ndarray]]:
+    """Configuration, all metadata and unchecked arrays of a file of that format. Raises ModelError if it is no such
+    ``what``, OSError."""
     data = Path(path).read_bytes()
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-        if metadata.get("format") != MODEL_FORMAT:
-            raise ValueError(f"its format is not {MODEL_FORMAT!r}")
-        return from_table(Config, json.loads(metadata["config"]), "[model]"), load(data)
+        if metadata.get("format") != form:
+            raise ValueError(f"its format is not {form!r}")
+        return from_table(kind, json.loads(metadata["config"]), "[model]"), metadata, load(data)
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not a cdraw model: {error}") from error
+        raise ModelError(f"{path} is not a {what}: {error}") from error
 
 
 def assemble(config: Config, arrays: Arrays, path: str | PathLike[str] = "the model") -> Model:
     """A model of arrays that were checked. Raises ModelError."""
     try:
-        _check_layout(config, arrays)
+        check_layout(layout(config), arrays)
         model = _model(config, arrays)
-        _check_sums(config, arrays)
+        check_sums(arrays, _biases(config, arrays))
         _check_tables(model, arrays)
     except ValueError as error:
         raise ModelError(f"{path} does not hold what its configuration promises: {error}") from error
@@ -148,9 +171,7 @@ def assemble(config: Config, arrays: Arrays, path: str | PathLike[str] = "the mo
 
 
 def _model(config: Config, arrays: Arrays) -> Model:
-    def conv(name: str) -> ByteConv:
-        weight = arrays[f"{name}.weight"]
-        return ByteConv(weight, arrays[f"{name}.factor"], arrays.get(f"{name}.bias", np.zeros(len(weight), np.int32)))
+    conv = partial(conv_of, arrays)
 
     def hidden(name: str, layers: int) -> list[ByteConv]:
         return [conv(f"{name}.hidden.{j}") for j in range(layers - 2)]
@@ -178,9 +199,8 @@ def _model(config: Config, arrays: Arrays) -> Model:
                  fingerprint(config, arrays))
 
 
-def _check_layout(config: Config, arrays: Arrays) -> None:
-    """Raise ValueError unless they are those of ``layout``, and finite."""
-    expected = layout(config)
+def check_layout(expected: Layout, arrays: Arrays) -> None:
+    """Raise ValueError unless they are those, and finite."""
     if odd := sorted(set(expected) ^ set(arrays)):
         raise ValueError(f"it {'lacks' if odd[0] in expected else 'holds'} {odd[0]}")
     for name, (kind, shape) in expected.items():
@@ -191,12 +211,12 @@ def _check_layout(config: Config, arrays: Arrays) -> None:
             raise ValueError(f"{name} holds what is no factor")
 
 
-def _check_sums(config: Config, arrays: Arrays) -> None:
-    """Raise ValueError if a convolution could leave its exact range."""
+def check_sums(arrays: Arrays, biases: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Raise ValueError if a convolution could leave its exact range, with any of the biases given by its name."""
     for name, array in arrays.items():
         if name.endswith(".weight") and np.abs(array.astype(np.int16)).max() > WEIGHT_LIMIT:
             raise ValueError(f"{name} goes beyond {WEIGHT_LIMIT}")
-    for name, bias in _biases(config, arrays):
+    for name, bias in biases:
         conv = ByteConv(arrays[f"{name}.weight"], arrays[f"{name}.factor"], bias)
         if (largest := conv.largest_sum()) >= SUM_LIMIT:
             raise ValueError(f"the sums of {name} can reach {largest}, and 2**24 is where exactness ends")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -10,6 +11,8 @@ from ..errors import ImageError
 
 LINE, MARGIN, FONT_SIZE = 15, 4, 12  # pixels
 LARGEST_PIXELS = 2**26
+
+Panel: TypeAlias = tuple[Image.Image, Sequence[str]]  # a picture, and lines of caption
 
 
 def panel(picture: Image.Image, width: int) -> Image.Image:
@@ -20,14 +23,16 @@ def panel(picture: Image.Image, width: int) -> Image.Image:
     return picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
 
 
-def montage(panels: Sequence[tuple[Image.Image, Sequence[str]]]) -> Image.Image:
-    """Panels of one size in a row, with lines of caption below; an RGB picture."""
-    width, height = panels[0][0].size
-    below = LINE * max(len(caption) for _, caption in panels) + MARGIN
-    strip = Image.new("RGB", (width * len(panels), height + below), "white")
-    draw, font = ImageDraw.Draw(strip), ImageFont.load_default(FONT_SIZE)
-    for i, (picture, caption) in enumerate(panels):
-        strip.paste(picture, (i * width, 0))
-        for line, text in enumerate(caption):
-            draw.text((i * width + MARGIN, height + LINE * line), text, fill="black", font=font)
-    return strip
+def montage(rows: Sequence[Sequence[Panel]]) -> Image.Image:
+    """Panels of one size in rows, with lines of caption below each; an RGB picture."""
+    width, height = rows[0][0][0].size
+    below = LINE * max(len(caption) for row in rows for _, caption in row) + MARGIN
+    sheet = Image.new("RGB", (width * max(map(len, rows)), (height + below) * len(rows)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
+    for j, row in enumerate(rows):
+        top = j * (height + below)
+        for i, (picture, caption) in enumerate(row):
+            sheet.paste(picture, (i * width, top))
+            for line, text in enumerate(caption):
+                draw.text((i * width + MARGIN, top + height + LINE * line), text, fill="black", font=font)
+    return sheet

@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from . import distributed
 from .counting import counted_tables
 from .export import restore, save
-from .networks.byte_conv import TrainedConv
+from .networks.optimisers import optimisers_of
 from .objectives import CodecNetworks, Objective, prior_rates, turned
 from .photographs import centre_crops, find_photographs, load, random_crops
 from .rates import begin_with_statistics
@@ -27,8 +27,6 @@ WHOLE = 0.15  # share of the estimator's cuts after which all is known
 INSIDE = 0.3  # share of the others that lie inside a step
 STATISTICS = 16  # crops from which the prior's first biases come
 SHOWN = 7  # cuts that are validated
-HEADS = "rows", "exit"  # names of convolutions that learn by Adam
-MUON_FACTOR = 4.0  # of the learning rate
 
 
 class CodecTrainer(Trainer):
@@ -50,13 +48,7 @@ class CodecTrainer(Trainer):
         return self.objective
 
     def new_optimisers(self) -> list[torch.optim.Optimizer]:
-        """Muon for what lies between convolutions, Adam for heads and biases."""
-        inner = [module.weight for name, module in self.model.named_modules()
-                 if isinstance(module, TrainedConv) and name.rpartition(".")[2] not in HEADS]
-        chosen = {id(weight) for weight in inner}
-        others = [p for p in self.model.parameters() if id(p) not in chosen]
-        return [torch.optim.Muon([{"params": inner, "factor": MUON_FACTOR}], weight_decay=0.0),
-                torch.optim.Adam(others, lr=1e-3, betas=self.betas, fused=True)]
+        return optimisers_of(self.model, self.betas)
 
     def extra(self) -> dict[str, Tensor]:
         return {"frequencies": self.average.prior.frequencies} | dict(

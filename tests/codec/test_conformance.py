@@ -233,7 +233,7 @@ def test_the_second_decoder_agrees_where_symbols_are_wild(tiny: tuple[Codec, Mod
     rng, luck = np.random.default_rng(seed), np.random.default_rng(seed).random()
     colours = Colours(tuple(rng.integers(0, 256, 3).tolist()), tuple(rng.integers(-128, 128, 3).tolist()))
     header = bitstream.Header(24, 16, "RGB", 7, 7, codec.fingerprint, colours=colours)
-    session, segments = Session(codec._network, header), []
+    session, segments = Session(codec.network, header), []
     for t in range(codec.total_steps):
         found = []
         for part, rows in session.parts(t):
@@ -242,7 +242,7 @@ def test_the_second_decoder_agrees_where_symbols_are_wild(tiny: tuple[Codec, Mod
             symbols = np.where(known != 0, np.abs(wild) & 1, wild) * (rng.random(rows.shape) < luck)
             symbols = (symbols if part.held is None else symbols * part.held).astype(np.int16)
             found.append((part, symbols, rows))
-        segments.append(codec._network.symbols(t).encode((p.flat(symbols), p.flat(rows)) for p, symbols, rows in found))
+        segments.append(codec.network.symbols(t).encode((p.flat(symbols), p.flat(rows)) for p, symbols, rows in found))
         session.take(t, [(p, session.canvas.turned(p.t, p.strip, symbols), None) for p, symbols, _ in found])
     data = bitstream.write(bitstream.Contents(header, segments))
     assert digest(decode(model, data)) == digest(codec.decompress(data))

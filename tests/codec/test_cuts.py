@@ -56,7 +56,7 @@ def test_streams_that_end_early(tiny: Codec) -> None:
 def test_fills_differ_while_steps_are_missing(tiny: Codec) -> None:
     data = tiny.compress(synthetic(24, 24))
     whole = {fill: digest(tiny.decompress(data, fill=fill)) for fill in FILLS}
-    assert whole["sample"] == whole["estimate"]  # nothing is left to draw
+    assert whole["prior"] == whole["estimate"]  # nothing is left to draw
     assert len({digest(tiny.decompress(data, 3, fill=fill)) for fill in FILLS}) == len(FILLS)
 
 
@@ -96,10 +96,10 @@ def test_a_reduced_picture_of_a_file_cut_short(tiny: Codec) -> None:
 
 def test_a_sampled_fill_depends_on_its_seed(tiny: Codec) -> None:
     data = tiny.compress(synthetic(32, 32), 2)
-    one, again, other = (digest(tiny.decompress(data, fill="sample", seed=s)) for s in (1, 1, 2))
+    one, again, other = (digest(tiny.decompress(data, fill="prior", seed=s)) for s in (1, 1, 2))
     assert one == again != other
     full = tiny.compress(synthetic(32, 32))
-    assert digest(tiny.decompress(full, fill="sample")) == digest(tiny.decompress(full))
+    assert digest(tiny.decompress(full, fill="prior")) == digest(tiny.decompress(full))
 
 
 @pytest.mark.parametrize("budget", [{"psnr": math.nan}, {"psnr": math.inf}, {"bpp": math.inf}, {"bpp": -1.0},
@@ -147,8 +147,8 @@ def test_a_cut_step_holds_a_beginning_of_the_whole_one(tiny: Codec) -> None:
     """No symbol that a cut file shows as known may change with more bytes, and those of large slope come first."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     contents = read(tiny.compress(noise))
-    [(held, every)] = Session(tiny._network, contents.header).parts(0)
-    rows, coder = held.flat(every), tiny._network.symbols(0)
+    [(held, every)] = Session(tiny.network, contents.header).parts(0)
+    rows, coder = held.flat(every), tiny.network.symbols(0)
     [(whole, everywhere)] = coder.decode(contents.segments[0], [rows])
     assert everywhere is None
     counts, slopes = [], tiny.model.slopes[rows]

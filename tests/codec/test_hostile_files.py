@@ -21,7 +21,7 @@ from ..tiny import TINY_MODEL
 def test_arguments_of_decompress_that_make_no_sense(tiny: Codec) -> None:
     data = tiny.compress(synthetic(6, 9))
     for arguments, error in (((data, 2.5), TypeError), ((5,), TypeError),
-                             ((data, 3, "sample", 2**64), ValueError), ((data, 3, "sample", -1), ValueError)):
+                             ((data, 3, "prior", 2**64), ValueError), ((data, 3, "prior", -1), ValueError)):
         with pytest.raises(error):
             tiny.decompress(*arguments)
 
@@ -55,8 +55,8 @@ def test_crafted_payloads_decode_or_are_refused(tiny: Codec, payload: bytes) -> 
 
 def test_coefficients_that_no_picture_has_are_refused(tiny: Codec) -> None:
     header = Header(16, 16, "RGB", 1, 7, tiny.fingerprint)
-    [(part, rows)] = Session(tiny._network, header).parts(0)
-    payload = tiny._network.symbols(0).encode([(part.flat(np.full(rows.shape, 250)), part.flat(rows))])
+    [(part, rows)] = Session(tiny.network, header).parts(0)
+    payload = tiny.network.symbols(0).encode([(part.flat(np.full(rows.shape, 250)), part.flat(rows))])
     with pytest.raises(CdrError, match="step 1 holds a coefficient that no picture has"):
         tiny.decompress(write(Contents(header, [payload])))
 

@@ -36,4 +36,4 @@ def test_a_pickled_codec_keeps_the_users_choice_alone(monkeypatch: pytest.Monkey
     """Another machine may have other kernels."""
     pickled = pickle.dumps(Codec(TINY_MODEL, convolution=chosen))
     monkeypatch.setattr(codec, "fastest_exact", lambda device: "float32")
-    assert pickle.loads(pickled)._network.convolve.path == then
+    assert pickle.loads(pickled).network.convolve.path == then

@@ -11,25 +11,30 @@ from pathlib import Path
 import numpy as np
 
 from convdraw_codec import Codec
+from convdraw_codec.network.weights import load_model
+from convdraw_codec.plausible.weights import beside
 from convdraw_codec.selftest import digest
 from convdraw_codec.training.export import save
+from convdraw_codec.training.plausible.export import save as save_texture
 
 from ..conftest import synthetic
-from ..tiny import TINY_MODEL, tiny_networks
+from ..tiny import TINY_MODEL, tiny_networks, tiny_texture
 
 DATA = Path(__file__).parent.parent / "data"
 
 
 def write(name: str, data: bytes, codec: Codec) -> dict[str, str]:
-    """Write one file; its digests for every cut, and for a sampled fill of its first step."""
+    """Write one file; its digests for every cut, and for a sample of the prior behind its first step."""
     (DATA / f"{name}.cdr").write_bytes(data)
     digests = {str(t + 1): digest(picture) for t, picture in enumerate(codec.progressive(data))}
-    return digests | {"sample": digest(codec.decompress(data, 1, fill="sample", seed=7))}
+    return digests | {"prior": digest(codec.decompress(data, 1, fill="prior", seed=7))}
 
 
 def main(pictures: list[str]) -> None:
     if not TINY_MODEL.exists():
         save(tiny_networks(), TINY_MODEL)
+    if not (texture := beside(TINY_MODEL)).exists():
+        save_texture(tiny_texture(), load_model(TINY_MODEL), texture)
     tiny, golden = Codec(TINY_MODEL), {}
     loud = (np.indices((24, 40)).sum(0) // 8 % 2 * 255).astype(np.uint8)  # large latents, which escape
     for name, array in {"tiny-1x1": synthetic(1, 1), "tiny-19x33": synthetic(19, 33),

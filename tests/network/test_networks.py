@@ -41,7 +41,7 @@ def test_every_row_and_estimate_is_that_of_training(path: str, seed: int) -> Non
             layer, before = step.layer, canvas.of_step(t)
             if step.forecast:
                 canvas.expect(t, convolve)
-            [(_, rows)] = model.prior.step(t, states, canvas.logarithms[layer], canvas.low(layer),
+            [(_, rows)] = model.prior.step(t, states, canvas.logarithms[layer], canvas.transform.low(layer),
                                            canvas.expected[layer], convolve)
             assert np.array_equal(rows, rows_of(prediction, first)[0].permute(1, 2, 0))
             signs = latents.signs[layer][:, step.first:step.last]
@@ -65,7 +65,7 @@ def test_every_row_and_estimate_is_that_of_training(path: str, seed: int) -> Non
             values = middles_at(networks, latents, t, 1)
             for layer, value in enumerate(values):
                 assert np.array_equal(value[0].permute(1, 2, 0), canvas.middles(layer))
-            shown = canvas._planes(slice(0, len(canvas.known[-1])), t, convolve)
+            shown = canvas.estimated(slice(0, len(canvas.known[-1])), t, convolve)
             assert np.array_equal(shown, networks.estimator(networks.prior.shown(values), t)[0])
     assert late_seen > 10
     assert signs_seen > 10
@@ -84,7 +84,7 @@ def test_strips_change_nothing(tiny: Codec, monkeypatch: pytest.MonkeyPatch, pix
     array = synthetic(70, 45)
     data = tiny.compress(array, tiny.lossless_steps)
     expected = [picture.tobytes() for picture in tiny.progressive(data)]
-    for name in ("network.prior.STRIP_PIXELS", "coding.canvas.SHOWN_PIXELS",
+    for name in ("network.prior.STRIP_PIXELS", "coding.strip_transform.SHOWN_PIXELS",
                  "coding.source.SHOWN_PIXELS", "coding.lossless.STRIP_SQUARES"):
         monkeypatch.setattr(f"convdraw_codec.{name}", pixels)
     assert tiny.compress(array, tiny.lossless_steps) == data

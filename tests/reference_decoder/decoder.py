@@ -15,6 +15,7 @@ from PIL import Image
 from .container import File
 from .network import Decoder, Model
 from .segments import decoded
+from .texture import plausible
 
 # Section 7: residual steps
 PLACES, COLOURS = ((0, 0), (1, 1), (0, 1), (1, 0)), (1, 0, 2)  # (row, column); green, red, blue
@@ -99,17 +100,20 @@ def webp_picture(file: File) -> Image.Image:
     return Image.merge(("RGB", "L", "RGBA", "LA")[file.mode], bands)
 
 
-def decode(model: Model, data: bytes, fill: str = "estimate", seed: int = 0) -> Image.Image:
-    """The picture in a file. fill: "estimate", "sample" or "none"."""
+def decode(model: Model, data: bytes, fill: str = "estimate", seed: int = 0, detail: float = 1) -> Image.Image:
+    """The picture in a file. fill: "estimate", "plausible", "prior" or "none"."""
     file = File(data)
     assert file.fingerprint == model.fingerprint(), "another model made it"
     if file.webp is not None:
         return webp_picture(file)
     multiple, grey = model.layers[0]["stride"], file.mode in (1, 3)
     decoder = Decoder(model, -(-file.height // multiple) * multiple, -(-file.width // multiple) * multiple)
-    model_steps(decoder, file, grey, seed if fill == "sample" else None)
+    model_steps(decoder, file, grey, seed if fill == "prior" else None)
     residual = file.payloads[file.total:]
-    levels = decoder.levels(file.mean, file.turn, estimated=fill != "none" or bool(residual))
+    planes = decoder.planes(estimated=fill != "none" or bool(residual))
+    if fill == "plausible" and not residual:
+        planes = plausible(decoder, planes, seed, detail)
+    levels = decoder.levels(planes, file.mean, file.turn)
     if residual:
         levels = exact_levels(model, levels, residual, bool(file.cut), grey)
     levels = levels[:, :file.height, :file.width]

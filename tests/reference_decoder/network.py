@@ -16,6 +16,7 @@ class Model:
     """A model file."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         with safe_open(path, "np") as file:
             self.config: dict[str, Any] = json.loads(file.metadata()["config"])
             self.tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -100,6 +101,36 @@ def split(x: np.ndarray) -> np.ndarray:
     height, width, channels = x.shape
     squares = x.reshape(height, width, 2, 2, channels // 4).transpose(0, 2, 1, 3, 4)
     return squares.reshape(2 * height, 2 * width, channels // 4)
+
+
+def joined(x: np.ndarray) -> np.ndarray:
+    """The inverse."""
+    height, width, channels = x.shape
+    squares = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
+    return squares.reshape(height // 2, width // 2, 4 * channels)
+
+
+def patches_of(planes: np.ndarray, s: int) -> np.ndarray:
+    """(3, H, W) -> (H/s, W/s, 3 s s)."""
+    _, height, width = planes.shape
+    patches = planes.reshape(3, height // s, s, width // s, s).transpose(1, 3, 0, 2, 4)
+    return patches.reshape(height // s, width // s, 3 * s * s)
+
+
+def planes_of(patches: np.ndarray, s: int) -> np.ndarray:
+    """The inverse."""
+    height, width, _ = patches.shape
+    return patches.reshape(height, width, 3, s, s).transpose(2, 0, 3, 1, 4).reshape(3, height * s, width * s)
+
+
+def seen(patches: np.ndarray, unit: int) -> np.ndarray:
+    """Less the mean around, in 1/16 of a unit, about 128."""
+    height, width, channels = patches.shape
+    each = patches.reshape(height, width, 3, channels // 3)
+    sums = np.pad(each.sum(3), ((2, 2), (2, 2), (0, 0)), "edge")
+    around, count = sum(sums[y:y + height, x:x + width] for y in range(5) for x in range(5)), 25 * channels // 3
+    less = each - ((around + count // 2) // count)[..., None]
+    return 128 + np.clip((less * 16 + unit // 2) // unit, -127, 127).reshape(patches.shape)
 
 
 class Decoder:
@@ -196,9 +227,7 @@ class Decoder:
         x = model.conv(f"{name}.mix", x, 128, model.tensors[f"{name}.biases"][t])
         for j in range(model.config["forecast"]["layers"] - 1):
             x = np.clip(x + model.conv(f"{name}.hidden.{j}", x) - 128, 0, 255)
-        height, width, channels = x.shape
-        x = x.reshape(height // 2, 2, width // 2, 2, channels).transpose(0, 2, 1, 3, 4)
-        found = model.conv(f"{name}.exit", x.reshape(height // 2, width // 2, 4 * channels)) - 128
+        found = model.conv(f"{name}.exit", joined(x)) - 128
         if low is None:
             return found, None
         return found[..., :-12], low + ((split(found[..., -12:]).transpose(2, 0, 1) * self.cell(t - 1) + 32) >> 6)
@@ -289,21 +318,20 @@ class Decoder:
     def estimate(self, planes: np.ndarray) -> np.ndarray:
         """As they most likely are."""
         model, s, cell = self.model, self.model.config["estimator"]["stride"], self.cell(self.begun)
-        _, height, width = planes.shape
-        h, w = height // s, width // s
-        patches = np.clip(planes, -16383, 16383).reshape(3, h, s, w, s).transpose(1, 3, 0, 2, 4).reshape(h, w, 3, s * s)
-        sums = np.pad(patches.sum(3), ((2, 2), (2, 2), (0, 0)), "edge")
-        around = sum(sums[y:y + h, x:x + w] for y in range(5) for x in range(5))
-        mean = (around + 25 * s * s // 2) // (25 * s * s)
-        x = 128 + np.clip(((patches - mean[..., None]) * 16 + cell // 2) // cell, -127, 127).reshape(h, w, 3 * s * s)
-        x = model.conv("estimator.entry", x, 128, model.tensors["estimator.biases"][self.begun])
+        patches = patches_of(np.clip(planes, -16383, 16383), s)
+        x = model.conv("estimator.entry", seen(patches, cell), 128, model.tensors["estimator.biases"][self.begun])
         for j in range(model.config["estimator"]["layers"] - 2):
             x = np.clip(x + model.conv(f"estimator.hidden.{j}", x) - 128, 0, 255)
         added = (model.conv("estimator.exit", x) - 128) * cell
-        new = np.clip(patches.reshape(h, w, 3 * s * s) + ((added + 32) >> 6), -16383, 16383)
-        return new.reshape(h, w, 3, s, s).transpose(2, 0, 3, 1, 4).reshape(3, height, width)
+        return planes_of(np.clip(patches + ((added + 32) >> 6), -16383, 16383), s)
 
-    def levels(self, mean: np.ndarray, turn: list[int], *, estimated: bool) -> np.ndarray:
+    def planes(self, *, estimated: bool) -> np.ndarray:
+        """What is shown, in the axes of the model, (3, H, W)."""
+        last = len(self.known) - 1
+        planes = self.synthesis(last, self.middles(last), self.low(last))
+        return self.estimate(planes) if estimated else planes
+
+    def levels(self, planes: np.ndarray, mean: np.ndarray, turn: list[int]) -> np.ndarray:
         """The picture, (3, H, W)."""
         a, (b, c, d) = 127, turn
         n = a * a + b * b + c * c + d * d
@@ -311,9 +339,5 @@ class Decoder:
                              [2 * b * c + 2 * a * d, a * a - b * b + c * c - d * d, 2 * c * d - 2 * a * b],
                              [2 * b * d - 2 * a * c, 2 * c * d + 2 * a * b, a * a - b * b - c * c + d * d]])
         matrix = (2**15 * products + n) // (2 * n) @ self.model.table("axes").T
-        last = len(self.known) - 1
-        planes = self.synthesis(last, self.middles(last), self.low(last))
-        if estimated:
-            planes = self.estimate(planes)
         turned = np.tensordot(matrix, planes, 1)
         return np.clip((turned + 2**30 * mean[:, None, None] + 2**29) >> 30, 0, 255)

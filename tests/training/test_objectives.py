@@ -39,7 +39,7 @@ def test_the_rate_is_that_of_a_file(networks: CodecNetworks) -> None:
     model = replace(codec.model, frequencies=np.stack([frequency_table() for _ in CONFIG.passes]))
     grouped, sizes = list[int](), list[int]()
     for found, slopes in ((grouped, model.slopes), (sizes, np.maximum(model.slopes, 1))):
-        codec._network = Network(replace(model, slopes=slopes), codec._network.convolve)
+        codec.network = Network(replace(model, slopes=slopes), codec.network.convolve)
         found += map(len, read(codec.compress(array)).segments)
     with torch.no_grad():
         rates = prior_rates(networks, networks.prior.latents(turned(image_of(array))[0])) * 64 * 72 / 8

@@ -71,6 +71,10 @@ class Decompressing:
 
         return without_alpha(picture, self.background) if self.drop_alpha or self.background else picture
 
+    @property
+    def _filling(self) -> dict[str, Any]:
+        return {name: self.options[name] for name in ("fill", "seed", "detail")}
+
     def follow(self, source: Place, target: Place, chatter: Chatter) -> None:
         """Write the picture anew for each step, as it arrives."""
         codec = self.load()
@@ -78,7 +82,7 @@ class Decompressing:
             file = standard_input(chatter) if source == STANDARD else stack.enter_context(open(source, "rb"))
             step, lost = 0, tuple[str, ...]()
             try:
-                for step, picture in enumerate(codec.progressive(file), 1):
+                for step, picture in enumerate(codec.progressive(file, **self._filling), 1):
                     encoded, lost = encode(self._shown(picture), target, self.quality)
                     save(target, encoded)
                     chatter.say(f"{target}: step {step}")
@@ -102,9 +106,12 @@ def advised(error: TruncatedError) -> TruncatedError:
 @file_options
 @click.option("--steps", type=int, help="Use only the first so many steps.")
 @click.option("--fill", type=click.Choice(FILLS), default=FILLS[0],
-              show_default=True, help="What stands in for what is not stored: the likeliest picture, a sample of "
-              "the prior, or nothing.")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of the sample.")
+              show_default=True, help="What stands in for what is not stored: the likeliest picture, a plausible one "
+              "with texture, a sample of the prior, which shows noise, or nothing.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True,
+              help="Of texture or sample: another seed, another picture.")
+@click.option("--detail", type=click.FloatRange(0, 1), default=1.0, show_default=True,
+              help="How much of the texture a plausible picture has.")
 @click.option("--reduce", type=click.Choice(REDUCTIONS), default=1, show_default=True,
               help="Divide width and height, and take less time.")
 @click.option("--allow-truncated", is_flag=True, help="Decode the whole steps of a file that ends early.")
@@ -131,7 +138,7 @@ def decompress(files: Files, load: Callable[[], Codec], jobs: int, quality: int 
     if not follow:
         convert("Decompressing", files, ".png", work, chatter, jobs)
         return
-    target, plain = files.target(".png"), {"steps": None, "fill": FILLS[0], "reduce": 1}
-    if target == STANDARD or plain.items() - options.items():
-        raise click.UsageError("--follow needs a file as OUTPUT, and goes without --steps, --fill and --reduce.")
+    target, plain = files.target(".png"), {"steps": None, "reduce": 1}
+    if target == STANDARD or plain.items() - options.items() or options["fill"] == "prior":
+        raise click.UsageError("--follow needs a file as OUTPUT, and goes without --steps, --reduce and --fill prior.")
     work.follow(files.inputs[0], target, chatter)

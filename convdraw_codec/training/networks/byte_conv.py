@@ -93,12 +93,13 @@ class TrainedConv(nn.Module):
         return Quantised(round_through(weight / scale[:, None]), scale * self.gain)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """(B, inputs, H, W) whole numbers, and a real bias for each output -> (B, outputs, H, W), before rounding."""
+        """(B, inputs, H, W) whole numbers, and a real bias for each output, (outputs,) or (B, outputs), -> (B, outputs,
+        H, W), before rounding."""
         weight, factor = self.held or self.quantised()
         kernels = weight.view(-1, self.inputs, self.kernel, self.kernel)
         total = F.conv2d(x.to(weight.dtype), kernels, padding=self.kernel // 2).float()
         shift = round_through((bias * self.gain + self.offset) / factor)
-        return (total + shift[:, None, None]) * factor[:, None, None]
+        return (total + shift[..., None, None]) * factor[:, None, None]
 
     def hold(self, dtype: torch.dtype) -> None:
         """Quantise once, for all uses until ``release``."""

@@ -17,7 +17,7 @@ def test_steps_of_decompress_and_fill(folder: Path) -> None:
     run("decompress", "in.cdr", "-o", "a.png", "--steps", "2", *MODEL)
     run("truncate", "in.cdr", "-o", "cut.cdr", "--steps", "2")
     run("decompress", "cut.cdr", "-o", "b.png", *MODEL)
-    run("decompress", "cut.cdr", "-o", "c.png", "--fill", "sample", "--seed", "3", *MODEL)
+    run("decompress", "cut.cdr", "-o", "c.png", "--fill", "prior", "--seed", "3", *MODEL)
     a, b, c = (np.asarray(opened(f"{n}.png")) for n in "abc")
     assert np.array_equal(a, b)
     assert not np.array_equal(b, c)

@@ -1,4 +1,4 @@
-/** Section 9 of docs/format.md: the hash by which a file names its model. */
+/** Section 10 of docs/format.md: the hash by which a file names its model. */
 
 import type { Safetensors } from "./safetensors.js";
 import { Sha256 } from "./sha256.js";

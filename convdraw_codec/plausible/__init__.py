@@ -1,0 +1,1 @@
+"""Plausible pictures: texture where few bytes are stored."""

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from convdraw_codec.training.plausible.backbone import Backbone, distances
+from convdraw_codec.training.plausible.backbone import Backbone
+from convdraw_codec.training.plausible.distances import distances
 
 BACKBONES = {"lite0": (0, (2, 4, 10, 15)), "lite2": (2, (3, 6, 14, 20))}  # size, and blocks: strides 4, 8, 16, 32
 PATCHES = 1  # number of the stage whose features stand for patches: stride 8
@@ -37,7 +38,7 @@ def features(name: str, image: Image.Image) -> list[torch.Tensor]:
 
 def distance(found: list[torch.Tensor], true: list[torch.Tensor]) -> float:
     """Of features: the mean over stages and positions of the squared distance of unit vectors, 0 to 4."""
-    return distances(found, true).item() / len(true)
+    return distances(found, true).mean().item()
 
 
 @dataclass(frozen=True)

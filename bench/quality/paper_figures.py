@@ -26,7 +26,6 @@ from ..shared.frame import IMAGES, OUT
 from ..shared.pictures import find_images, opened
 from ..shared.results import COLOURS, keep_figure
 
-FILLS: tuple[Fill, ...] = ("estimate", "plausible", "prior")
 SIDE, ACROSS = 32, 10  # pixels of a small image; small images on a side of the joined picture
 BITS = (0.05, 0.1, 0.15, 0.2, 0.4, 0.8)  # per dimension, of which a pixel has three
 SHOWN = 4  # small images of each method and rate
@@ -50,24 +49,28 @@ def main() -> None:
 @main.command()
 @IMAGES
 @click.option("--columns", type=click.IntRange(2), default=7, show_default=True, help="Cuts to show.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Of fills that are drawn.")
 @OUT
-def fills(images: tuple[Path, ...], columns: int, out: Path) -> None:
-    """Figure 1, right: pictures after t stored steps, with the estimate of the others, or on a sample of the prior."""
+def fills(images: tuple[Path, ...], columns: int, seeds: int, out: Path) -> None:
+    """Figure 1, right: pictures after t stored steps, with the estimate of the others, a plausible one, and on a sample
+    of the prior."""
     codec, files = the_codec(), find_images(images)
     steps = np.unique(np.linspace(1, codec.total_steps, columns).round().astype(int)).tolist()
-    figure, axes = grid(len(FILLS) * len(files), len(steps), 2.2, 2.0)
+    drawn: tuple[Fill, ...] = "plausible", "prior"
+    rows: list[tuple[Fill, int]] = [("estimate", 0), *itertools.product(drawn, range(seeds))]
+    figure, axes = grid(len(rows) * len(files), len(steps), 2.2, 2.0)
     numbers: list[dict[str, Any]] = []
     for i, path in enumerate(files):
         image = opened(path)
         data = codec.compress(image)
-        for j, fill in enumerate(FILLS):
-            for axis, stored in zip(axes[len(FILLS) * i + j], steps, strict=True):
-                picture, size = codec.decompress(data, stored, fill), len(truncate(data, stored))
+        for j, (fill, seed) in enumerate(rows):
+            for axis, stored in zip(axes[len(rows) * i + j], steps, strict=True):
+                picture, size = codec.decompress(data, stored, fill, seed), len(truncate(data, stored))
                 axis.imshow(picture)
                 axis.set_title(f"{stored} steps, {size:,} bytes" if j == 0 else "", fontsize=8)
-                numbers.append({"image": path.name, "fill": fill, "steps": stored, "bytes": size,
+                numbers.append({"image": path.name, "fill": fill, "seed": seed, "steps": stored, "bytes": size,
                                 "psnr": round(psnr(image, picture), 3)})
-            axes[len(FILLS) * i + j, 0].set_ylabel(fill)
+            axes[len(rows) * i + j, 0].set_ylabel(fill)
     keep_figure(out, "fills", figure, numbers)
 
 
@@ -113,7 +116,7 @@ def small(source: Path, out: Path) -> None:
         raise click.UsageError(f"a sheet has at least {side}x{side} pixels")
     joined = joined.crop((0, 0, side, side))
     apart = [the_codec().compress(joined.crop(box)) for box in boxes()]
-    figure, axes = grid(len(BITS), 6, 2.4, 2.5)
+    figure, axes = grid(len(BITS), 7, 2.4, 2.5)
     numbers: list[dict[str, Any]] = []
     for row, rate in zip(axes, BITS, strict=True):
         size = int(rate * joined.width * joined.height * 3 / 8)
@@ -138,7 +141,7 @@ def decoded_small(image: Image.Image, size: int) -> dict[str, tuple[int, Image.I
     better PSNR."""
     codec = the_codec()
     data = codec.compress(image, size=size)
-    fills: dict[str, Fill] = {"full prior variance": "prior", "estimated": "estimate"}
+    fills: dict[str, Fill] = {"full prior variance": "prior", "estimated": "estimate", "plausible": "plausible"}
     jpegs = [point for name in ("jpeg", "jpeg-444") if (point := make(name).within(image, size))]
     return {"original": (0, image), "JPEG": max(jpegs, key=lambda point: psnr(image, point[1]), default=None),
             "JPEG 2000": make("jpeg2000").within(image, size)} | {

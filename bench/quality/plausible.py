@@ -66,23 +66,24 @@ def changed_symbols(codec: Codec, data: bytes, picture: Image.Image) -> float:
     return float(np.mean(np.concatenate(others)))
 
 
-def shown(image: Image.Image, data: bytes, rate: float) -> Iterator[tuple[str, bytes | None, int, Image.Image]]:
+def shown(image: Image.Image, data: bytes, rate: float, peers: tuple[str, ...]
+          ) -> Iterator[tuple[str, bytes | None, int, Image.Image]]:
     """What each fill and codec makes of a picture: its name, our file, its bytes, and the decoded picture."""
     if cut := cut_to(data, image, rate):
         for fill in FILLS:
             yield f"cdraw, {fill}", cut, len(cut), the_codec().decompress(cut, fill=fill)
-    for name in PEERS:
+    for name in peers:
         if not missing(name) and (point := make(name).within(image, int(rate * image.width * image.height / 8))):
             yield name, None, *point
 
 
-def measure_picture(path: Path) -> dict[tuple[float, str], Measured]:
+def measure_picture(peers: tuple[str, ...], path: Path) -> dict[tuple[float, str], Measured]:
     """By rate and method; the method "original" once, with the moments alone."""
     image, codec = opened(path).convert("RGB"), the_codec()
     data, true = codec.compress(image), {name: deep.features(name, image) for name in deep.BACKBONES}
     result = {(0.0, "original"): Measured({}, {name: deep.Moments.of(each) for name, each in true.items()})}
     for rate in RATES:
-        for method, file, size, picture in shown(image, data, rate):
+        for method, file, size, picture in shown(image, data, rate, peers):
             found = {name: deep.features(name, picture) for name in deep.BACKBONES}
             numbers = {"bpp": 8 * size / (image.width * image.height), "psnr": psnr(image, picture),
                        "ssimulacra2": ssimulacra2(image, picture)}
@@ -130,10 +131,13 @@ def main() -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="JSON file to write.")
+@click.option("--peers", multiple=True, type=click.Choice([*PEERS, "none"]), default=PEERS,
+              help="Other codecs. Repeat to choose several. Default: all.")
 @takes_pictures
-def measure(pictures: Pictures, out: Path) -> None:
+def measure(pictures: Pictures, out: Path, peers: tuple[str, ...]) -> None:
     """Distances of IMAGES, files or folders, at 0.03 to 0.15 bits per pixel."""
-    rows = summary(pictures.each(measure_picture, "plausible"))
+    chosen = tuple(peer for peer in peers if peer != "none")
+    rows = summary(pictures.each(partial(measure_picture, chosen), "plausible"))
     changes = differences(rows)
     keep_json(out, {"model": the_codec().fingerprint, "images": len(pictures.files),
                     "plausible against faithful": changes, "rows": rows})

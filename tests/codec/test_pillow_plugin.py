@@ -315,3 +315,17 @@ def test_every_mode_that_can_be_opened_goes_there_and_back(tmp_path: Path, mode:
                 assert back.getchannel("A").tobytes() == original.getchannel("A").tobytes()
             error = np.asarray(back, float) - np.asarray(original, float)
             assert np.square(error).mean() < (2500 if mode in ("1", "P") else 120)  # those two are dithered
+
+
+def test_a_plausible_picture(tmp_path: Path) -> None:
+    data = Codec(TINY_MODEL).compress(synthetic(20, 30), 2)
+    (tmp_path / "a.cdr").write_bytes(data)
+    register_cdr_opener(TINY_MODEL, fill="plausible", seed=3, detail=0.5)
+    try:
+        with Image.open(tmp_path / "a.cdr") as image:
+            expected = Codec(TINY_MODEL).decompress(data, fill="plausible", seed=3, detail=0.5)
+            assert image.tobytes() == expected.tobytes()
+    finally:
+        register_cdr_opener(TINY_MODEL)
+    with pytest.raises(ValueError, match="fill must be one of"):
+        register_cdr_opener(fill="sample")  # type: ignore[arg-type]

@@ -22,8 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "selftest": {"codec", "network"},
     "training": {"plausible", "pictures", "coding", "network", "format"},
     "generative": {"training", "pictures", "coding", "network", "format"},
-    "cli": {"selftest", "pillow_plugin", "codec", "generative", "training", "plausible", "pictures", "coding", "network",
-            "format", "__init__"},
+    "cli": {"selftest", "pillow_plugin", "codec", "generative", "training", "plausible", "pictures", "coding",
+            "network", "format", "__init__"},
     "__init__": {"codec", "pillow_plugin", "format"},
     "__main__": {"cli"},
 }

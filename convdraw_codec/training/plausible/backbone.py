@@ -77,14 +77,3 @@ def _fused(conv: Any, norm: Any) -> nn.Module:
     result.weight, result.bias = nn.Parameter(weight), nn.Parameter(bias)
     before, after = (max(kernel - stride, 0) + i for i in range(2))
     return nn.Sequential(nn.ZeroPad2d((before // 2, after // 2, before // 2, after // 2)), result)
-
-
-def distances(found: list[Tensor], true: list[Tensor]) -> Tensor:
-    """Of each picture, the mean over positions of the squared distance of unit vectors, summed over the stages: (B,),
-    0 to 4 a stage."""
-    each = [(_unit(a) - _unit(b)).square().sum(1).mean((1, 2)) for a, b in zip(found, true, strict=True)]
-    return torch.stack(each).sum(0)
-
-
-def _unit(features: Tensor) -> Tensor:
-    return features * torch.rsqrt(features.square().sum(1, keepdim=True) + 1e-6)

@@ -32,14 +32,17 @@ class Critic(nn.Module):
         self.channels = channels
         self.register_buffer("deviations", torch.zeros(sum(channels)))
 
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """How real each place looks, a map for each stage: above 0 is real."""
+    def scaled(self, features: list[Tensor]) -> list[Tensor]:
+        """In units of the deviation of each channel."""
         if not self.deviations.any():
             with torch.no_grad():
                 self.deviations.copy_(torch.cat([each.std((0, 2, 3)) for each in features]) + 1e-3)
         scales = self.deviations.split(self.channels)
-        return [head(each / scale[:, None, None])
-                for head, each, scale in zip(self.heads, features, scales, strict=True)]
+        return [each / scale[:, None, None] for each, scale in zip(features, scales, strict=True)]
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """How real each place looks, a map for each stage: above 0 is real."""
+        return [head(each) for head, each in zip(self.heads, self.scaled(features), strict=True)]
 
     def praise(self, features: list[Tensor]) -> Tensor:
         """What texture is to have much of; the critic does not learn from it."""

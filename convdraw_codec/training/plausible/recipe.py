@@ -12,8 +12,8 @@ from ..recipe import Recipe
 @dataclass(frozen=True)
 class TextureRecipe(Recipe):
     """Stages are of deep "features" alone, or with a "critic". crop: side of a picture. first, last: fewest and most
-    steps that are stored. distortion, praise: what squared error, and the critic's praise, count beside the distance of
-    features. critic_rate: learning rate of the critic."""
+    steps that are stored. texture, distortion, praise: what the distance of textures, squared error and the critic's
+    praise count beside the distance of features. critic_rate: learning rate of the critic."""
 
     kinds = ("features", "critic")
 
@@ -21,6 +21,7 @@ class TextureRecipe(Recipe):
     crop: int
     first: int
     last: int
+    texture: float
     distortion: float
     praise: float
     critic_rate: float
@@ -29,5 +30,5 @@ class TextureRecipe(Recipe):
         super().__post_init__()
         if self.crop < 1 or not 1 <= self.first <= self.last:
             raise ConfigError("a crop has pixels, and first lies from 1 to last")
-        if not (self.distortion >= 0 <= self.praise and self.critic_rate > 0):
-            raise ConfigError("distortion and praise are not negative, and critic_rate is larger than 0")
+        if min(self.texture, self.distortion, self.praise) < 0 or not self.critic_rate > 0:
+            raise ConfigError("texture, distortion and praise are not negative, and critic_rate is larger than 0")

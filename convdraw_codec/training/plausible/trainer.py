@@ -21,13 +21,15 @@ from ..networks.optimisers import optimisers_of
 from ..networks.texture import TextureNetwork
 from ..photographs import centre_crops, find_photographs, load, random_crops
 from ..trainer import Batches, Trainer
-from .backbone import Backbone, distances
+from .backbone import Backbone
 from .critic import Critic
+from .distances import WINDOWS, distances, texture_distance
 from .examples import Examples, examples_of
 from .export import restore, save
 from .recipe import TextureRecipe
 
 LEAST_ERROR = UNIT**2  # of the faithful picture, to which squared error is relative: of one level
+STAGE_WEIGHTS = torch.tensor([0.5, 1.0, 1.0, 1.0])  # of the distances of features
 SHOWN = 4  # cuts that are validated
 CRITIC_BETAS = 0.5, 0.99
 
@@ -79,9 +81,12 @@ class TextureTrainer(Trainer):
         made = self.filled(self.model, examples, rng)
         with torch.no_grad():
             true = self.backbone(examples.in_colours(examples.true))
+            self.critic.scaled(true)  # whose first ones set the scale
         found = self.backbone(examples.in_colours(made))
         error, before = ((planes - examples.true).square().mean((1, 2, 3)) for planes in (made, examples.faithful))
-        loss = distances(found, true).mean() + self.recipe.distortion * (error / (before + LEAST_ERROR)).mean()
+        apart = texture_distance(self.critic.scaled(found), self.critic.scaled(true), int(rng.integers(WINDOWS[-1])))
+        loss = ((STAGE_WEIGHTS @ distances(found, true)).mean() + self.recipe.texture * apart
+                + self.recipe.distortion * (error / (before + LEAST_ERROR)).mean())
         if self.kind == "critic":
             loss = loss - self.recipe.praise * self.critic.praise(found)
             self._last = true, [each.detach() for each in found]
@@ -120,7 +125,7 @@ class TextureTrainer(Trainer):
         true, faithful, made = (examples.in_colours(each).round() for each in planes)
         errors = [(each - true).square().mean().clamp_min(1e-3) for each in (faithful, made)]
         features = [self.backbone(each) for each in (true, faithful, made)]
-        before, after = (distances(each, features[0]) for each in features[1:])
+        before, after = (distances(each, features[0]).mean() for each in features[1:])
         return float(10 * torch.log10(errors[0] / errors[1])), float(after / before - 1)
 
 

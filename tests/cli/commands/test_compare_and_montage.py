@@ -84,6 +84,19 @@ def test_a_montage(folder: Path) -> None:
     assert_fails(run("montage", "in.png", "-o", "strip.png", *MODEL), "strip.png exists")
 
 
+def test_a_montage_of_plausible_pictures(folder: Path) -> None:
+    draw = ("montage", "in.png", "-o", "sheet.png", "--steps", "1,3", "--seeds", "2", "--width", "32", *MODEL)
+    assert run(*draw).exit_code == 0
+    sheet = opened("sheet.png")
+    assert sheet.width == 4 * 32  # the likeliest, two seeds, the original
+    for row, steps in enumerate(("1", "3")):
+        for seed in range(2):
+            run("decompress", "in.cdr", "-o", "p.png", "--force", "--steps", steps, "--fill", "plausible",
+                "--seed", str(seed), *MODEL)
+            left, top = 32 * (seed + 1), row * sheet.height // 2
+            assert sheet.crop((left, top, left + 32, top + 24)).tobytes() == opened("p.png").tobytes()
+
+
 def test_a_part_of_a_turned_picture(folder: Path) -> None:
     """Parts are those of what is shown."""
     exif = Image.Exif()

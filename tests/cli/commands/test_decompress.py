@@ -10,6 +10,7 @@ from PIL import Image
 from convdraw_codec.format import bitstream
 
 from ...conftest import synthetic, with_alpha
+from ...tiny import TINY_MODEL
 from ..runner import MODEL, assert_fails, opened, run
 
 
@@ -21,6 +22,30 @@ def test_steps_of_decompress_and_fill(folder: Path) -> None:
     a, b, c = (np.asarray(opened(f"{n}.png")) for n in "abc")
     assert np.array_equal(a, b)
     assert not np.array_equal(b, c)
+
+
+def test_plausible_pictures(folder: Path) -> None:
+    run("truncate", "in.cdr", "-o", "cut.cdr", "--steps", "2")
+    for name, options in (("a", ()), ("b", ("--seed", "1")), ("c", ("--detail", "0.5")), ("d", ("--seed", "0"))):
+        result = run("decompress", "cut.cdr", "-o", f"{name}.png", "--fill", "plausible", *options, *MODEL)
+        assert result.exit_code == 0, result.stderr
+    assert len({opened(f"{name}.png").tobytes() for name in "abcd"}) == 3
+    assert opened("a.png").tobytes() == opened("d.png").tobytes()
+    filled = ("--fill", "plausible", "--detail", "0.5", "--follow")
+    assert run("decompress", "cut.cdr", "-o", "follow.png", *filled, *MODEL).exit_code == 0
+    assert opened("follow.png").tobytes() == opened("c.png").tobytes()
+    for wrong in (["--detail", "1.5"], ["--fill", "prior", "--follow"], ["--fill", "sample"]):
+        assert run("decompress", "cut.cdr", "-o", "none.png", *wrong, *MODEL).exit_code == 2
+
+
+def test_a_model_without_texture(folder: Path) -> None:
+    Path("mine.safetensors").write_bytes(TINY_MODEL.read_bytes())
+    result = run("decompress", "in.cdr", "-o", "out.png", "--fill", "plausible", "--model", "mine.safetensors")
+    assert_fails(result, "mine.texture.safetensors is not there", "cdraw train")
+    Path("mine.texture.safetensors").write_bytes(b"no texture")
+    result = run("decompress", "in.cdr", "-o", "out.png", "--fill", "plausible", "--model", "mine.safetensors")
+    assert_fails(result, "mine.texture.safetensors is not a cdraw texture")
+    assert not Path("out.png").exists()
 
 
 def test_follow_writes_a_picture_for_each_step(folder: Path) -> None:

@@ -6,8 +6,9 @@ import torch
 from PIL import Image, ImageFilter
 
 from convdraw_codec.errors import ConfigError
-from convdraw_codec.training.plausible.backbone import Backbone, distances
+from convdraw_codec.training.plausible.backbone import Backbone
 from convdraw_codec.training.plausible.critic import Critic
+from convdraw_codec.training.plausible.distances import distances, texture_distance
 
 from ...conftest import EXAMPLE
 
@@ -49,8 +50,24 @@ def test_the_distance_sees_lost_texture(backbone: Backbone) -> None:
     moved = true.roll((1, 1), (2, 3))
     other = true + (moved - true) * error / (moved - true).square().mean().sqrt()
     features = [backbone(each) for each in (true, blurred, other)]
-    assert distances(features[0], features[0]).item() == pytest.approx(0, abs=1e-4)
-    assert distances(features[1], features[0]).item() > 1.5 * distances(features[2], features[0]).item()
+    assert distances(features[0], features[0]).sum().item() == pytest.approx(0, abs=1e-4)
+    blur, motion = (distances(each, features[0]) for each in features[1:])
+    assert (blur > motion).all()
+    assert (blur[1:] > 1.5 * motion[1:]).all()
+
+
+def test_textures_are_the_same_wherever_they_are() -> None:
+    torch.manual_seed(0)
+    sizes = [(3, 64), (4, 32), (5, 16), (6, 8)]
+
+    def features(spread: float) -> list[torch.Tensor]:
+        return [spread * torch.randn(2, count, side, side) for count, side in sizes]
+
+    true, blurred = features(1), [torch.zeros(2, count, side, side) for count, side in sizes]
+    other, faint, loud = (texture_distance(features(spread), true, 1) for spread in (1, 0.5, 2))
+    assert texture_distance(true, true, 0) == pytest.approx(0, abs=0.02)
+    assert other < 0.7 * min(faint, loud)
+    assert texture_distance(blurred, true, 3) > 2.5
 
 
 def test_what_is_not_installed_is_named() -> None:

@@ -19,7 +19,7 @@ from ...conftest import psnr, synthetic
 from ...tiny import TEXTURE_SIZE, TINY_MODEL
 
 SHORT = TextureRecipe(model=TEXTURE_SIZE, crop=32, batch=2, seed=1, gradient_limit=1.0, average=0.9, first=1, last=5,
-                      distortion=0.1, praise=0.1, critic_rate=1e-3,
+                      texture=1.0, distortion=0.1, praise=0.1, critic_rate=1e-3,
                       stages=(Stage("features", 0.004, 1e-3, 1e-3), Stage("critic", 0.006, 1e-3, 1e-5)))
 
 

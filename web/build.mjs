@@ -34,29 +34,27 @@ const assembler = {
 process.chdir(HERE);
 rmSync(DIST, { recursive: true, force: true });
 mkdirSync(DIST);
-await build({
+const options = {
   absWorkingDir: HERE,
-  entryPoints: {
-    index: "src/index.ts",
-    element: "src/page/element.ts",
-    core: "src/core.ts",
-    worker: "src/page/worker.ts",
-    thread: "src/page/thread.ts",
-  },
   outdir: DIST,
   bundle: true,
-  splitting: true,
-  chunkNames: "[name]-[hash]",
   format: "esm",
   target: "es2022",
   minify: true,
   legalComments: "none",
   plugins: [assembler],
-  conditions: ["onnxruntime-web-use-extern-wasm"], // the WebAssembly lies beside, in runtime/
+};
+await build({
+  ...options,
+  entryPoints: { index: "src/index.ts", element: "src/page/element.ts", core: "src/core.ts" },
+  splitting: true,
+  chunkNames: "[name]-[hash]",
 });
+// one file each, so that a worker starts without asking for more
+await build({ ...options, entryPoints: { worker: "src/page/worker.ts", thread: "src/page/thread.ts" } });
 execFileSync(process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], { stdio: "inherit" });
 mkdirSync(join(DIST, "runtime"));
-for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"]) {
+for (const name of ["ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"]) {
   cpSync(join(RUNTIME, name), join(DIST, "runtime", name));
 }
 cpSync(join(HERE, "..", "convdraw_codec", "models", "photo.safetensors"), join(DIST, "photo.safetensors"));

@@ -37,12 +37,15 @@ class Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         """Send a file, a range of it, or what is in a folder."""
         asked = RANGE.fullmatch(self.headers.get("Range", ""))
+        self._begun = False
         try:
             file = Path(self.translate_path(self.path))
             if not asked or not file.is_file() or not self._send_range(file, *asked.groups()):
                 super().do_GET()
         except (OSError, ValueError):  # a file that cannot be read; a name that none can have
-            self.send_error(HTTPStatus.NOT_FOUND)
+            if not self._begun:
+                self.send_error(HTTPStatus.NOT_FOUND)
+            self.close_connection = True  # so that the browser sees where an answer ends that had begun
 
     def _send_range(self, file: Path, first: str, last: str) -> bool:
         """Whether there is such a range; an answer then says what it holds, or that it lies beyond the file."""
@@ -53,19 +56,20 @@ class Handler(SimpleHTTPRequestHandler):
             begin = int(first) if first else max(status.st_size - int(last), 0)
             end = min(int(last) + 1, status.st_size) if first and last else status.st_size
             there = begin < end
+            source.seek(begin)
+            part = source.read(end - begin) if there else b""  # before an answer says that it comes
             self.send_response(HTTPStatus.PARTIAL_CONTENT if there else HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
             self.send_header("Content-Type", self.guess_type(str(file)))
             self.send_header("Content-Range", f"bytes {f'{begin}-{end - 1}' if there else '*'}/{status.st_size}")
-            self.send_header("Content-Length", str(end - begin if there else 0))
+            self.send_header("Content-Length", str(len(part)))
             self.send_header("Last-Modified", formatdate(status.st_mtime, usegmt=True))
             self.end_headers()
-            if there:
-                source.seek(begin)
-                self.wfile.write(source.read(end - begin))
+            self.wfile.write(part)
         return True
 
     def end_headers(self) -> None:
-        """The last of them."""
+        """The last of them; the answer has begun."""
+        self._begun = True
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Cache-Control", "no-cache")
         for name, value in (ISOLATED if self._isolated else {}).items():

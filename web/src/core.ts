@@ -1,7 +1,7 @@
 /**
  * The decoder without a page: everything from bytes to pixels, for Node, a worker of your own, or tests.
  *
- * `Convolver.fastest(() => import("onnxruntime-web/wasm"))` finds what convolves, `new Model(bytes)` takes a model file, and
+ * `Convolver.fastest(() => import("onnxruntime-web/wasm"))` finds what convolves, `Model.read(bytes)` takes a model file, and
  * `decodeBytes` does the rest.
  */
 

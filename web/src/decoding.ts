@@ -113,7 +113,9 @@ function assembled({ data, width: row, height: rows }: Levels, header: Header, a
   const result = new Uint8ClampedArray(4 * width * height);
   for (let y = 0, to = 0; y < height; y++) {
     for (let from = y * row; from < y * row + width; from++, to += 4) {
-      const [r, g, b] = [data[from], data[from + size], data[from + 2 * size]];
+      const r = data[from];
+      const g = data[from + size];
+      const b = data[from + 2 * size];
       const mean = grey ? Math.floor((r + g + b + 1) / 3) : 0;
       result[to] = grey ? mean : r;
       result[to + 1] = grey ? mean : g;

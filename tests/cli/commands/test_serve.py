@@ -1,15 +1,18 @@
 """``cdraw serve``."""
 
 import http.client
+import io
 import socket
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from convdraw_codec.cli.file_server import file_server
+from convdraw_codec.cli.file_server import Handler, file_server
 
 from ..runner import assert_fails, run
 
@@ -34,12 +37,10 @@ def server(tmp_path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def get(port: int, path: str, **headers: str) -> tuple[int, bytes, dict[str, str]]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", path, headers=headers)
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    return answer.status, body, dict(answer.getheaders())
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read(), dict(answer.getheaders())
 
 
 @pytest.mark.parametrize(("asked", "status", "first", "last"), [
@@ -82,6 +83,26 @@ def test_a_browser_that_goes_away_and_names_that_no_file_has(server: tuple[int, 
     assert get(port, "/photo.cdr")[:2] == (200, DATA)
     assert capfd.readouterr().err == ""
     assert all(letter.isprintable() for line in report for letter in line)
+
+
+class Unreadable(io.FileIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError("the disk is broken")
+
+
+def test_files_that_cannot_be_read(server: tuple[int, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    port, _ = server
+
+    def broken(handler: Handler, source: Any, target: Any) -> None:
+        target.write(source.read(100))
+        raise OSError("the disk is broken")
+
+    monkeypatch.setattr(Handler, "copyfile", broken)
+    with pytest.raises(http.client.IncompleteRead) as cut:  # no second answer behind the first one
+        get(port, "/photo.cdr")
+    assert cut.value.partial == DATA[:100]
+    monkeypatch.setattr(Path, "open", lambda path, mode: Unreadable(path, mode))
+    assert get(port, "/photo.cdr", Range="bytes=0-99")[0] == 404
 
 
 def test_what_cannot_be_served(folder: Path, server: tuple[int, list[str]]) -> None:

@@ -1,22 +1,31 @@
 /** Section 10 of docs/format.md: the hash by which a file names its model. */
 
 import type { Safetensors } from "./safetensors.js";
-import { Sha256 } from "./sha256.js";
+import { sha256 } from "./sha256.js";
 
 const DIGITS = 16;
 
 /** 16 hexadecimal digits over the configuration and all arrays. */
-export function fingerprint(file: Safetensors): string {
-  const hash = new Sha256();
+export async function fingerprint(file: Safetensors): Promise<string> {
   const text = new TextEncoder();
-  hash.update(text.encode(asPython(file.metadata.config)));
+  const parts: Uint8Array[] = [text.encode(asPython(file.metadata.config))];
   for (const name of [...file.tensors.keys()].sort()) {
     const { type, shape, data } = file.tensors.get(name)!;
     const sizes = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
-    hash.update(text.encode(`${name} ${type} (${sizes})`));
-    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    parts.push(text.encode(`${name} ${type} (${sizes})`));
+    parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
-  return hash.digest().slice(0, DIGITS);
+  return (await sha256(joined(parts))).slice(0, DIGITS);
+}
+
+function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const result = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    result.set(part, at);
+    at += part.length;
+  }
+  return result;
 }
 
 /** A configuration with an empty name, as Python writes JSON with sorted keys; numbers stay as they were written. */

@@ -39,27 +39,30 @@ export interface Transform {
 
 /** A model file that was checked. */
 export class Model {
-  readonly config: Config;
-  /** 16 hexadecimal digits. */
-  readonly fingerprint: string;
   readonly transforms: readonly Transform[];
   private readonly convolutions = new Map<string, Convolution>();
 
-  /** file: a safetensors file. Throws ModelError. */
-  constructor(file: Uint8Array) {
-    this.file = readSafetensors(file);
-    const { metadata } = this.file;
-    if (metadata.format !== FORMAT || typeof metadata.config !== "string") {
-      throw new ModelError(`the model file is none of the format ${FORMAT}`);
-    }
-    this.config = parseConfig(metadata.config);
-    this.fingerprint = fingerprint(this.file);
-    this.transforms = this.config.layers.map((_, i) => this.transform(i));
+  private constructor(
+    private readonly file: Safetensors,
+    readonly config: Config,
+    /** 16 hexadecimal digits. */
+    readonly fingerprint: string,
+  ) {
+    this.transforms = config.layers.map((_, i) => this.transform(i));
     this.checkSteps();
     this.checkTables();
   }
 
-  private readonly file: Safetensors;
+  /** From a safetensors file. Throws ModelError. */
+  static async read(bytes: Uint8Array): Promise<Model> {
+    const file = readSafetensors(bytes);
+    const { format, config } = file.metadata;
+    if (format !== FORMAT || typeof config !== "string") {
+      throw new ModelError(`the model file is none of the format ${FORMAT}`);
+    }
+    const parsed = parseConfig(config);
+    return new Model(file, parsed, await fingerprint(file));
+  }
 
   /** The numbers of a tensor. shape: what it must have; -1 stands for any size. Throws ModelError. */
   tensor(name: string, kind: Kind, shape: readonly number[]): Data {
@@ -88,9 +91,10 @@ export class Model {
       const [outputs, inputs, kernel] = shape;
       const weight = this.tensor(`${name}.weight`, "I8", [-1, -1, kernel, kernel]) as Int8Array;
       const factor = this.tensor(`${name}.factor`, "F32", [outputs]) as Float32Array;
-      const exact = weight.every((w) => Math.abs(w) <= WEIGHT_LIMIT) && factor.every((f) => f >= 0 && f < SUM_LIMIT);
+      const reach = reachOf(weight, outputs);
+      const exact = reach && factor.every((f) => f >= 0 && f < SUM_LIMIT);
       if (!exact || (kernel !== 1 && kernel !== 3)) throw new ModelError(`${name} could not be computed exactly`);
-      found = { outputs, inputs, kernel, weight, factor, reach: reachOf(weight, outputs) };
+      found = { outputs, inputs, kernel, weight, factor, reach };
       this.convolutions.set(name, found);
     }
     return found;
@@ -152,21 +156,35 @@ export class Model {
     const passes = this.config.steps[this.config.steps.length - 1].pass + 1;
     for (const table of [this.residualFrequencies, ...Array.from({ length: passes }, (_, i) => this.frequencies(i))]) {
       for (let row = 0; row < table.length; row += SYMBOLS) {
-        const frequencies = table.subarray(row, row + SYMBOLS);
-        const gaps = frequencies.reduce((n, f, i) => n + Number(f > 0 && !(i && frequencies[i - 1] > 0)), 0);
-        if (gaps !== 1 || frequencies.some((f) => f < 0) || frequencies.reduce((a, b) => a + b) !== SUM_LIMIT) {
-          throw new ModelError("the tables of frequencies of the model make no sense");
-        }
+        if (!isDistribution(table, row)) throw new ModelError("the tables of frequencies of the model make no sense");
       }
     }
   }
 }
 
-function reachOf(weight: Int8Array, outputs: number): Float64Array {
+/** Whether the frequencies from `row` on sum to 2^24, and those of 0 lie at the ends. */
+function isDistribution(table: Int32Array, row: number): boolean {
+  let [sum, runs] = [0, 0];
+  for (let i = row; i < row + SYMBOLS; i++) {
+    if (table[i] < 0) return false;
+    if (table[i] > 0 && (i === row || table[i - 1] === 0)) runs++;
+    sum += table[i];
+  }
+  return runs === 1 && sum === SUM_LIMIT;
+}
+
+/** See Convolution; undefined if weights go beyond their limit. */
+function reachOf(weight: Int8Array, outputs: number): Float64Array | undefined {
   const reach = new Float64Array(outputs);
   const each = weight.length / outputs;
   for (let o = 0, i = 0; o < outputs; o++) {
-    for (let n = 0; n < each; n++, i++) reach[o] += 255 * Math.abs(weight[i]);
+    let sum = 0;
+    for (const end = i + each; i < end; i++) {
+      const size = weight[i] < 0 ? -weight[i] : weight[i];
+      if (size > WEIGHT_LIMIT) return undefined;
+      sum += size;
+    }
+    reach[o] = 255 * sum;
   }
   return reach;
 }

@@ -16,7 +16,14 @@ function roundConstants(): Int32Array {
   return result;
 }
 
-/** SHA-256 of bytes that come in parts. Needs no secure context, as `crypto.subtle` does. */
+/** SHA-256 in 64 hexadecimal digits: by the browser, many times as fast as here, in pages that are secure. */
+export async function sha256(data: Uint8Array<ArrayBuffer>): Promise<string> {
+  if (!globalThis.crypto?.subtle) return new Sha256().update(data).digest();
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** SHA-256 of bytes that come in parts. */
 export class Sha256 {
   private readonly state = Int32Array.of(
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,

@@ -7,7 +7,7 @@ import { ModelError } from "../format/errors.js";
 import { type Convolution, SUM_LIMIT } from "../model/model.js";
 import { type Bytes, type Seen, newBytes, together } from "./bytes.js";
 import { OrtKernel, type Runtime } from "./ort_kernel.js";
-import { isExact } from "./probes.js";
+import { FEW, MANY, isExact } from "./probes.js";
 import { SimdKernel, type StartThreads } from "./simd_kernel.js";
 
 /** Computes the rows of a convolution, from bytes with their margins: (rows, columns, outputs). */
@@ -44,7 +44,7 @@ export class Convolver {
   ): Promise<Convolver> {
     for (const path of paths) {
       const kernel = await made(path, load, threads).catch(() => undefined); // whatever this machine lacks
-      if (kernel && (await isExact(kernel))) return new Convolver(path, kernel);
+      if (kernel && (await isExact(kernel, path === "simd" ? FEW : MANY))) return new Convolver(path, kernel);
       await kernel?.release();
     }
     throw new Error("no convolution of this machine adds whole numbers exactly, so cdraw cannot decode here");

@@ -179,8 +179,10 @@ function takeLow({ height, width, data }: Planes, low: Planes, side: number): vo
       let from = (plane * low.height + y) * low.width;
       let to = (plane * height + (y / 2) * side) * width;
       for (let x = 0; x < low.width; x += 2, from += 2, to += side) {
-        const [a, b] = [low.data[from], low.data[from + 1]];
-        const [c, d] = [low.data[from + low.width], low.data[from + low.width + 1]];
+        const a = low.data[from];
+        const b = low.data[from + 1];
+        const c = low.data[from + low.width];
+        const d = low.data[from + low.width + 1];
         data[to] = (a + b + c + d) / 2;
         data[to + 1] = (a - b + c - d) / 2;
         data[to + width] = (a + b - c - d) / 2;

@@ -32,12 +32,15 @@ function pack({ weight, factor, inputs, outputs, kernel }: Convolution): Packed 
   const pairs = Math.ceil((kernel * inputs) / 2);
   const all = Math.ceil(outputs / OUTPUTS) * OUTPUTS;
   const weights = new Int16Array(all * kernel * pairs * 2);
-  for (let o = 0; o < outputs; o++) {
+  for (let o = 0, from = 0; o < outputs; o++) {
+    const first = Math.floor(o / OUTPUTS) * kernel * pairs;
     for (let i = 0; i < inputs; i++) {
-      for (let place = 0; place < kernel * kernel; place++) {
-        const [y, run] = [Math.floor(place / kernel), (place % kernel) * inputs + i];
-        const pair = (Math.floor(o / OUTPUTS) * kernel + y) * pairs + (run >> 1);
-        weights[(pair * OUTPUTS + (o % OUTPUTS)) * 2 + (run & 1)] = weight[(o * inputs + i) * kernel * kernel + place];
+      for (let y = 0; y < kernel; y++) {
+        for (let x = 0; x < kernel; x++, from++) {
+          const run = x * inputs + i;
+          const pair = first + y * pairs + (run >> 1);
+          weights[(pair * OUTPUTS + (o % OUTPUTS)) * 2 + (run & 1)] = weight[from];
+        }
       }
     }
   }

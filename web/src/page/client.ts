@@ -7,7 +7,7 @@ import type { FromWorker, Request, Setup, Shown, ToWorker, Waiting } from "./pro
 export interface Configuration {
   /** URL of the model file, photo.safetensors. */
   readonly model?: string | URL;
-  /** URL of the folder with ort-wasm-simd-threaded.mjs and .wasm. */
+  /** URL of the folder with ONNX Runtime's ort.wasm.min.mjs, ort-wasm-simd-threaded.mjs and .wasm. */
   readonly runtime?: string | URL;
   /** URL of worker.js; of the same origin as the page. */
   readonly worker?: string | URL;

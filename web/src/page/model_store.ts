@@ -46,7 +46,7 @@ export class ModelStore {
     for (const request of await this.copies(cache)) {
       const copy = await cache!.match(request);
       try {
-        const model = new Model(new Uint8Array(await copy!.arrayBuffer()));
+        const model = await Model.read(new Uint8Array(await copy!.arrayBuffer()));
         if (request.url === this.key(model)) {
           this.models.set(model.fingerprint, model);
           return;
@@ -80,7 +80,7 @@ export class ModelStore {
     const response = await fetch(this.url, { cache: cached });
     if (!response.ok) throw new ModelError(`the model ${this.url} cannot be loaded (status ${response.status})`);
     const bytes = new Uint8Array(await response.arrayBuffer());
-    const model = new Model(bytes);
+    const model = await Model.read(bytes);
     this.models.set(model.fingerprint, model);
     await this.keep(model, bytes).catch(() => undefined); // no room is no reason to fail
     return model;

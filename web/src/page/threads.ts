@@ -9,6 +9,7 @@ import type { StartThreads } from "../network/simd_kernel.js";
 const [CALL, NEXT, ACTIVE, JOB] = [0, 1, 2, 3]; // places in what threads share
 const CLOSED = 2 ** 30; // the next row while there is no job
 const AT_ONCE = 4; // rows
+const WORTH = 2 ** 28; // products of a convolution that starts the threads: a first preview does not wait for them
 
 /** What a thread gets. */
 export interface Start {
@@ -17,18 +18,32 @@ export interface Start {
   readonly control: Int32Array;
 }
 
-/** Starts so many threads beside the one that calls. script: URL of thread.js. */
+/** So many threads beside the one that calls. script: URL of thread.js. */
 export function threadPool(count: number, script: string): StartThreads {
   return (module, memory, code) => {
     const control = new Int32Array(new SharedArrayBuffer(4 * (JOB + JOB_SIZE)));
     control[NEXT] = CLOSED;
-    for (let i = 0; i < count; i++) {
-      const thread = new Worker(script, { type: "module", name: "cdraw thread" });
-      thread.postMessage({ module, memory, control } satisfies Start);
-    }
-    // a row of few positions spills into the next one, so these are computed in order
-    return { run: (job) => (job[1] < POSITIONS ? computeRows(code, job, 0, job[0]) : run(control, code, job)) };
+    let started = false;
+    const start = () => {
+      for (let i = 0; i < count; i++) {
+        const thread = new Worker(script, { type: "module", name: "cdraw thread" });
+        thread.postMessage({ module, memory, control } satisfies Start);
+      }
+      started = true;
+    };
+    return {
+      run: (job) => {
+        if (!started && products(job) >= WORTH) start();
+        // a row of few positions spills into the next one, so these are computed in order
+        if (started && job[1] >= POSITIONS) run(control, code, job);
+        else computeRows(code, job, 0, job[0]);
+      },
+    };
   };
+}
+
+function products([height, width, , , , rows, pairs, , , , , all]: Job): number {
+  return height * width * rows * 2 * pairs * all;
 }
 
 /** Share a job out, take part, and wait for what others have begun. */

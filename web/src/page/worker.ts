@@ -17,9 +17,9 @@ let machine: Machine | undefined;
 
 /** ONNX Runtime, on so many threads. runtime: where its WebAssembly is. */
 async function loaded(runtime: string, threads: number): Promise<Runtime> {
-  const ort = await import("onnxruntime-web/wasm");
-  const place = (kind: string) => new URL(`ort-wasm-simd-threaded.${kind}`, runtime).href;
-  ort.env.wasm.wasmPaths = { mjs: place("mjs"), wasm: place("wasm") };
+  const place = (name: string) => new URL(name, runtime).href;
+  const ort = (await import(place("ort.wasm.min.mjs"))) as typeof import("onnxruntime-web/wasm");
+  ort.env.wasm.wasmPaths = { mjs: place("ort-wasm-simd-threaded.mjs"), wasm: place("ort-wasm-simd-threaded.wasm") };
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = "error";
   return ort as unknown as Runtime;

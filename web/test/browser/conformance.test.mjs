@@ -4,9 +4,17 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BLANK, ROOT, missing, missingFirefox, pageWith, started } from "./chromium.mjs";
+import { BLANK, ROOT, WEB, missing, missingFirefox, pageWith, started } from "./chromium.mjs";
 
 const DIGESTS = JSON.parse(readFileSync(join(ROOT, "convdraw_codec", "conformance", "digests.json"), "utf8"));
+
+const LARGE = "/data/photo-kodim23.cdr"; // enough for threads to start
+
+/** In the page: begin to decode a picture. */
+async function start(url) {
+  const { decode } = await import("/dist/index.js");
+  await decode(url, { maxBytes: 2048 });
+}
 
 /** In the page: digests of the pictures in a file, as `cdraw selftest` hashes them. */
 async function digests(name, fills) {
@@ -32,6 +40,8 @@ for (const [browser, skip] of [["chrome", missing], ["firefox", missingFirefox]]
       try {
         const page = await pageWith(machine);
         assert.equal(await page.evaluate(() => crossOriginIsolated), isolated);
+        await page.evaluate(start, LARGE);
+        assert.equal(machine.server.sent("/dist/thread.js") > 0, isolated);
         for (const [name, expected] of Object.entries(DIGESTS)) {
           assert.deepEqual(await page.evaluate(digests, name, Object.keys(expected)), expected, name);
         }
@@ -41,3 +51,19 @@ for (const [browser, skip] of [["chrome", missing], ["firefox", missingFirefox]]
     });
   }
 }
+
+test("where the own kernel is not exact, ONNX Runtime gives the same pixels", { skip: missing }, async () => {
+  const [NEAREST, TRUNC] = [",253,106,", ",253,105,"]; // in the bytes of simd.wat
+  const worker = readFileSync(join(WEB, "dist", "worker.js"), "utf8");
+  assert.ok(worker.includes(NEAREST));
+  const machine = await started({ ...BLANK, "/wrong/worker.js": worker.replaceAll(NEAREST, TRUNC) }, false);
+  try {
+    const page = await pageWith(machine);
+    await page.evaluate(async () => (await import("/dist/index.js")).configure({ worker: "/wrong/worker.js" }));
+    const [name] = Object.keys(DIGESTS);
+    assert.deepEqual(await page.evaluate(digests, name, Object.keys(DIGESTS[name])), DIGESTS[name]);
+    assert.ok(machine.server.sent("/dist/runtime/ort-wasm-simd-threaded.wasm") > 0);
+  } finally {
+    await machine.stop();
+  }
+});

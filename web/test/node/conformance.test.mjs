@@ -9,7 +9,7 @@ const SEED = 7n; // of sampled fills, as in convdraw_codec/selftest.py
 
 for (const [path, threads] of [["simd", 1], ["int8", 2], ["float32", 1]]) {
   test(`all pixels are those of the Python decoder, by ${path} on ${threads} threads`, async (context) => {
-    const [model, convolve] = [photoModel(), await convolver(threads, [path])];
+    const [model, convolve] = [await photoModel(), await convolver(threads, [path])];
     assert.equal(convolve.path, path);
     for (const { name, file, expected } of conformanceSet()) {
       await context.test(name, async () => {

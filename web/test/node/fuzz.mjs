@@ -111,7 +111,7 @@ async function tried(model, convolve, file) {
 /** Tries so many inputs; how many of them gave pictures. */
 export async function fuzz(count, seed, report = () => undefined) {
   const random = numbers(seed);
-  const model = new Model(new Uint8Array(readFileSync(join(FOLDER, "tiny.safetensors"))));
+  const model = await Model.read(new Uint8Array(readFileSync(join(FOLDER, "tiny.safetensors"))));
   const convolve = await convolver();
   const names = readdirSync(FOLDER).filter((name) => name.startsWith("tiny") && name.endsWith(".cdr"));
   const files = names.map((name) => new Uint8Array(readFileSync(join(FOLDER, name))));

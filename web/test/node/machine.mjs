@@ -28,7 +28,7 @@ export async function convolver(threads = 1, paths = undefined) {
 }
 
 export function photoModel() {
-  return new Model(new Uint8Array(readFileSync(join(PACKAGE, "models", "photo.safetensors"))));
+  return Model.read(new Uint8Array(readFileSync(join(PACKAGE, "models", "photo.safetensors"))));
 }
 
 /** Name, bytes, and digests by fill, of each file of the conformance set. */

@@ -75,7 +75,7 @@ export class Decoding {
     this.taken = t + 1;
   }
 
-  /** The picture as it is known so far. After a sampled fill, no further segment can be taken. */
+  /** The picture as it is known so far. After a sample of the prior, no further segment can be taken. */
   async pixels(): Promise<Pixels> {
     const { header } = this;
     if (this.whole) return this.whole;
@@ -83,7 +83,7 @@ export class Decoding {
       this.alpha ??= await decodeGreyPng(this.chunks.get("ALPH")!, header.width, header.height);
     }
     const { fill = "estimate", seed = 0n } = this.options;
-    if (!this.exact && fill === "sample") await this.steps!.sample(seed);
+    if (!this.exact && fill === "prior") await this.steps!.sample(seed);
     const levels = this.exact?.levels ?? (await this.steps!.shown(fill !== "none"));
     return assembled(levels, header, this.alpha);
   }

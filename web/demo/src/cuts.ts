@@ -74,7 +74,7 @@ async function showSample({ steps, image }: Cut): Promise<void> {
   draw(find("picture", HTMLCanvasElement), samples.get(steps) ?? image);
   if (samples.has(steps)) return;
   state().textContent = "Drawing what is missing from the model…";
-  samples.set(steps, await decode(file, { steps, fill: "sample" }));
+  samples.set(steps, await decode(file, { steps, fill: "prior" }));
   state().textContent = "What the file does not hold is drawn from the model: one of many pictures that it allows.";
   show();
 }

@@ -14,7 +14,7 @@ const LATE = 256; // slopes up to this are sent at the end of a pass
 const LARGEST = 15; // magnitude of a symbol with a number of its own
 
 /** How what is not stored is filled in: with the likeliest picture, with nothing, or with a sample of the prior. */
-export type Fill = "estimate" | "none" | "sample";
+export type Fill = "estimate" | "none" | "prior";
 
 /** Symbols of a step, in raster order: the row of each, and whether it is still missing. */
 interface Waiting {

@@ -126,7 +126,7 @@ export class Session {
   private async show(last = this.isEnough()): Promise<void> {
     const { decoding } = this;
     if (!decoding || decoding.taken === this.shown || this.closed) return;
-    const sampled = this.request.fill === "sample";
+    const sampled = this.request.fill === "prior";
     if (sampled && !last) return; // nothing can follow a sample
     const steps = decoding.taken;
     await this.machine.inTurn(async () => {

@@ -4,9 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BLANK, ROOT, WEB, missing, missingFirefox, pageWith, started } from "./chromium.mjs";
-
-const DIGESTS = JSON.parse(readFileSync(join(ROOT, "convdraw_codec", "conformance", "digests.json"), "utf8"));
+import { DIGESTS } from "../digests.mjs";
+import { BLANK, WEB, missing, missingFirefox, pageWith, started } from "./chromium.mjs";
 
 const LARGE = "/data/photo-kodim23.cdr"; // enough for threads to start
 

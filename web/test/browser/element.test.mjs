@@ -323,8 +323,8 @@ describe("the element", { skip: missing }, () => {
       const url = "/conformance/size-64x64.cdr";
       const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
       const more = await decode(new Blob([bytes, "more"])).catch((error) => error);
-      const sample = await decode(url, { fill: "sample", maxBytes: 500 });
-      const early = await decode(bytes.subarray(0, 500), { fill: "sample" }).catch((error) => error);
+      const sample = await decode(url, { fill: "prior", maxBytes: 500 });
+      const early = await decode(bytes.subarray(0, 500), { fill: "prior" }).catch((error) => error);
       return [more.message, more.best.width, sample.width, early.best.data.join() === sample.data.join()];
     });
     assert.deepEqual(found, ["it has 4 bytes behind its last step", 64, 64, true]);

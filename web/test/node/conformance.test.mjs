@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { decodeBytes, parseHeader } from "../../dist/core.js";
 import { conformanceSet, convolver, digest, photoModel } from "./machine.mjs";
 
-const SEED = 7n; // of sampled fills, as in convdraw_codec/selftest.py
+const SEED = 7n; // of samples of the prior, as in convdraw_codec/selftest.py
 
 for (const [path, threads] of [["simd", 1], ["int8", 2], ["float32", 1]]) {
   test(`all pixels are those of the Python decoder, by ${path} on ${threads} threads`, async (context) => {

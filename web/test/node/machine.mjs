@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Convolver, Model, Sha256 } from "../../dist/core.js";
+import { DIGESTS } from "../digests.mjs";
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const PACKAGE = join(ROOT, "convdraw_codec");
@@ -34,8 +35,7 @@ export function photoModel() {
 /** Name, bytes, and digests by fill, of each file of the conformance set. */
 export function conformanceSet() {
   const folder = join(PACKAGE, "conformance");
-  const digests = JSON.parse(readFileSync(join(folder, "digests.json"), "utf8"));
-  return Object.entries(digests).map(([name, expected]) => {
+  return Object.entries(DIGESTS).map(([name, expected]) => {
     return { name, file: new Uint8Array(readFileSync(join(folder, `${name}.cdr`))), expected };
   });
 }

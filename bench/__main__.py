@@ -12,7 +12,7 @@ COMMANDS = {
     "report": "quality.report",
     "same-size": "quality.same_size",
     "fills": "quality.fills",
-    "plausible": "quality.plausible",
+    "plausible": "plausible.pictures",
     "grey": "quality.grey",
     "lossless": "quality.lossless",
     "paper-figures": "quality.paper_figures",

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.quality import deep, plausible
+from bench.plausible import deep
+from bench.plausible import pictures as plausible
 from convdraw_codec import Codec, truncate
 
 from ...conftest import synthetic

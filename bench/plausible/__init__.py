@@ -1,0 +1,1 @@
+"""Plausible pictures, where few bytes are stored."""

@@ -169,7 +169,7 @@ def _sheet(out: Path, path: Path) -> None:
                     for seed in range(2)]
         blank = Image.new("RGB", image.size, "white")
         rows.append([((picture or blank).crop(box), (name, words)) for name, words, picture in row])
-    montage(rows).save(out / f"{path.stem}.webp", quality=85, method=6)
+    montage(rows).save(out / f"{path.stem}.webp", quality=75, method=6)
 
 
 def crop_of(image: Image.Image) -> tuple[int, int, int, int]:

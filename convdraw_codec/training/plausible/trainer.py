@@ -64,6 +64,9 @@ class TextureTrainer(Trainer):
         return {f"critic.{name}": tensor for name, tensor in self.critic.state_dict().items()}
 
     def write(self, path: Path) -> None:
+        first, last = self.recipe.first - 1, self.recipe.last - 1
+        for biases in (self.average.biases.data, self.average.mix_biases.data):
+            biases[:first], biases[last:] = biases[first], biases[last].clone()  # of steps that it never sees
         save(self.average, self.network.model, path)
 
     def read(self, path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_command(photographs: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     ('kind = "codec"\n', "", r"the configuration lacks the key kind, text"),
-    ('kind = "codec"', 'kind = "picture"', r"kind is codec or generative, not 'picture'"),
+    ('kind = "codec"', 'kind = "picture"', r"kind is codec, texture or generative, not 'picture'"),
     ("[model]", "[model", r"it is no TOML file: "),
     ("[training]", "[trainin]", r"the configuration has no key 'trainin': its keys are kind, model, training"),
     ("crop = 128", "crops = 192", r"\[training\] has no key 'crops': its keys are batch, seed, .*, crop"),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from bench.plausible import deep
 from bench.plausible import pictures as plausible
+from bench.shared.pictures import opened
 from convdraw_codec import Codec, truncate
 
 from ...conftest import synthetic
@@ -38,7 +39,7 @@ def test_the_table(larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for (rate, method), row in rows.items():
         assert 0.8 * rate < row["bpp"] <= rate
         assert (plausible.CHANGED in row) == (method in ("cdraw, estimate", "cdraw, plausible"))
-    image = Image.open(larger / "0.png")
+    image = opened(larger / "0.png")
     cut = truncate(tiny.compress(image), size=int(0.3 * 224 * 256 / 8))
     assert plausible.changed_symbols(tiny, cut, tiny.decompress(cut, fill="plausible")) < 0.02
     assert plausible.changed_symbols(tiny, cut, Image.fromarray(synthetic(224, 256, 9))) > 0.1
@@ -47,7 +48,7 @@ def test_the_table(larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_sheets(larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plausible, "RATES", (0.5,))
     run(plausible.main, "sheets", larger, "--out", tmp_path / "sheets")
-    sheet = Image.open(tmp_path / "sheets" / "1.webp")
+    sheet = opened(tmp_path / "sheets" / "1.webp")
     assert sheet.width == 6 * plausible.SHEET_CROP
     assert plausible.SHEET_CROP < sheet.height < 1.3 * plausible.SHEET_CROP
 

@@ -46,10 +46,15 @@ class Measured:
     moments: dict[str, deep.Moments]
 
 
+def bytes_at(image: Image.Image, rate: float) -> int:
+    """What a file of a picture may have."""
+    return int(rate * image.width * image.height / 8)
+
+
 def cut_to(data: bytes, image: Image.Image, rate: float) -> bytes | None:
     """A file of at most so many bits per pixel; None if it cannot be so small."""
     try:
-        return truncate(data, size=int(rate * image.width * image.height / 8))
+        return truncate(data, size=bytes_at(image, rate))
     except CdrError:
         return None
 
@@ -73,7 +78,7 @@ def shown(image: Image.Image, data: bytes, rate: float, peers: tuple[str, ...]
         for fill in FILLS:
             yield f"cdraw, {fill}", cut, len(cut), the_codec().decompress(cut, fill=fill)
     for name in peers:
-        if not missing(name) and (point := make(name).within(image, int(rate * image.width * image.height / 8))):
+        if not missing(name) and (point := make(name).within(image, bytes_at(image, rate))):
             yield name, None, *point
 
 
@@ -161,7 +166,7 @@ def _sheet(out: Path, path: Path) -> None:
     for rate in RATES:
         row = [("original", f"{rate} bpp", image)]
         for name in SHEET_PEERS:
-            point = make(name).within(image, int(rate * image.width * image.height / 8))
+            point = make(name).within(image, bytes_at(image, rate))
             row.append((name, *((f"{point[0]:,} bytes", point[1]) if point else ("nothing so small", None))))
         if cut := cut_to(data, image, rate):
             row.append(("cdraw, faithful", f"{len(cut):,} bytes", the_codec().decompress(cut)))

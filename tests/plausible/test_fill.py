@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.plausible.pictures import changed_symbols
 from convdraw_codec import CdrError, Codec, ModelError, truncate
-from convdraw_codec.coding.source import Latents
-from convdraw_codec.format import bitstream
-from convdraw_codec.pictures.conversion import to_planes
 from convdraw_codec.plausible.fill import inside
 from convdraw_codec.selftest import digest
 
@@ -20,23 +18,12 @@ from ..tiny import TINY_MODEL
 MILD = 60 + synthetic(96, 64) // 3  # with texture, nothing is cut off at black and white
 
 
-def changed(codec: Codec, data: bytes, detail: float) -> float:
-    """The share of the stored symbols that are others when the plausible picture is encoded again."""
-    header, picture = bitstream.parse_header(data), codec.decompress(data, fill="plausible", detail=detail)
-    again = Latents(codec.model, to_planes(picture, codec.model.padding), header.colours)
-    canvas, other = codec._decode(bitstream.read(data)).canvas, list[np.ndarray]()
-    for t, step in enumerate(codec.model.config.steps[:header.steps]):
-        if canvas.cells[step.layer][step.first] == step.cell:  # no later step refines it
-            sent = ~canvas.open.get(t, np.zeros(canvas.of_step(t).shape, bool))
-            other.append((again.of_step(t) != canvas.of_step(t))[sent])
-    return float(np.mean(np.concatenate(other)))
-
-
 @pytest.mark.parametrize("steps", [2, 3, 5, 7])
 def test_the_picture_keeps_what_is_stored(tiny: Codec, steps: int) -> None:
     data = tiny.compress(MILD, steps)
-    assert changed(tiny, data, 0.5) < 0.002
-    assert psnr(tiny.decompress(data), tiny.decompress(data, fill="plausible", detail=0.5)) < 45
+    picture = tiny.decompress(data, fill="plausible", detail=0.5)
+    assert changed_symbols(tiny, data, picture) < 0.002
+    assert psnr(tiny.decompress(data), picture) < 45
 
 
 @settings(max_examples=15, deadline=None)
